@@ -1,0 +1,43 @@
+# Every target builds .venv first if it has to: a machine with python3 and make is enough.
+#
+#   make venv    the environment: .venv/bin/comity, .venv/bin/python
+#   make demo    comity compare on the shipped data -> demo/results.json, demo/report.html
+#   make test    every test
+#   make lint    formatting, types, layers, and the repository's own checks
+#   make lock    requirements.lock again, after pyproject.toml has changed
+#   make bench   side-by-side ratios against the peers named in bench/
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: venv demo test lint bench lock clean
+
+BIN := .venv/bin
+STAMP := .venv/.built-from-lock
+
+venv: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml scripts/make_venv.sh
+	@bash scripts/make_venv.sh
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/comity demo
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP)
+	@$(BIN)/python scripts/check_all.py
+
+bench: $(STAMP)
+	@$(BIN)/python scripts/run_bench.py
+
+# re-pin after pyproject.toml has changed; what is pinned stays unless `make lock UPGRADE=--upgrade`
+lock: $(STAMP)
+	@$(BIN)/uv pip compile pyproject.toml --python-version 3.11 --quiet --no-annotate --no-header \
+		--extra federated --extra encrypted --extra homomorphic --extra synthetic --extra postgres \
+		--group dev --group build $(UPGRADE) --output-file requirements.lock
+
+clean:
+	@rm -rf .venv build dist demo .pytest_cache .ruff_cache .hypothesis .import_linter_cache

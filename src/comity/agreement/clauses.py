@@ -1,0 +1,278 @@
+"""What each architecture may do under an agreement: one clause for each; what has no clause is not allowed.
+
+A clause holds limits: a plan passes if it asks for no more. `epsilon` and `delta` are the most that this
+architecture may spend of each provider's account under this agreement. `retention_days` is how long
+recipients may keep what they got; 0 means until the run ends.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from comity.agreement.term import Count, Delta, Epsilon, Flag, PartyName, Share, Term, fault
+
+
+class Clause(Term):
+    """Limits of one architecture."""
+
+    architecture: ClassVar[str]
+
+    retention_days: Annotated[int, Field(strict=True, ge=0, le=36_500)] = 365
+
+    @property
+    def spending_limit(self) -> tuple[float, float] | None:
+        """(epsilon, delta) it may spend per provider; None where nothing of it has differential privacy."""
+        return None
+
+
+class _Charged(Clause):
+    """All that leaves has differential privacy."""
+
+    epsilon: Epsilon
+    delta: Delta
+
+    @property
+    def spending_limit(self) -> tuple[float, float] | None:
+        return (self.epsilon, self.delta)
+
+
+class _MaybeExact(Clause):
+    """What leaves has differential privacy, unless the agreement says by name that it has none."""
+
+    epsilon: Epsilon | None = None
+    delta: Delta | None = None
+    unsafe_exact: Flag = False
+    attempts: Annotated[int, Field(strict=True, ge=1, le=3)] = 3
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        if (self.epsilon is None) != (self.delta is None):
+            raise fault("epsilon and delta come together")
+        if (self.epsilon is None) != self.unsafe_exact:
+            raise fault("set epsilon and delta, or 'unsafe_exact: true' to go without")
+        return self
+
+    @property
+    def spending_limit(self) -> tuple[float, float] | None:
+        return None if self.epsilon is None or self.delta is None else (self.epsilon, self.delta)
+
+
+class _Anonymous(Clause):
+    """A table without differential privacy: k-anonymous, checked and attacked before it leaves.
+
+    Attributes:
+        k: smallest class of rows alike in all quasi-identifiers.
+        suppression: share of rows that may be left out to reach it.
+        l: distinct values of each sensitive column in every class (distinct l-diversity).
+        t: largest distance of a class's sensitive values from all rows' (t-closeness).
+        attempts: tries per table and release; a refusal of a release without DP is itself a disclosure.
+    """
+
+    k: Annotated[int, Field(strict=True, ge=2, le=10**9)]
+    suppression: Share
+    l: Annotated[int, Field(strict=True, ge=2, le=10**9)] | None = None  # noqa: E741  # its name in the literature
+    t: Annotated[float, Field(strict=True, gt=0.0, le=1.0)] | None = None
+    attempts: Annotated[int, Field(strict=True, ge=1, le=3)] = 3
+
+
+class Frame(Term):
+    """The ids that all parties know, one per unit: how many, and the SHA-256 of their canonical list."""
+
+    rows: Count
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class PlainClause(Clause):
+    """Tables as they are: only for data that is neither sensitive nor personal."""
+
+    architecture = "plain"
+
+
+class DirectReleaseClause(_Anonymous):
+    """1.A: each provider releases a de-identified table to the ML party."""
+
+    architecture = "direct-release"
+
+
+class MediatedReleaseClause(_Anonymous):
+    """1.B: a mediator merges the providers' de-identified tables and hides who each row came from.
+
+    `origin_t` bounds the total variation between the mix of providers in a class and in the whole table.
+    """
+
+    architecture = "mediated-release"
+
+    origin_t: Annotated[float, Field(strict=True, gt=0.0, le=1.0)]
+
+
+class ValidationMode(StrEnum):
+    """Who holds the features: the ML party (linked by ids) or the provider (hosted)."""
+
+    linked = "linked"
+    hosted = "hosted"
+
+
+class ValidationClause(_Charged):
+    """2.A: the ML party gets noisy feedback about groups of its predictions.
+
+    `minimum_group` counts rows of the frame, a public fact. In hosted mode a refusal by size would leak, so
+    there is none.
+    """
+
+    architecture = "validation"
+
+    mode: ValidationMode
+    minimum_group: Count | None = None
+    queries: Count
+    frame: Frame | None = None
+
+    @model_validator(mode="after")
+    def _group_fits_mode(self) -> Self:
+        if self.mode is ValidationMode.linked and self.minimum_group is None:
+            raise fault("minimum_group is missing: linked mode needs a smallest group")
+        if self.mode is ValidationMode.hosted and self.minimum_group is not None:
+            raise fault("minimum_group: a refusal by size would leak in hosted mode; remove the line")
+        return self
+
+
+class BlindMode(StrEnum):
+    """What the mediator holds: padded labels only (linked), or the data, entrusted to it."""
+
+    linked = "linked"
+    entrusted = "entrusted"
+
+
+class BlindValidationClause(_Charged):
+    """2.B: a mediator computes the feedback; linked: over padded labels that are uniform bytes to it.
+
+    `groups_per_record` is how many groups one record may be in, over all answers.
+    """
+
+    architecture = "blind-validation"
+
+    mode: BlindMode
+    queries: Count
+    groups_per_record: Count = 1
+    minimum_group: Count | None = None
+    frame: Frame | None = None
+
+    @model_validator(mode="after")
+    def _has_frame(self) -> Self:
+        if self.mode is BlindMode.linked and self.frame is None:
+            raise fault("frame is missing: linked mode needs a list of ids that all parties know")
+        return self
+
+
+class FederatedClause(_MaybeExact):
+    """Providers train locally; only sums of masked updates are opened.
+
+    `threshold` of the n providers must stay for a round to open; up to `colluders` of them may work with the
+    server without learning an update.
+    """
+
+    architecture = "federated"
+
+    rounds: Count = 100
+    threshold: Annotated[int, Field(strict=True, ge=2, le=10_000)]
+    colluders: Annotated[int, Field(strict=True, ge=0, le=10_000)] = 0
+
+
+class Protocol(StrEnum):
+    """Secret sharing: ABY3 among three with an honest majority, CHEETAH between two that do not collude."""
+
+    aby3 = "aby3"
+    cheetah = "cheetah"
+
+    @property
+    def parties(self) -> int:
+        return 3 if self is Protocol.aby3 else 2
+
+
+class EncryptedClause(_MaybeExact):
+    """Training on secret shares. `compute` names the parties that hold the shares."""
+
+    architecture = "encrypted"
+
+    protocol: Protocol
+    compute: tuple[PartyName, ...]
+
+    @model_validator(mode="after")
+    def _enough(self) -> Self:
+        if len(set(self.compute)) != len(self.compute) or len(self.compute) != self.protocol.parties:
+            raise fault(f"compute: {self.protocol} runs between {self.protocol.parties} different parties")
+        return self
+
+
+class Scheme(StrEnum):
+    """Homomorphic encryption: exact integers (BFV) or approximate numbers (CKKS)."""
+
+    bfv = "bfv"
+    ckks = "ckks"
+
+
+class HomomorphicClause(_MaybeExact):
+    """Sums over encrypted values. CKKS results are flooded with at least `flooding_bits` bits of noise."""
+
+    architecture = "homomorphic"
+
+    scheme: Scheme
+    queries: Count
+    flooding_bits: Annotated[int, Field(strict=True, ge=40, le=200)] = 40
+
+
+class SyntheticMethod(StrEnum):
+    """How the marginals are chosen."""
+
+    aim = "aim"
+    mst = "mst"
+
+
+class SyntheticClause(_Charged):
+    """A synthetic table of at most `rows` rows, made from noisy marginals."""
+
+    architecture = "synthetic"
+
+    method: SyntheticMethod = SyntheticMethod.aim
+    rows: Count
+
+
+class CleanRoomClause(_Charged):
+    """The ML party's program runs beside the data; noisy results leave, at most `queries` of them."""
+
+    architecture = "clean-room"
+
+    queries: Count
+
+
+class _Baseline(Clause):
+    """To compare with: raw rows are handed over, so it is for a pilot and says so."""
+
+    retention_days: Annotated[int, Field(strict=True, ge=0, le=36_500)] = 0
+    unsafe_pilot: Flag
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if not self.unsafe_pilot:
+            raise fault("unsafe_pilot: a baseline hands raw rows over; say true to that, or remove it")
+        return self
+
+
+class AloneClause(_Baseline):
+    """The ML party trains on the seed rows only."""
+
+    architecture = "alone"
+
+
+class AloneProviderClause(_Baseline):
+    """A model on one provider's rows."""
+
+    architecture = "alone-provider"
+
+
+class PooledClause(_Baseline):
+    """A model on all providers' raw rows."""
+
+    architecture = "pooled"

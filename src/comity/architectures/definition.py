@@ -1,0 +1,226 @@
+"""What an architecture has to say and do: its programs, its clause, its guarantee, its attacks.
+
+An architecture is a frozen value. Its programs run at the parties, each in a process of its own; the
+other functions are pure and run wherever somebody wants to know (compare, advise, docs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from comity.errors import BadInput
+from comity.schema import Schema
+from comity.wire import Channel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+    from comity.agreement import Agreement
+    from comity.attack.result import AttackResult
+    from comity.crypto.keys import SigningKey
+    from comity.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be learned. Public to all parties.
+
+    Attributes:
+        schema: the columns that the parties agreed on.
+        target: the target column; `positive` is its value that counts as 1, every other one counts as 0.
+        id: the column of record ids that provider and ML party share.
+    """
+
+    schema: Schema
+    target: str
+    positive: str
+    id: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "schema": self.schema.to_dict(),
+            "target": self.target,
+            "positive": self.positive,
+            "id": self.id,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Task:
+        from comity.schema import parse_schema
+
+        return cls(
+            schema=parse_schema(data["schema"], where="the task"),
+            target=data["target"],
+            positive=data["positive"],
+            id=data["id"],
+        )
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Feature columns: everything in the schema but identifiers, the id and the target."""
+        return tuple(name for name in self.schema.features if name not in (self.id, self.target))
+
+
+@dataclass(frozen=True)
+class Options:
+    """The settings of one run. `seed` fixes splits and models; noise never depends on it."""
+
+    epsilon: float = 1.0
+    delta: float = 1e-6
+    k: int = 5
+    seed: int = 0
+    mode: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "epsilon": self.epsilon,
+            "delta": self.delta,
+            "k": self.k,
+            "seed": self.seed,
+            "mode": self.mode,
+        }
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Where a program sits: one party's view of one session.
+
+    Attributes:
+        party: this party's name; `providers` and `ml_party` name the others as the agreement does.
+        folder: this party's own folder; `tables/` in it holds what this party has.
+        session: this party's folder for the session: ledger, agreement, what was received, results.
+        ledger: the party's ledger.
+    """
+
+    party: str
+    providers: tuple[str, ...]
+    ml_party: str
+    folder: Path
+    session: Path
+    agreement: Agreement
+    ledger: Ledger
+    key: SigningKey
+    task: Task
+    options: Options
+
+    def table(self, name: str) -> pa.Table:
+        """A table that this party has, by name (`train`, `seed`, `probe`, `linked-<provider>`)."""
+        import pyarrow.parquet as pq
+
+        path = self.folder / "tables" / f"{name}.parquet"
+        if not path.is_file():
+            raise BadInput(f"party '{self.party}' has no table '{name}': expected it at {path}")
+        return pq.read_table(path)
+
+    def keep(self, name: str, table: pa.Table) -> None:
+        """Write a table into the session's folder."""
+        import pyarrow.parquet as pq
+
+        pq.write_table(table, self.session / f"{name}.parquet")
+
+
+Program = Callable[[Seat, Channel], dict[str, Any]]
+"""A role's part. Returns figures about the run (`rows_used`, ...); tables go into the session's folder."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """An assumption about a party that the guarantee rests on."""
+
+    party: str
+    assumption: str
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """What is promised, in the words of PRIVACY.md and no more; None where there is no such figure."""
+
+    epsilon: float | None = None
+    delta: float | None = None
+    unit: str | None = None
+    relation: str | None = None
+    k: int | None = None
+    prior_knowledge: tuple[str, ...] = ()
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "epsilon": self.epsilon,
+            "delta": self.delta,
+            "unit": self.unit,
+            "relation": self.relation,
+            "k": self.k,
+            "prior_knowledge": list(self.prior_knowledge),
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """What an attack may use: everything. Only `compare` and `try` have it, with consent of all parties.
+
+    Attributes:
+        members: training rows per provider, with ids and target.
+        outsiders: held-out rows, with target, of the same distribution.
+        sessions: each party's session folder.
+        figures: what each party's program returned.
+        member_scores / outsider_scores: the resulting model's scores on samples of both, with their labels.
+    """
+
+    task: Task
+    options: Options
+    members: Mapping[str, pa.Table]
+    outsiders: pa.Table
+    sessions: Mapping[str, Path]
+    figures: Mapping[str, Mapping[str, Any]]
+    ml_party: str
+    member_scores: Any = None
+    member_labels: Any = None
+    outsider_scores: Any = None
+    outsider_labels: Any = None
+
+
+def _no_attacks(pilot: Pilot) -> dict[str, AttackResult]:
+    return {}
+
+
+def _always(task: Task, providers: Sequence[str]) -> str | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One way of collaborating.
+
+    Attributes:
+        name: as in DESIGN.md; also the clause's name in the agreement.
+        summary: one sentence for people.
+        programs: the program of each role that takes part.
+        clause: the clause that a pilot's agreement needs for a run with these options.
+        guarantee: what it promises with these options.
+        trust: whom it trusts with what.
+        seen_by: what each role's process receives, in plain words.
+        modes: the modes it has; the first is the default.
+        charges: whether its guarantee has an epsilon, so that a sweep over epsilon makes sense.
+        skip: why it cannot run for this task and these providers, or None.
+        attacks: adversaries run against the result, by name.
+    """
+
+    name: str
+    summary: str
+    programs: Mapping[str, Program]
+    clause: Callable[[Options], dict[str, Any]]
+    guarantee: Callable[[Options], Guarantee]
+    trust: tuple[Trust, ...]
+    seen_by: Mapping[str, tuple[str, ...]]
+    modes: tuple[str, ...] = ()
+    charges: bool = False
+    skip: Callable[[Task, Sequence[str]], str | None] = _always
+    attacks: Callable[[Pilot], dict[str, AttackResult]] = _no_attacks
+    baseline: bool = False
+    tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])

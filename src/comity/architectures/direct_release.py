@@ -1,0 +1,279 @@
+"""`direct-release` (1.A): each provider de-identifies its table and releases it to the ML party.
+
+At the provider: identifiers are dropped, the record id becomes a pseudonym under a key for this recipient
+alone, quasi-identifiers are generalised until every class has k rows, the rest is suppressed. The gate runs
+the check and the attacks below before anything leaves. At the ML party: released cells become
+distributions over what they cover, so that tables generalised to different levels train one model.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from comity.architectures.definition import (
+    Architecture,
+    Guarantee,
+    Options,
+    Pilot,
+    Seat,
+    Task,
+    Trust,
+)
+from comity.architectures.exchange import (
+    account_of,
+    receive_query,
+    receive_release,
+    send_answer,
+    send_query,
+)
+from comity.architectures.models import fit_logistic, keep_scores, labels_of, membership_attack
+from comity.attack.result import AttackResult
+from comity.data.ipc import table_from_bytes, table_to_bytes
+from comity.data.table import Table
+from comity.errors import BadInput
+from comity.ledger import PrivacyUnit
+from comity.plan import Outcome, Plan, Verdict
+from comity.schema import Role
+from comity.wire import Channel
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from comity.deidentify import Hierarchy
+    from comity.deidentify.pseudonymise import MasterKey
+    from comity.deidentify.release import Protected
+    from comity.wire import Message
+
+_TOPIC = "release"
+SUPPRESSION = 0.05
+
+
+def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
+    query = receive_query(channel, seat.ml_party, _TOPIC)
+    rows = seat.table("train")
+    protector = _Protector(seat, rows)
+    plan = Plan(
+        architecture="direct-release",
+        purpose=f"release a table of {seat.party}, k-anonymous with k = {seat.options.k}",
+        recipient=seat.ml_party,
+        topic=_TOPIC,
+        request=dict(query.body),
+        asks={"k": seat.options.k, "suppression": SUPPRESSION, "l": None, "t": None},
+        account=account_of(seat, unit=PrivacyUnit.record),
+        cost=None,
+        run=protector.run,
+        check=protector.check,
+    )
+    send_answer(seat, channel, plan)
+    return {"rows_used": protector.released_rows}
+
+
+class _Protector:
+    """Makes the candidate release, and checks it by a way of its own before it may leave."""
+
+    def __init__(self, seat: Seat, rows: pa.Table) -> None:
+        self._seat = seat
+        self._rows = rows
+        self._protected: Protected | None = None
+
+    @property
+    def released_rows(self) -> int:
+        return 0 if self._protected is None else self._protected.table.rows
+
+    def run(self) -> Outcome:
+        from comity.deidentify.release import protect
+
+        seat = self._seat
+        master = _master_key(seat.folder / "pseudonyms.key")
+        recipient = seat.agreement.party(seat.ml_party)
+        lineage = seat.agreement.data_of(seat.party).lineage
+        self._protected = protect(
+            Table(self._rows, f"the table of {seat.party}"),
+            _schema_with_id(seat.task),
+            k=seat.options.k,
+            suppression=SUPPRESSION,
+            hierarchies=read_hierarchies(seat),
+            recipient_key=master.for_recipient(str(recipient.key), lineage=lineage),
+            pseudonyms=[seat.task.id],
+        )
+        return Outcome(
+            body={"manifest": _public_part(self._protected.manifest)},
+            parts={"table": table_to_bytes(self._protected.table.arrow)},
+        )
+
+    def check(self, outcome: Outcome) -> Verdict:
+        """The released bytes, read back: every class has k rows, so linking is right at most 1 in k times."""
+        from comity.deidentify import KAnonymity
+        from comity.deidentify.checker import check
+
+        released = table_from_bytes(outcome.parts["table"])
+        names = list(outcome.body["manifest"]["quasi_identifiers"])
+        k = self._seat.options.k * self._seat.task.schema.unit.max_rows
+        found = check(released, names, [KAnonymity(k)])
+        return Verdict(
+            passed=found.holds and found.rows > 0,
+            reason="; ".join(found.violations) or ("no row is left" if found.rows == 0 else "holds"),
+            figures={"rows": found.rows, "classes": found.classes, "smallest_class": found.smallest},
+        )
+
+
+def _master_key(path: Path) -> MasterKey:
+    """The provider's key for pseudonyms, made on first use and readable by its owner only."""
+    from comity.deidentify.pseudonymise import MasterKey
+
+    if not path.exists():
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(32))
+    return MasterKey(path.read_bytes())
+
+
+def _public_part(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What the recipient needs: not the risk before, which describes rows that were not released."""
+    plain = json.loads(json.dumps(manifest))
+    plain["risk"].pop("before", None)
+    return plain
+
+
+def read_hierarchies(seat: Seat) -> dict[str, Hierarchy]:
+    """The public hierarchies in the party's folder."""
+    from comity.deidentify import Hierarchy
+
+    path = seat.folder / "tables" / "hierarchies.json"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise BadInput(f"party '{seat.party}' has no readable hierarchies at {path}") from None
+    return {name: Hierarchy.from_dict(entry) for name, entry in document.items()}
+
+
+def _schema_with_id(task: Task):
+    """The task's schema, with the record id among its identifiers."""
+    from comity.schema import Column, ColumnType, Schema
+
+    columns = dict(task.schema.columns)
+    columns[task.id] = Column(role=Role.identifier, type=ColumnType.text)
+    return Schema(columns=columns, unit=task.schema.unit)
+
+
+def _ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
+    for provider in seat.providers:
+        send_query(channel, provider, _TOPIC, {"columns": [*seat.task.features, seat.task.target]}, {})
+    tables: dict[str, pa.Table] = {}
+    manifests: dict[str, Mapping[str, Any]] = {}
+    for provider in seat.providers:
+        message = receive_release(seat, channel, provider, _TOPIC)
+        tables[provider], manifests[provider] = _received(seat, provider, message)
+    scores = _learn(seat, tables, list(manifests.values()))
+    keep_scores(seat, {"logistic": scores})
+    return {"rows_used": sum(table.num_rows for table in tables.values())}
+
+
+def _received(seat: Seat, provider: str, message: Message) -> tuple[pa.Table, Mapping[str, Any]]:
+    table = table_from_bytes(message.parts["table"])
+    manifest = message.body["outcome"]["manifest"]
+    seat.keep(f"received-{provider}", table)
+    path = seat.session / f"manifest-{provider}.json"
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    return table, manifest
+
+
+def _learn(
+    seat: Seat, tables: Mapping[str, pa.Table], manifests: Sequence[Mapping[str, Any]]
+) -> NDArray[np.float64]:
+    """Train on the released cells as distributions over what they cover; score the raw probe rows."""
+    import numpy as np
+    from scipy.sparse import vstack
+
+    from comity.deidentify.expand import SoftEncoder
+
+    encoder = SoftEncoder.from_manifests(manifests, seat.task.schema)
+    matrices: list[Any] = []
+    weights: list[NDArray[np.float64]] = []
+    labels: list[NDArray[np.uint8]] = []
+    for table in (*tables.values(), seat.table("seed")):
+        distinct, index = encoder.distinct(Table(table))
+        positive = labels_of(table, seat.task)
+        for value in (0, 1):
+            counts = np.bincount(index[positive == value], minlength=distinct.shape[0])
+            present = np.flatnonzero(counts)
+            matrices.append(distinct[present])
+            weights.append(counts[present].astype(np.float64))
+            labels.append(np.full(len(present), value, dtype=np.uint8))
+    model = fit_logistic(
+        vstack(matrices, format="csr").astype(np.float64),
+        np.concatenate(labels),
+        seat.options.seed,
+        np.concatenate(weights),
+    )
+    probe, index = encoder.distinct(Table(seat.table("probe")))
+    return model.predict_proba(probe.astype(np.float64))[:, 1][index]
+
+
+def _clause(options: Options) -> dict[str, Any]:
+    return {"k": options.k, "suppression": SUPPRESSION}
+
+
+def _guarantee(options: Options) -> Guarantee:
+    return Guarantee(
+        k=options.k,
+        unit="record",
+        note=f"Every released row is like at least {options.k - 1} others in its quasi-identifiers. No "
+        "differential privacy: a second release, or knowledge of the target in a class, can reveal more.",
+    )
+
+
+def _skip(task: Task, providers: Sequence[str]) -> str | None:
+    if not any(task.schema[name].role is Role.quasi_identifier for name in task.features):
+        return "no column has the role quasi_identifier, so there is nothing to generalise; see --schema"
+    return None
+
+
+def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
+    """The release's own attacks on the largest release, and membership by the model's confidence."""
+    import pyarrow.parquet as pq
+
+    from comity.attack.release import Adversary, attack_release
+
+    provider = max(pilot.members, key=lambda name: pilot.members[name].num_rows)
+    session = pilot.sessions[pilot.ml_party]
+    adversary = Adversary(
+        release=Table(pq.read_table(session / f"received-{provider}.parquet")),
+        manifest=json.loads((session / f"manifest-{provider}.json").read_text(encoding="utf-8")),
+        members=Table(pilot.members[provider]),
+        outsiders=Table(pilot.outsiders),
+        target=pilot.task.target,
+    )
+    return {
+        **attack_release(adversary, seed=pilot.options.seed),
+        "model-membership": membership_attack(pilot),
+    }
+
+
+ARCHITECTURE = Architecture(
+    name="direct-release",
+    summary="Each provider de-identifies its own table and hands the result to the ML party (1.A).",
+    programs={"provider": _provider, "ml_party": _ml_party},
+    clause=_clause,
+    guarantee=_guarantee,
+    trust=(
+        Trust("ml_party", "does not join the released tables with others, and does not pass them on"),
+        Trust("provider", "names every column that others may know as a quasi-identifier"),
+    ),
+    seen_by={
+        "ml_party": (
+            "every provider's rows with generalised quasi-identifiers",
+            "all other columns and the target as they are, and pseudonyms instead of ids",
+            "which provider each row came from",
+        ),
+    },
+    skip=_skip,
+    attacks=_attacks,
+)

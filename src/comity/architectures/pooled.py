@@ -1,0 +1,87 @@
+"""`pooled`: all raw rows in one place, the ceiling to measure the others against. It protects nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comity.architectures.definition import Architecture, Guarantee, Options, Pilot, Seat, Trust
+from comity.architectures.exchange import (
+    account_of,
+    receive_query,
+    receive_release,
+    send_answer,
+    send_query,
+)
+from comity.architectures.models import boosted_scores, keep_scores, logistic_scores, membership_attack
+from comity.attack.result import AttackResult
+from comity.data.ipc import table_from_bytes, table_to_bytes
+from comity.ledger import PrivacyUnit
+from comity.plan import Outcome, Plan, Verdict
+from comity.wire import Channel
+
+_TOPIC = "raw-table"
+
+
+def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
+    query = receive_query(channel, seat.ml_party, _TOPIC)
+    rows = seat.table("train").select([*seat.task.features, seat.task.target])
+    plan = Plan(
+        architecture="pooled",
+        purpose="hand over the raw table, for a baseline",
+        recipient=seat.ml_party,
+        topic=_TOPIC,
+        request=dict(query.body),
+        asks={"unsafe_pilot": True},
+        account=account_of(seat, unit=PrivacyUnit.record),
+        cost=None,
+        run=lambda: Outcome(body={"rows": rows.num_rows}, parts={"table": table_to_bytes(rows)}),
+        check=lambda _outcome: Verdict(passed=True, reason="a baseline: nothing is protected"),
+    )
+    send_answer(seat, channel, plan)
+    return {"rows_used": rows.num_rows}
+
+
+def _ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
+    import pyarrow as pa
+
+    for provider in seat.providers:
+        send_query(channel, provider, _TOPIC, {"columns": list(seat.task.features)}, {})
+    tables = [seat.table("seed").select([*seat.task.features, seat.task.target])]
+    for provider in seat.providers:
+        release = receive_release(seat, channel, provider, _TOPIC)
+        tables.append(table_from_bytes(release.parts["table"]))
+    rows = pa.concat_tables(tables, promote_options="permissive")
+    probe = seat.table("probe")
+    keep_scores(
+        seat,
+        {
+            "logistic": logistic_scores(rows, probe, seat.task, seat.options.seed),
+            "boosted": boosted_scores(rows, probe, seat.task, seat.options.seed),
+        },
+    )
+    return {"rows_used": rows.num_rows}
+
+
+def _clause(options: Options) -> dict[str, Any]:
+    return {"unsafe_pilot": True}
+
+
+def _guarantee(options: Options) -> Guarantee:
+    return Guarantee(note="None: the ML party gets every raw row.")
+
+
+def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
+    return {"membership": membership_attack(pilot)}
+
+
+ARCHITECTURE = Architecture(
+    name="pooled",
+    summary="Every raw row goes to the ML party: the most that could be learned, and no protection at all.",
+    programs={"provider": _provider, "ml_party": _ml_party},
+    clause=_clause,
+    guarantee=_guarantee,
+    trust=(Trust("ml_party", "may see, keep and use every raw row"),),
+    seen_by={"ml_party": ("every provider's raw rows, features and labels",)},
+    attacks=_attacks,
+    baseline=True,
+)

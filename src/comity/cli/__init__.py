@@ -1,0 +1,44 @@
+"""The `comity` command: parses, calls, prints. Exit codes are those of `comity.errors`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+
+def main() -> None:
+    """Run the command line; every way out has its exit code and one clear line."""
+    import click
+
+    from comity.cli.app import app
+    from comity.errors import ComityError
+
+    try:
+        code = app(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = 130
+    except KeyboardInterrupt:
+        print("comity: interrupted; every party's process has been ended", file=sys.stderr)
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except ComityError as error:
+        if error.exit_code == 70:
+            traceback.print_exc()
+        print(f"comity: {error}", file=sys.stderr)
+        code = error.exit_code
+    except BrokenPipeError:
+        # whoever read our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except OSError as error:
+        place = f" {error.filename}" if error.filename else ""
+        print(f"comity: the system refused{place}: {error.strerror or error}", file=sys.stderr)
+        code = 3
+    except Exception:
+        traceback.print_exc()
+        print("comity: this is a defect in comity; the lines above say where", file=sys.stderr)
+        code = 70
+    sys.exit(code or 0)

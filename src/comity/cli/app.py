@@ -1,0 +1,26 @@
+"""All commands, each a thin file of its own."""
+
+from __future__ import annotations
+
+import typer
+
+from comity.cli import assess, compare, demo, ledger
+
+app = typer.Typer(
+    name="comity",
+    help="Build machine-learning models together without handing the data over.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("compare")(compare.compare)
+app.command("try")(compare.try_one)
+app.command("assess")(assess.assess)
+app.command("demo")(demo.demo)
+app.add_typer(ledger.app, name="ledger")
+
+
+@app.callback()
+def _root() -> None:
+    """Build machine-learning models together without handing the data over."""

@@ -1,0 +1,194 @@
+"""`comity compare` and `comity try`: every architecture, or one, on the user's own tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from comity.errors import UsageError
+
+if TYPE_CHECKING:
+    from comity.compare.run import Comparison
+
+Provider = Annotated[
+    list[str],
+    typer.Option("--provider", metavar="NAME=PATH", help="A provider and its table; give one per provider."),
+]
+Target = Annotated[str, typer.Option("--target", help="The column to predict; it has two values.")]
+Positive = Annotated[
+    str | None,
+    typer.Option("--positive", help="The target's value that counts as 1. Default: the rarer one."),
+]
+Id = Annotated[
+    str | None,
+    typer.Option("--id", metavar="COLUMN", help="The column of record ids that provider and ML party share."),
+]
+Test = Annotated[
+    str | None,
+    typer.Option("--test", metavar="PATH", help="A table to test on. Default: 20% held out from everybody."),
+]
+SchemaFile = Annotated[
+    Path | None, typer.Option("--schema", metavar="SCHEMA.yaml", help="Roles, types and bounds of columns.")
+]
+Epsilon = Annotated[
+    str, typer.Option("--epsilon", metavar="E[,E...]", help="Privacy budget; a list runs each of them.")
+]
+Delta = Annotated[float, typer.Option("--delta", help="The delta of (epsilon, delta).")]
+K = Annotated[int, typer.Option("--k", help="Group size of k-anonymity.")]
+SeedRows = Annotated[
+    int, typer.Option("--seed-rows", help="Labelled rows that the ML party starts with, disclosed outright.")
+]
+Mode = Annotated[
+    str | None, typer.Option("--mode", metavar="linked|hosted|entrusted", help="The mode of an architecture.")
+]
+Partition = Annotated[
+    str, typer.Option("--partition", metavar="rows|columns", help="How the data is split over providers.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Fixes splits and models; noise never depends on it.")]
+Keep = Annotated[
+    Path | None,
+    typer.Option("--keep", metavar="DIR", help="Keep ledgers, agreements and what was received here."),
+]
+JsonFile = Annotated[
+    str | None,
+    typer.Option("--json", metavar="FILE", help="Write the results as JSON; - for standard output."),
+]
+HtmlFile = Annotated[
+    str | None, typer.Option("--html", metavar="FILE", help="Write the results as one self-contained page.")
+]
+
+
+def compare(
+    provider: Provider,
+    target: Target,
+    positive: Positive = None,
+    id: Id = None,
+    test: Test = None,
+    schema: SchemaFile = None,
+    epsilon: Epsilon = "1",
+    delta: Delta = 1e-6,
+    k: K = 5,
+    seed_rows: SeedRows = 200,
+    architectures: Annotated[
+        str | None,
+        typer.Option("--architectures", metavar="A,B,...", help="Run these only. Default: all that apply."),
+    ] = None,
+    mode: Mode = None,
+    partition: Partition = "rows",
+    seed: Seed = 0,
+    keep: Keep = None,
+    json: JsonFile = None,
+    html: HtmlFile = None,
+) -> int:
+    """Run every way of collaborating on your own tables and compare what each buys and costs.
+
+    This is a pilot: it reads all tables in one place, with the consent of those whose tables they are.
+    """
+    asked = None if architectures is None else [a.strip() for a in architectures.split(",") if a.strip()]
+    comparison = _run(
+        provider, target, positive, id, test, schema, epsilon, delta, k, seed_rows, asked, mode, partition,
+        seed, keep, json, html,
+    )  # fmt: skip
+    return _print(comparison, comparison.document, json, html)
+
+
+def try_one(
+    architecture: Annotated[str, typer.Argument(help="The architecture, for example validation.")],
+    provider: Provider,
+    target: Target,
+    positive: Positive = None,
+    id: Id = None,
+    test: Test = None,
+    schema: SchemaFile = None,
+    epsilon: Epsilon = "1",
+    delta: Delta = 1e-6,
+    k: K = 5,
+    seed_rows: SeedRows = 200,
+    mode: Mode = None,
+    partition: Partition = "rows",
+    seed: Seed = 0,
+    keep: Keep = None,
+    json: JsonFile = None,
+    html: HtmlFile = None,
+) -> int:
+    """Run one architecture on your own tables, with the baselines it is measured against."""
+    if "," in epsilon:
+        raise UsageError("comity try runs one epsilon; use comity compare for a list of them")
+    comparison = _run(
+        provider, target, positive, id, test, schema, epsilon, delta, k, seed_rows, [architecture], mode,
+        partition, seed, keep, json, html,
+    )  # fmt: skip
+    if comparison.document["results"]:
+        return _print(comparison, comparison.document["results"][0], json, html)
+    raise UsageError(comparison.document["skipped"][0]["reason"])
+
+
+def _run(
+    provider: list[str],
+    target: str,
+    positive: str | None,
+    id: str | None,
+    test: str | None,
+    schema: Path | None,
+    epsilon: str,
+    delta: float,
+    k: int,
+    seed_rows: int,
+    architectures: list[str] | None,
+    mode: str | None,
+    partition: str,
+    seed: int,
+    keep: Path | None,
+    json: str | None,
+    html: str | None,
+) -> Comparison:
+    from comity.cli.output import check_writable
+    from comity.cli.progress import terminal_progress
+    from comity.compare.run import run_comparison
+    from comity.compare.settings import Settings
+
+    check_writable(json, "--json")
+    check_writable(html, "--html")
+    settings = Settings.parse(
+        providers=provider,
+        target=target,
+        positive=positive,
+        id=id,
+        test=test,
+        schema=schema,
+        epsilon=epsilon,
+        delta=delta,
+        k=k,
+        seed_rows=seed_rows,
+        architectures=architectures,
+        mode=mode,
+        partition=partition,
+        seed=seed,
+        keep=keep,
+    )
+    with terminal_progress() as progress:
+        return run_comparison(settings, progress)
+
+
+def _print(comparison: Comparison, document: object, json: str | None, html: str | None) -> int:
+    from comity.cli.output import write_json, write_text
+
+    if html is not None:
+        from comity.report import render_page
+
+        write_text(render_page(comparison.document), Path(html))
+    if json is not None:
+        write_json(document, json)
+    if json != "-":
+        from rich.console import Console
+
+        from comity.report import render_table
+
+        console = Console()
+        console.print(render_table(comparison.document))
+        for name, value in (("JSON", json), ("page", html), ("kept in", comparison.document.get("keep"))):
+            if value is not None:
+                console.print(f"{name}: {value}", markup=False, highlight=False)
+    return comparison.exit_code

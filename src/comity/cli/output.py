@@ -1,0 +1,63 @@
+"""Where results go: JSON to a file or standard output, tables to the terminal, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from comity.errors import BadInput
+
+
+def write_json(document: Any, target: str) -> None:
+    """Write JSON to a path, or alone to standard output for `-`. NaN never stands in it.
+
+    Raises:
+        BadInput: if the file cannot be written; what was there before is still there.
+    """
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    else:
+        write_text(text, Path(target))
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a file whole or not at all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror}; choose another place") from None
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise BadInput(f"cannot write {path}: {error.strerror}; nothing was left behind") from None
+
+
+def check_writable(target: str | None, option: str) -> None:
+    """Say now, before minutes of work, that a result could not be written."""
+    if target is None or target == "-":
+        return
+    path = Path(target)
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    if path.is_dir():
+        raise BadInput(f"{option} {path} is a folder; name a file")
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise BadInput(f"{option} {path} cannot be written: {folder} is not a folder you may write in")
+
+
+def _umask() -> int:
+    current = os.umask(0o077)
+    os.umask(current)
+    return current

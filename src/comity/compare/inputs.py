@@ -1,0 +1,322 @@
+"""Reads the providers' tables, splits them, and puts into each party's folder what that party may have.
+
+A pilot reads all tables in one place; that is what it is for, and it says so. What each party's process
+gets is only what its own folder holds:
+
+* a provider: `train` (its training rows with ids and target, but for seed rows), `seed` (its seed rows);
+* the ML party: `seed` (all seed rows), `linked-<provider>` (ids and features of that provider's `train`);
+* both: `probe` (features of held-out rows, then of a sample of training rows), to score, not to learn from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from comity.architectures.definition import Task
+from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
+from comity.data.check import check_table
+from comity.data.labels import binary_labels, positive_class
+from comity.data.read import read_table
+from comity.data.split import hold_out, seed_rows
+from comity.data.table import Table, concat_tables
+from comity.errors import BadTable, UsageError
+from comity.schema import Column, ColumnType, Role, Schema, read_schema
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+GENERATED_ID = "comity_row"
+_MEMBER_SAMPLE = 5_000
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a comparison runs on.
+
+    Attributes:
+        train: per provider, training rows with ids and target, without the seed rows.
+        test: held-out rows of all providers, with target; `test_labels` are their labels, 0 or 1.
+        members: the sample of training rows in `probe`, after the test rows; `member_labels` their labels.
+        inferred: rows of words about the inferred schema, empty if a schema was given.
+        notes: what the holders should know of how their tables were read.
+    """
+
+    task: Task
+    providers: tuple[str, ...]
+    folders: Mapping[str, Path]
+    threads: Mapping[str, int]
+    train: Mapping[str, pa.Table]
+    test: pa.Table
+    test_labels: NDArray[np.uint8]
+    members: pa.Table
+    member_labels: NDArray[np.uint8]
+    seed_rows: Mapping[str, int]
+    inferred: tuple[Mapping[str, str], ...]
+    notes: tuple[str, ...]
+
+    def describe(self, settings: Settings) -> dict[str, Any]:
+        """The public facts of the run, for the results document."""
+        return {
+            "providers": [
+                {"name": name, "rows": self.train[name].num_rows + self.seed_rows[name]}
+                for name in self.providers
+            ],
+            "target": self.task.target,
+            "positive": self.task.positive,
+            "id": None if self.task.id == GENERATED_ID else self.task.id,
+            "features": list(self.task.features),
+            "test_rows": self.test.num_rows,
+            "test": settings.test or "20% of each provider, stratified, held out from everybody",
+            "seed": settings.seed,
+            "seed_rows": sum(self.seed_rows.values()),
+            "epsilons": list(settings.epsilons),
+            "delta": settings.delta,
+            "k": settings.k,
+            "schema": [dict(row) for row in self.inferred],
+            "notes": list(self.notes),
+        }
+
+
+def prepare_inputs(settings: Settings, folder: Path) -> Inputs:
+    """Read, check, split and write.
+
+    Raises:
+        BadInput: if a table, the schema or the target cannot be used.
+    """
+    schema = None if settings.schema is None else read_schema(settings.schema)
+    tables, notes = _read(settings, schema)
+    schema, inferred = _schema(settings, schema, tables)
+    positive = positive_class(concat_tables(list(tables.values())), settings.target, settings.positive)
+    id_column = settings.id or GENERATED_ID
+    task = Task(schema=schema, target=settings.target, positive=positive, id=id_column)
+    if not task.features:
+        raise BadTable(
+            "no column is left to learn from: every one is an identifier or the target; "
+            "give roles with --schema",
+            private=False,
+        )
+    train, test, seeds = _split(settings, task, tables)
+    folders = {name: folder / name for name in (*tables, ML_PARTY, MEDIATOR)}
+    members = _sample(concat_tables(list(train.values())), settings.seed)
+    _write(folders, task, train, test, seeds, members)
+    if settings.schema is not None:
+        _write_hierarchies(folders, task, settings.schema.parent, list(tables))
+    else:
+        _write_hierarchies(folders, task, None, list(tables))
+    return Inputs(
+        task=task,
+        providers=tuple(tables),
+        folders=folders,
+        threads=_threads(tuple(tables)),
+        train={name: table.arrow for name, table in train.items()},
+        test=test.arrow,
+        test_labels=binary_labels(test, task.target, positive).values,
+        members=members.arrow,
+        member_labels=binary_labels(members, task.target, positive).values,
+        seed_rows={name: table.rows for name, table in seeds.items()},
+        inferred=inferred,
+        notes=notes,
+    )
+
+
+def _read(settings: Settings, schema: Schema | None) -> tuple[dict[str, Table], tuple[str, ...]]:
+    tables = {name: read_table(path, schema=schema) for name, path in settings.providers}
+    first = next(iter(tables.values()))
+    for name in (settings.target, *([settings.id] if settings.id else [])):
+        for table in tables.values():
+            table.column(name)
+    for table in tables.values():
+        if set(table.names) != set(first.names) and schema is None:
+            concat_tables([first, table])
+    if settings.id == settings.target:
+        raise UsageError("--id and --target name the same column")
+    return tables, ()
+
+
+def _schema(
+    settings: Settings, schema: Schema | None, tables: dict[str, Table]
+) -> tuple[Schema, tuple[Mapping[str, str], ...]]:
+    """The given or an inferred schema, with target and id in their roles; tables are checked against it."""
+    inferred: tuple[Mapping[str, str], ...] = ()
+    if schema is None:
+        from comity.data.infer import infer_schema
+
+        tests = [] if settings.test is None else [read_table(settings.test)]
+        found = infer_schema([*tables.values(), *tests], target=settings.target, id=settings.id)
+        schema = found.schema
+        keys = ("column", "type", "role", "range", "evidence")
+        inferred = tuple(dict(zip(keys, row, strict=True)) for row in found.rows())
+    schema = _with_roles(schema, settings)
+    for name, table in tables.items():
+        checked = check_table(table, schema)
+        tables[name] = _with_ids(checked.table, settings.id, name)
+    return _with_observed_levels(schema, list(tables.values())), inferred
+
+
+def _with_roles(schema: Schema, settings: Settings) -> Schema:
+    columns = dict(schema.columns)
+    for name, role in ((settings.target, Role.target), (settings.id, Role.identifier)):
+        if name is None:
+            continue
+        if name not in columns:
+            raise BadTable(f"the schema does not name the column '{name}'; add it", private=False)
+        columns[name] = columns[name].model_copy(update={"role": role})
+    for name, column in columns.items():
+        if column.role is Role.target and name != settings.target:
+            columns[name] = column.model_copy(update={"role": Role.sensitive})
+    return Schema(columns=columns, unit=schema.unit)
+
+
+def _with_ids(table: Table, id: str | None, provider: str) -> Table:
+    """The table with a column of unique ids: the named one, or row numbers if none was named."""
+    import pyarrow as pa
+
+    if id is None:
+        return table.with_column(
+            GENERATED_ID, pa.array([f"{provider}-{row}" for row in range(1, table.rows + 1)])
+        )
+    codes, levels = table.levels(id)
+    if (codes < 0).any():
+        rows = int((codes < 0).sum())
+        raise BadTable(
+            f"{table.source}: {rows} rows have no value in the id column '{id}'; every row needs one"
+        )
+    if len(levels) != table.rows:
+        import numpy as np
+
+        counts = np.bincount(codes)
+        raise BadTable(
+            f"{table.source}: {int((counts > 1).sum())} values of the id column '{id}' stand in more than "
+            f"one row, for example {levels[int(counts.argmax())]!r}; an id names one row: remove the repeats"
+        )
+    return table.with_column(id, pa.array(table.strings(id)))
+
+
+def _with_observed_levels(schema: Schema, tables: Sequence[Table]) -> Schema:
+    """Levels and bounds that the schema leaves open, from all tables: a pilot may look, a node may not."""
+    together = concat_tables([table.select(list(schema)) for table in tables])
+    columns: dict[str, Column] = {}
+    for name, column in schema.columns.items():
+        update: dict[str, Any] = {}
+        if column.role is Role.identifier:
+            pass
+        elif column.type is ColumnType.category and column.values is None:
+            update["values"] = together.levels(name)[1]
+        elif column.type.is_numeric and not together.missing(name).all():
+            numbers = together.numbers(name)
+            low, high = _finite_ends(numbers)
+            update["min"] = low if column.min is None else column.min
+            update["max"] = high if column.max is None else column.max
+        columns[name] = column.model_copy(update=update) if update else column
+    return Schema(columns=columns, unit=schema.unit)
+
+
+def _finite_ends(numbers: NDArray[np.float64]) -> tuple[float, float]:
+    import numpy as np
+
+    return float(np.nanmin(numbers)), float(np.nanmax(numbers))
+
+
+def _split(
+    settings: Settings, task: Task, tables: Mapping[str, Table]
+) -> tuple[dict[str, Table], Table, dict[str, Table]]:
+    """Training rows without seed rows, test rows, and seed rows per provider."""
+    import numpy as np
+
+    train: dict[str, Table] = {}
+    held: list[Table] = []
+    for stream, (name, table) in enumerate(tables.items()):
+        if settings.test is not None:
+            train[name] = table
+            continue
+        labels = binary_labels(table, task.target, task.positive).values
+        kept, out = hold_out(labels, seed=settings.seed, stream=stream)
+        train[name] = table.take(kept)
+        held.append(table.take(out))
+    test = _read_test(settings, task) if settings.test is not None else concat_tables(held)
+    labels = [binary_labels(table, task.target, task.positive).values for table in train.values()]
+    _require_two_classes(binary_labels(test, task.target, task.positive).values, "the test rows")
+    chosen = seed_rows(labels, seed=settings.seed, count=settings.seed_rows)
+    seeds: dict[str, Table] = {}
+    for (name, table), rows in zip(list(train.items()), chosen, strict=True):
+        seeds[name] = table.take(rows)
+        rest = np.ones(table.rows, dtype=bool)
+        rest[rows] = False
+        train[name] = table.take(rest)
+        if not rest.any():
+            raise BadTable(
+                f"provider '{name}' has no rows left after the seed rows were taken; lower --seed-rows",
+                private=False,
+            )
+    return train, test, seeds
+
+
+def _read_test(settings: Settings, task: Task) -> Table:
+    table = check_table(read_table(settings.test, schema=task.schema), task.schema).table
+    return _with_ids(table, settings.id, "test")
+
+
+def _require_two_classes(labels: NDArray[np.uint8], what: str) -> None:
+    if labels.min(initial=1) == labels.max(initial=0):
+        raise BadTable(f"{what} have one value of the target only; bring rows of both", private=False)
+
+
+def _sample(table: Table, seed: int) -> Table:
+    import numpy as np
+
+    if table.rows <= _MEMBER_SAMPLE:
+        return table
+    rows = np.random.default_rng([seed, 4]).choice(table.rows, _MEMBER_SAMPLE, replace=False)
+    return table.take(np.sort(rows))
+
+
+def _write(
+    folders: Mapping[str, Path],
+    task: Task,
+    train: Mapping[str, Table],
+    test: Table,
+    seeds: Mapping[str, Table],
+    members: Table,
+) -> None:
+    features = list(task.features)
+    probe = concat_tables([test.select(features), members.select(features)])
+    for name, table in train.items():
+        _put(folders[name], "train", table)
+        _put(folders[name], "seed", seeds[name])
+        _put(folders[name], "probe", probe)
+        _put(folders[ML_PARTY], f"linked-{name}", table.select([task.id, *features]))
+    _put(folders[ML_PARTY], "seed", concat_tables(list(seeds.values())).select([*features, task.target]))
+    _put(folders[ML_PARTY], "probe", probe)
+
+
+def _put(folder: Path, name: str, table: Table) -> None:
+    import pyarrow.parquet as pq
+
+    tables = folder / "tables"
+    tables.mkdir(mode=0o700, parents=True, exist_ok=True)
+    pq.write_table(table.arrow, tables / f"{name}.parquet")
+
+
+def _write_hierarchies(
+    folders: Mapping[str, Path], task: Task, base: Path | None, providers: Sequence[str]
+) -> None:
+    """The same public hierarchies at every party: the schema's files, else built from bounds and levels."""
+    from comity.compare.hierarchies import hierarchies_of
+
+    document = {name: hierarchy.to_dict() for name, hierarchy in hierarchies_of(task, base).items()}
+    for name in (*providers, ML_PARTY):
+        path = folders[name] / "tables" / "hierarchies.json"
+        path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def _threads(providers: Sequence[str]) -> dict[str, int]:
+    """The ML party works while the providers wait, so it may use every core; they work at the same time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return {ML_PARTY: cores, **dict.fromkeys(providers, max(1, cores // len(providers)))}

@@ -1,0 +1,114 @@
+"""The JSON object of one architecture's run, with the keys that CONTRACT fixes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from comity.architectures.definition import Architecture, Guarantee, Options
+from comity.attack.result import AttackResult
+
+
+@dataclass(frozen=True)
+class Utility:
+    """How good the model is on rows that nobody had. None where there is no figure."""
+
+    auc: float | None
+    accuracy: float | None
+    rows_used: int | None
+    model: str | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """All parties' processes together: seconds, CPU-seconds, bytes, MiB."""
+
+    wall_s: float
+    startup_s: float
+    cpu_s: float
+    bytes_sent: int
+    peak_rss_mb: float
+    messages: int
+
+    @classmethod
+    def of(cls, reports: Mapping[str, Mapping[str, Any]], *, wall_s: float, startup_s: float) -> Cost:
+        """Add up what the parties' processes report. Peaks add up too: the processes run at the same time."""
+        costs = [report["cost"] for report in reports.values()]
+        return cls(
+            wall_s=wall_s,
+            startup_s=startup_s,
+            cpu_s=sum(cost["cpu_s"] for cost in costs),
+            bytes_sent=sum(cost["bytes_sent"] for cost in costs),
+            peak_rss_mb=sum(cost["peak_rss_mb"] for cost in costs),
+            messages=sum(cost["messages"] for cost in costs),
+        )
+
+
+@dataclass(frozen=True)
+class Result:
+    """One architecture at one setting, measured."""
+
+    architecture: Architecture
+    options: Options
+    guarantee: Guarantee
+    utility: Utility | None
+    cost: Cost | None
+    attacks: Mapping[str, AttackResult]
+    error: Mapping[str, Any] | None = None
+
+    def to_dict(self, *, alone: Utility | None, pooled: Utility | None) -> dict[str, Any]:
+        """The CONTRACT form; `alone` and `pooled` are the ends of the gap."""
+        utility = self.utility or Utility(None, None, None)
+        document: dict[str, Any] = {
+            "architecture": self.architecture.name,
+            "mode": self.options.mode or (self.architecture.modes[0] if self.architecture.modes else None),
+            "summary": self.architecture.summary,
+            "utility": {
+                "auc": utility.auc,
+                "accuracy": utility.accuracy,
+                "gap_closed": gap_closed(self.utility, alone, pooled),
+                "rows_used": utility.rows_used,
+                "model": utility.model,
+            },
+            "privacy": {
+                **self.guarantee.to_dict(),
+                "attacks": {name: attack.to_dict() for name, attack in self.attacks.items()},
+            },
+            "cost": _cost_dict(self.cost),
+            "trust": [
+                {"party": trust.party, "assumption": trust.assumption} for trust in self.architecture.trust
+            ],
+            "seen_by": {role: list(seen) for role, seen in self.architecture.seen_by.items()},
+        }
+        if self.error is not None:
+            document["error"] = dict(self.error)
+        return document
+
+
+_SMALLEST_GAP = 0.01
+
+
+def gap_closed(utility: Utility | None, alone: Utility | None, pooled: Utility | None) -> float | None:
+    """(auc - alone) / (pooled - alone); None where a figure is missing or the gap is under 0.01."""
+    if utility is None or alone is None or pooled is None:
+        return None
+    if utility.auc is None or alone.auc is None or pooled.auc is None:
+        return None
+    gap = pooled.auc - alone.auc
+    if gap < _SMALLEST_GAP:
+        return None
+    return (utility.auc - alone.auc) / gap
+
+
+def _cost_dict(cost: Cost | None) -> dict[str, Any]:
+    if cost is None:
+        return dict.fromkeys(("wall_s", "startup_s", "cpu_s", "bytes_sent", "peak_rss_mb", "messages"))
+    return {
+        "wall_s": round(cost.wall_s, 3),
+        "startup_s": round(cost.startup_s, 3),
+        "cpu_s": round(cost.cpu_s, 3),
+        "bytes_sent": cost.bytes_sent,
+        "peak_rss_mb": round(cost.peak_rss_mb, 1),
+        "messages": cost.messages,
+    }

@@ -1,0 +1,159 @@
+"""The whole comparison: read, split, start the parties, run every architecture, collect."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from comity import __version__
+from comity.architectures import Architecture, find, names
+from comity.architectures.definition import Options
+from comity.compare.inputs import Inputs, prepare_inputs
+from comity.compare.measure import measure
+from comity.compare.pool import Pool
+from comity.compare.progress import Progress
+from comity.compare.result import Result, Utility
+from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
+from comity.errors import BadInput, PartyFailed
+
+_REFERENCES = ("alone", "pooled")
+PILOT_NOTE = (
+    "A pilot: all tables were read in one place to measure this, with the consent of those whose they are. "
+    "Nothing here is a release."
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of it: the CONTRACT document, and the exit code that says whether all of it worked."""
+
+    document: dict[str, Any]
+    exit_code: int
+
+
+@dataclass(frozen=True)
+class _Job:
+    architecture: Architecture
+    options: Options
+    asked: bool
+
+
+def run_comparison(settings: Settings, progress: Progress) -> Comparison:
+    """Compare the architectures that were asked for, or all that apply.
+
+    Raises:
+        BadInput, UsageError: before any process starts, if the tables or options cannot be used.
+    """
+    with _folder(settings.keep) as folder:
+        progress(0, 1, "reading tables")
+        inputs = prepare_inputs(settings, folder)
+        jobs, skipped = _jobs(settings, inputs)
+        results: list[tuple[_Job, Result]] = []
+        if jobs:
+            progress(0, len(jobs) + 1, "starting the parties' processes")
+            with Pool(inputs.folders, threads=inputs.threads) as pool:
+                for number, job in enumerate(jobs):
+                    progress(number + 1, len(jobs) + 1, _title(job))
+                    swept = len(settings.epsilons) > 1 and job.architecture.charges
+                    results.append((job, measure(job.architecture, job.options, inputs, pool, swept=swept)))
+        document = _document(settings, inputs, results, skipped)
+    failed = any("error" in result for result in document["results"])
+    return Comparison(document, PartyFailed.exit_code if failed else 0)
+
+
+def _jobs(settings: Settings, inputs: Inputs) -> tuple[list[_Job], list[dict[str, str]]]:
+    """What to run, references first, and what is left out with its reason."""
+    asked = settings.architectures or names()
+    jobs: list[_Job] = []
+    skipped: list[dict[str, str]] = []
+    for name in names():
+        if name not in asked and name not in _REFERENCES:
+            continue
+        architecture = find(name)
+        reason = _skip_reason(architecture, settings, inputs)
+        if reason is not None:
+            if name in asked:
+                skipped.append({"architecture": name, "reason": reason})
+            continue
+        epsilons = settings.epsilons if architecture.charges else settings.epsilons[:1]
+        jobs += [
+            _Job(architecture, _options(settings, architecture, epsilon), name in asked)
+            for epsilon in epsilons
+        ]
+    if all(not job.asked for job in jobs):
+        return [], skipped
+    return jobs, skipped
+
+
+def _skip_reason(architecture: Architecture, settings: Settings, inputs: Inputs) -> str | None:
+    if settings.partition == "columns" and not architecture.baseline:
+        return "it runs on tables split by rows; --partition columns is not among its modes"
+    if settings.mode is not None and architecture.modes and settings.mode not in architecture.modes:
+        return f"it has no mode '{settings.mode}'; it has: {', '.join(architecture.modes)}"
+    return architecture.skip(inputs.task, inputs.providers)
+
+
+def _options(settings: Settings, architecture: Architecture, epsilon: float) -> Options:
+    return Options(
+        epsilon=epsilon,
+        delta=settings.delta,
+        k=settings.k,
+        seed=settings.seed,
+        mode=(settings.mode or architecture.modes[0]) if architecture.modes else None,
+    )
+
+
+def _title(job: _Job) -> str:
+    if not job.architecture.charges:
+        return job.architecture.name
+    return f"{job.architecture.name}, epsilon {job.options.epsilon:g}"
+
+
+def _document(
+    settings: Settings,
+    inputs: Inputs,
+    results: list[tuple[_Job, Result]],
+    skipped: list[dict[str, str]],
+) -> dict[str, Any]:
+    reference: dict[str, Utility | None] = {
+        job.architecture.name: result.utility
+        for job, result in results
+        if job.architecture.name in _REFERENCES
+    }
+    alone, pooled = reference.get("alone"), reference.get("pooled")
+    return {
+        "comity": __version__,
+        "note": PILOT_NOTE,
+        "inputs": inputs.describe(settings),
+        "references": {
+            name: None if utility is None else {"auc": utility.auc} for name, utility in reference.items()
+        },
+        "results": [result.to_dict(alone=alone, pooled=pooled) for job, result in results if job.asked],
+        "skipped": skipped,
+        "keep": None if settings.keep is None else str(settings.keep),
+    }
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """Where the parties' folders are: kept if asked for, else gone with the run."""
+    if keep is None:
+        folder = Path(tempfile.mkdtemp(prefix="comity-"))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+        taken = [party for party in (ML_PARTY, MEDIATOR) if (keep / party).exists()]
+    except OSError as error:
+        raise BadInput(f"--keep {keep} cannot be used: {error.strerror}") from None
+    if taken:
+        raise BadInput(f"--keep {keep} already holds a run; give an empty or a new folder")
+    yield keep

@@ -1,0 +1,1 @@
+"""Keys, signatures, canonical form and everything else that needs secrets or randomness from the OS."""

@@ -1,0 +1,102 @@
+"""What a column's name suggests about its role: a hint, shown to the steward as one."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_NOT_WORD = re.compile(r"[^0-9a-zA-ZÀ-ɏ]+")
+
+
+def _terms(text: str) -> frozenset[str]:
+    """A vocabulary: terms of one or two lower-case words, separated by commas."""
+    return frozenset(" ".join(term.split()) for term in text.split(","))
+
+
+PERSON_NAMES = _terms(
+    """
+    name, full name, first name, last name, given name, family name, middle name, maiden name, forename,
+    surname, firstname, lastname, fullname, patient name, customer name, client name, employee name,
+    person name, contact name, user name, username, login, naam, voornaam, achternaam, nom, prenom,
+    nachname, vorname, familienname, nombre, apellido, apellidos, cognome
+    """
+)
+
+CERTAIN_NAMES = PERSON_NAMES - {"name", "nom", "naam", "nombre"}
+"""Names of people whatever the values; a column called just "name" may hold names of things."""
+
+CONTACTS = _terms(
+    """
+    email, mail, e mail, phone, telephone, tel, mobile, cell, gsm, fax, address, street, house number,
+    adres, adresse, straat, strasse, rue, url, website, homepage, ip, ip address, mac address
+    """
+)
+
+PERSON_NUMBERS = _terms(
+    """
+    ssn, nin, nino, social security, passport, driver license, drivers license, driving licence, license
+    plate, licence plate, number plate, national number, national id, insurance number,
+    rijksregisternummer, bsn, nhs, mrn, medical record, iban, account number, bank account, credit card,
+    card number, vin, imei, tax number, tax id
+    """
+)
+
+RUNNING_NUMBERS = _terms(
+    """
+    id, ids, identifier, uid, uuid, guid, key, index, idx, nr, no, number, num, code, record, row,
+    rowid, pk, ref, reference, token, pseudonym, serial
+    """
+)
+
+DEMOGRAPHICS = _terms(
+    """
+    age, leeftijd, alter, sex, gender, geslacht, race, ethnicity, ethnic, nationality, citizenship,
+    country, land, state, province, region, county, district, city, town, municipality, gemeente, stad,
+    ort, village, zip, zipcode, postcode, postal, plz, birth, birthdate, birthday, born, dob,
+    geburtsdatum, geboortedatum, birthplace, marital, married, household, family, children,
+    relationship, education, school, degree, occupation, job, profession, beroep, employer, workclass,
+    industry, language, religion, height, weight, latitude, longitude, lat, lon, lng, location,
+    residence, admission, discharge, death, deceased, veteran, housing, tenure, arrival, visit
+    """
+)
+
+SENSITIVE = _terms(
+    """
+    diagnosis, diagnoses, disease, icd, illness, condition, symptom, medication, drug, treatment,
+    therapy, hiv, cancer, disability, pregnancy, salary, income, wage, wages, pay, earnings, gain, loss,
+    balance, debt, credit, loan, amount, fee, price, payment, savings, wealth, mortgage, score, grade,
+    crime, offence, conviction, fraud, politics, political, party, orientation, union, blood, glucose,
+    cholesterol, bmi, pressure, insulin
+    """
+)
+
+CODES = _terms(
+    """
+    code, codes, type, class, category, kind, group, status, flag, zip, zipcode, postcode, postal, plz,
+    icd
+    """
+)
+
+
+def words_of(header: str) -> tuple[str, ...]:
+    """The lower-case words of a column name: `patientBirth_date` -> patient, birth, date."""
+    return tuple(word for word in _NOT_WORD.split(_CAMEL.sub(" ", header).lower()) if word)
+
+
+def hinted(header: str, vocabulary: frozenset[str]) -> str | None:
+    """The first two words in a row, or word, of a column name that the vocabulary has; None without one."""
+    words = words_of(header)
+    pairs = [f"{one} {two}" for one, two in pairwise(words)]
+    return next((term for term in (*pairs, *words) if term in vocabulary), None)
+
+
+def is_exactly(header: str, vocabulary: frozenset[str]) -> bool:
+    """Whether the whole column name is one term of the vocabulary."""
+    return " ".join(words_of(header)) in vocabulary
+
+
+def ends_in(header: str, vocabulary: frozenset[str]) -> str | None:
+    """The last word of a column name if the vocabulary has it."""
+    words = words_of(header)
+    return words[-1] if words and words[-1] in vocabulary else None

@@ -1,0 +1,282 @@
+"""A schema for a table that has none: types and roles, each with the evidence for it in words.
+
+An inferred schema is a proposal to the steward, who confirms or corrects it before anything is agreed. The
+rules err on the side of protection:
+
+1. The target and the id that the caller names have those roles. The id is the privacy unit, one row each.
+2. Personal data (`pii`), names and contacts by their header, values that stand nearly once each, and free
+   text are `identifier`: models never see them and releases never carry them.
+3. A header that suggests what others know about people (age, place, job, ...) makes a `quasi_identifier`;
+   one that suggests what people keep to themselves (diagnosis, salary, ...) makes `sensitive`.
+4. Otherwise categories, dates and numbers with few values are `quasi_identifier`, and numbers with many
+   values (measurements) are `sensitive`. A column with one value is `insensitive`. Nothing else is.
+
+Bounds and levels are read off the data, so they are not public: good for a pilot, to be confirmed or
+replaced by the steward before an agreement. `InferredSchema.observed` names them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from comity.data.hints import (
+    CERTAIN_NAMES,
+    CODES,
+    CONTACTS,
+    DEMOGRAPHICS,
+    PERSON_NAMES,
+    PERSON_NUMBERS,
+    RUNNING_NUMBERS,
+    SENSITIVE,
+    ends_in,
+    hinted,
+    is_exactly,
+)
+from comity.data.pii import Finding, find_pii
+from comity.data.table import Table, concat_tables
+from comity.schema import Column, ColumnType, Role, Schema, Unit
+
+FEW_VALUES = 20
+"""A number with at most this many distinct values counts as a category for its role."""
+
+NEARLY_UNIQUE = 0.9
+"""Share of distinct values from which on a column finds a row by itself."""
+
+FEWEST_ROWS = 20
+MOST_LEVELS = 1000
+_FREE_TEXT_LENGTH = 40
+_DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
+_OBSERVED = "observed, not public: confirm"
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+
+
+@dataclass(frozen=True)
+class InferredColumn:
+    """What one column was taken for, and why.
+
+    Attributes:
+        evidence: in words, for the steward.
+        note: that bounds or levels were read off the data, and other things to confirm; "" if nothing is.
+        missing: rows without a value.
+        distinct: different values.
+        pii: personal data found in the values.
+    """
+
+    name: str
+    column: Column
+    evidence: str
+    note: str
+    missing: int
+    distinct: int
+    pii: tuple[Finding, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """Evidence and note in one."""
+        return f"{self.evidence}; {self.note}" if self.note else self.evidence
+
+    @property
+    def range_words(self) -> str:
+        """Bounds or levels in short, for a table."""
+        if self.column.type.is_numeric and self.column.min is not None and self.column.max is not None:
+            return f"{self.column.min:g} to {self.column.max:g}"
+        return f"{self.distinct} {'value' if self.distinct == 1 else 'values'}"
+
+
+@dataclass(frozen=True)
+class InferredSchema:
+    """A proposed schema with the evidence for each column."""
+
+    schema: Schema
+    columns: tuple[InferredColumn, ...]
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Columns whose bounds or levels were read off the data: not public until the steward confirms."""
+        return tuple(
+            column.name
+            for column in self.columns
+            if column.column.values is not None or column.column.min is not None
+        )
+
+    def rows(self) -> tuple[tuple[str, str, str, str, str], ...]:
+        """(name, type, role, range, evidence) per column, to print."""
+        return tuple(
+            (each.name, str(each.column.type), str(each.column.role), each.range_words, each.words)
+            for each in self.columns
+        )
+
+
+def infer_schema(
+    tables: Table | Sequence[Table], *, target: str | None = None, id: str | None = None
+) -> InferredSchema:
+    """Propose a schema for a table, or one for several tables with the same columns.
+
+    Args:
+        tables: in a pilot, all tables that will be checked against it, a test table included.
+        target: the column to learn.
+        id: the column that names the privacy unit.
+
+    Raises:
+        BadTable: if `target` or `id` is no column, or the tables differ in their columns.
+    """
+    table = tables if isinstance(tables, Table) else concat_tables(tables)
+    for named in (target, id):
+        if named is not None:
+            table.column(named)
+    columns = tuple(_infer_column(table, name, target, id) for name in table.names)
+    unit = Unit() if id is None else Unit(column=id, max_rows=1)
+    schema = Schema(columns={each.name: each.column for each in columns}, unit=unit)
+    return InferredSchema(schema, columns)
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What the rules look at."""
+
+    name: str
+    type: ColumnType
+    levels: tuple[str, ...]
+    known: int
+    missing: int
+    low: float | None
+    high: float | None
+    pii: tuple[Finding, ...]
+
+    @property
+    def unique_share(self) -> float:
+        return len(self.levels) / self.known if self.known else 0.0
+
+    @property
+    def nearly_unique(self) -> bool:
+        return self.known >= FEWEST_ROWS and self.unique_share >= NEARLY_UNIQUE
+
+
+def _facts(table: Table, name: str) -> _Facts:
+    codes, levels = table.levels(name)
+    missing = int((codes < 0).sum())
+    low = high = None
+    if table.type(name).is_numeric and levels:
+        numbers = table.numbers(name)
+        low, high = float(np.nanmin(numbers)), float(np.nanmax(numbers))
+    pii = () if table.type(name) is ColumnType.number else find_pii(name, levels)
+    return _Facts(name, table.type(name), levels, table.rows - missing, missing, low, high, pii)
+
+
+def _infer_column(table: Table, name: str, target: str | None, id: str | None) -> InferredColumn:
+    facts = _facts(table, name)
+    if name == target:
+        role, why = Role.target, "named as the target"
+        kind = ColumnType.category
+    elif name == id:
+        role, why = Role.identifier, "named as the id: one row per privacy unit"
+        kind = facts.type
+    else:
+        role, why = _role(facts)
+        kind = _kind(facts, role)
+    column, note = _column(facts, role, kind)
+    return InferredColumn(name, column, why, note, facts.missing, len(facts.levels), facts.pii)
+
+
+def _role(facts: _Facts) -> tuple[Role, str]:
+    """The role and its evidence, for a column that the caller has not named."""
+    if not facts.levels:
+        return Role.insensitive, "no row has a value"
+    if facts.pii:
+        return Role.identifier, str(facts.pii[0])
+    if named := _named_identifier(facts):
+        return Role.identifier, named
+    if facts.type is ColumnType.text:
+        if facts.nearly_unique and not _are_dates(facts.levels):
+            return Role.identifier, "nearly every row has a value of its own"
+        if _is_free_text(facts.levels):
+            return Role.identifier, "free text: it may name anybody"
+    elif facts.type is ColumnType.integer and (counted := _running_number(facts)):
+        return Role.identifier, counted
+    if len(facts.levels) == 1:
+        return Role.insensitive, "one value in all rows"
+    return _role_by_meaning(facts)
+
+
+def _role_by_meaning(facts: _Facts) -> tuple[Role, str]:
+    """Quasi-identifier or sensitive, by the header and by the number of values."""
+    if word := hinted(facts.name, SENSITIVE):
+        return Role.sensitive, f"'{word}' in its name: kept private"
+    if word := hinted(facts.name, DEMOGRAPHICS):
+        return Role.quasi_identifier, f"'{word}' in its name: known to others"
+    if facts.type is ColumnType.text and _are_dates(facts.levels):
+        return Role.quasi_identifier, "dates: others may know them"
+    if facts.type is ColumnType.text:
+        return Role.quasi_identifier, "a category: others may know it"
+    if len(facts.levels) <= FEW_VALUES:
+        return Role.quasi_identifier, "a number with few values: others may know it"
+    return (
+        Role.sensitive,
+        "a measured number; make it quasi_identifier if others may know it",
+    )
+
+
+def _named_identifier(facts: _Facts) -> str | None:
+    """Evidence from the header that the column names or reaches people; None if there is none."""
+    varied = facts.unique_share >= 0.5 or len(facts.levels) >= 100
+    if facts.type is ColumnType.text:
+        if is_exactly(facts.name, PERSON_NAMES) and (varied or is_exactly(facts.name, CERTAIN_NAMES)):
+            return "names of people, by its name"
+        if varied and (word := hinted(facts.name, CONTACTS)):
+            return f"'{word}' in its name: it reaches people"
+    if facts.type is not ColumnType.number and varied and (word := hinted(facts.name, PERSON_NUMBERS)):
+        return f"'{word}' in its name: it reaches people"
+    once_each = facts.unique_share >= NEARLY_UNIQUE and len(facts.levels) > 2
+    word = ends_in(facts.name, RUNNING_NUMBERS) if facts.type is not ColumnType.number else None
+    return f"'{word}' in its name, and its values stand once each" if word and once_each else None
+
+
+def _running_number(facts: _Facts) -> str | None:
+    """Evidence that whole numbers count rows or people: all different, and dense."""
+    if facts.low is None or facts.high is None or not facts.nearly_unique:
+        return None
+    if len(facts.levels) == facts.known and facts.high - facts.low + 1 <= 1.2 * facts.known:
+        return "whole numbers that count up, one per row"
+    return None
+
+
+def _is_free_text(levels: Sequence[str]) -> bool:
+    """Long values of several words."""
+    sample = levels[:: max(len(levels) // 200, 1)]
+    lengths = sum(len(value) for value in sample) / len(sample)
+    spaces = sum(value.count(" ") for value in sample) / len(sample)
+    return lengths >= _FREE_TEXT_LENGTH and spaces >= 4
+
+
+def _are_dates(levels: Sequence[str]) -> bool:
+    sample = levels[:: max(len(levels) // 200, 1)]
+    return sum(1 for value in sample if _DATE.fullmatch(value)) >= NEARLY_UNIQUE * len(sample)
+
+
+def _kind(facts: _Facts, role: Role) -> ColumnType:
+    """The type: as stored, but codes are categories, and categories with too many levels are text."""
+    if facts.type is ColumnType.integer and role is Role.quasi_identifier and ends_in(facts.name, CODES):
+        return ColumnType.category
+    if facts.type is ColumnType.text and role is not Role.identifier and len(facts.levels) <= MOST_LEVELS:
+        return ColumnType.category
+    return facts.type
+
+
+def _column(facts: _Facts, role: Role, kind: ColumnType) -> tuple[Column, str]:
+    """The schema's column with observed bounds or levels, and what to say about those."""
+    if role is Role.identifier or not facts.levels:
+        return Column(role=role, type=kind), ""
+    if kind.is_numeric:
+        column = Column(role=role, type=kind, min=facts.low, max=facts.high)
+        return column, f"bounds {_OBSERVED}"
+    if kind is ColumnType.category:
+        comma = sum(1 for value in facts.levels if _DECIMAL_COMMA.fullmatch(value))
+        note = f"levels {_OBSERVED}"
+        if 2 * comma >= len(facts.levels):
+            note += "; if these are numbers, write them with a decimal point"
+        return Column(role=role, type=kind, values=facts.levels), note
+    return Column(role=role, type=kind), ""

@@ -1,0 +1,99 @@
+"""The target as labels 0 and 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from comity.data.table import Table
+from comity.errors import BadTable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_SHOWN_CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A binary target.
+
+    Attributes:
+        values: (rows,) uint8, 1 for the positive class.
+        positive: the value of the target that counts as 1.
+        negative: the other values.
+    """
+
+    values: NDArray[np.uint8]
+    positive: str
+    negative: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def positive_class(table: Table, target: str, positive: str | None = None) -> str:
+    """Which value of the target counts as 1: the given one, else the rarer of two.
+
+    Equally frequent classes: the one that sorts last ("yes" rather than "no", "1" rather than "0").
+
+    Raises:
+        BadTable: if the target has one class only; has more than two, and no positive one is named; or has
+            no class of the given name.
+    """
+    codes, levels = table.levels(target)
+    if len(levels) < 2:
+        only = f"only the value {levels[0]!r}" if levels else "no value"
+        raise BadTable(f"{table.source}: the target {target} has {only}; a model needs rows of two classes")
+    if positive is not None:
+        return _named_class(positive, levels, table, target)
+    if len(levels) > 2:
+        raise BadTable(_too_many(levels, table, target))
+    counts = np.bincount(codes[codes >= 0], minlength=2)
+    return levels[0] if counts[0] < counts[1] else levels[1]
+
+
+def binary_labels(table: Table, target: str, positive: str) -> Labels:
+    """The target column as 0 and 1. Every row needs a value there (`check_table` sees to it).
+
+    A table that happens to hold one class only is fine here: `positive` comes from outside.
+
+    Raises:
+        BadTable: if a row has no target value.
+    """
+    codes, levels = table.levels(target)
+    if (codes < 0).any():
+        row = int(np.argmax(codes < 0)) + 1
+        raise BadTable(f"{table.source}: row {row} has no value in the target {target}; leave such rows out")
+    hit = np.array([level == positive for level in levels], dtype=np.uint8)
+    return Labels(hit[codes], positive, tuple(level for level in levels if level != positive))
+
+
+def _named_class(positive: str, levels: tuple[str, ...], table: Table, target: str) -> str:
+    """The class the caller means; `1.0` finds `1`."""
+    if positive in levels:
+        return positive
+    if table.type(target).is_numeric:
+        try:
+            same = [level for level in levels if float(level) == float(positive)]
+        except ValueError:
+            same = []
+        if same:
+            return same[0]
+    raise BadTable(
+        f"{table.source}: {positive!r} is no value of the target {target}; its values are {_listed(levels)}"
+    )
+
+
+def _too_many(levels: tuple[str, ...], table: Table, target: str) -> str:
+    where = f"{table.source}: the target {target} has {len(levels)} values ({_listed(levels)})"
+    if table.type(target).is_numeric and len(levels) > _SHOWN_CLASSES:
+        return f"{where}; a target has two values: add a column that says whether {target} is above a limit"
+    return f"{where}; name the one to tell from all others with --positive VALUE"
+
+
+def _listed(levels: tuple[str, ...]) -> str:
+    more = f", ... {len(levels) - _SHOWN_CLASSES} more" if len(levels) > _SHOWN_CLASSES else ""
+    return ", ".join(repr(level) for level in levels[:_SHOWN_CLASSES]) + more

@@ -1,0 +1,210 @@
+"""The log: an append-only, signed, tamper-evident record, shared by processes.
+
+Every append is one transaction: take the lock, read what others appended meanwhile, decide, write the entry
+and a signed checkpoint, commit. When it returns it is on the disk.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final, Self
+
+from comity.crypto.keys import SigningKey, VerifyKey
+from comity.errors import UsageError, VerificationFailed
+from comity.ledger.accounts import Account
+from comity.ledger.checkpoints import Checkpoint, Consistency, Inclusion
+from comity.ledger.entries import Entry, now
+from comity.ledger.founding import founding_body, founding_key, signing_key
+from comity.ledger.merkle import consistency_path, inclusion_path, root
+from comity.ledger.replay import Accounts
+from comity.ledger.state import State
+from comity.ledger.store import Place, Store
+from comity.ledger.verify import Verification, verify_store
+
+APPENDED: Final = ("asked", "released", "withheld", "refused", "note")
+"""The kinds that `append` takes; the others are written by the ledger's own methods."""
+
+Decision = tuple[str, dict[str, Any]]
+"""A kind and a body to append."""
+
+
+class Log:
+    """One party's log. Safe to use from several threads, and from several processes by one instance each."""
+
+    def __init__(self, store: Store, key: SigningKey | None, owner: str) -> None:
+        self._store = store
+        self._lock = threading.RLock()
+        self._state = State(store.name)
+        self._refresh()
+        founder = None if self._state.size else self._found(owner, key)
+        self._key = founder or signing_key(store, key, self._state.key)
+
+    @classmethod
+    def open(
+        cls, path_or_url: Place, *, key: SigningKey | None = None, owner: str = "local", wait: float = 30.0
+    ) -> Self:
+        """Open a ledger, or found one where there is none.
+
+        Args:
+            path_or_url: a file, `:memory:`, or a Postgres URL.
+            key: signs the checkpoints. None: the key in `<path>.key`, made with the ledger (0600).
+            owner: whose ledger it is; written at its founding.
+            wait: seconds to wait for another process that is appending.
+
+        Raises:
+            BadInput: if it cannot be opened, or `key` is not the ledger's.
+            UsageError: if a ledger in a database is opened without a key.
+            VerificationFailed: if what is stored does not verify.
+        """
+        store = Store.open(path_or_url, wait=wait)
+        try:
+            return cls(store, key, owner)
+        except BaseException:
+            store.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the database; what was appended is already on the disk."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def owner(self) -> str:
+        return self._state.owner
+
+    @property
+    def verify_key(self) -> VerifyKey:
+        """The public key that its checkpoints verify with."""
+        return self._state.key
+
+    @property
+    def size(self) -> int:
+        """How many entries there are."""
+        self._refresh()
+        return self._state.size
+
+    def append(self, kind: str, body: Mapping[str, Any]) -> Entry:
+        """Append an entry of a kind in `APPENDED`; the body is JSON, and for the ledger's holder only.
+
+        Raises:
+            UsageError: for another kind.
+            BadInput: if the body has no canonical form.
+        """
+        if kind not in APPENDED:
+            how = "charge()" if kind == "charged" else "open_account()" if kind == "opened" else "nothing"
+            raise UsageError(
+                f"'{kind}' is not appended by hand ({how} writes it); one of: {', '.join(APPENDED)}"
+            )
+        entry = self._decide(lambda _: (kind, dict(body)))
+        if entry is None:
+            raise VerificationFailed("an append left no entry")
+        return entry
+
+    def events(
+        self, kind: str | None = None, *, account: Account | str | None = None, start: int = 0
+    ) -> list[Entry]:
+        """The entries from `start` on, of one kind and about one account where given."""
+        wanted = None if account is None else str(as_account(account))
+        with self._lock, self._store.reading() as connection:
+            entries = [Entry.read(row) for row in self._store.rows(connection, start)]
+        return [
+            entry
+            for entry in entries
+            if kind in (None, entry.kind) and (wanted is None or entry.body.get("account") == wanted)
+        ]
+
+    def checkpoint(self, agreement: str | None = None) -> Checkpoint:
+        """The signed head of the ledger as it is now; signed anew where it is to name an agreement."""
+        self._refresh()
+        head = self._state.head
+        if agreement is None:
+            return head
+        return Checkpoint.sign(
+            self._key, ledger=head.ledger, size=head.size, root=head.root, time=now(), agreement=agreement
+        )
+
+    def inclusion(self, seq: int) -> Inclusion:
+        """The proof that entry `seq` is under the present checkpoint.
+
+        Raises:
+            UsageError: if there is no such entry.
+        """
+        leaves, head = self._leaves()
+        path = inclusion_path(leaves, seq)
+        return Inclusion(seq, leaves[seq], path, head)
+
+    def consistency(self, old_size: int) -> Consistency:
+        """The proof that the present ledger extends the one of `old_size` entries.
+
+        Raises:
+            UsageError: if there are fewer entries.
+        """
+        leaves, head = self._leaves()
+        return Consistency(old_size, consistency_path(leaves, old_size), head)
+
+    def verify(self, checkpoint: Checkpoint | None = None) -> Verification:
+        """Read everything again and check it: rows, leaves, tree, checkpoints, accounts.
+
+        Args:
+            checkpoint: one kept elsewhere (a receipt's), which also shows a tail that was cut off.
+
+        Raises:
+            VerificationFailed: naming each fault.
+        """
+        with self._lock:
+            report = verify_store(self._store, checkpoint=checkpoint, key=self._state.key)
+        report.raise_for_faults()
+        return report
+
+    # inside
+
+    def _found(self, owner: str, key: SigningKey | None) -> SigningKey | None:
+        """Write the first entry and return its key; None if another process came first."""
+        with self._lock:
+            with self._store.writing() as connection:
+                self._state.catch_up(self._store, connection)
+                if self._state.size:
+                    return None
+                key = founding_key(self._store, key)
+                entry, head = self._state.next("founded", founding_body(owner, key), key)
+                self._store.add(connection, entry, head)
+            self._state.accept(entry, head)
+        return key
+
+    def _decide(self, decide: Callable[[Accounts], Decision | None]) -> Entry | None:
+        """Append what `decide` makes of the accounts as they are under the lock; None appends nothing."""
+        with self._lock:
+            with self._store.writing() as connection:
+                self._state.catch_up(self._store, connection)
+                decision = decide(self._state.accounts)
+                if decision is None:
+                    return None
+                entry, head = self._state.next(*decision, self._key)
+                self._store.add(connection, entry, head)
+            # only now that it is on the disk; if the commit failed, the next reader sees what is there
+            self._state.accept(entry, head)
+        return replace(entry, checkpoint=head)
+
+    def _refresh(self) -> None:
+        with self._lock, self._store.reading() as connection:
+            self._state.catch_up(self._store, connection)
+
+    def _leaves(self) -> tuple[list[bytes], Checkpoint]:
+        with self._lock, self._store.reading() as connection:
+            self._state.catch_up(self._store, connection)
+            head = self._state.head
+            leaves = self._store.leaves(connection, head.size)
+        if root(leaves) != head.root:
+            raise VerificationFailed(f"the leaves of {self._store.name} are not the ones that were signed")
+        return leaves, head
+
+
+def as_account(account: Account | str) -> Account:
+    return account if isinstance(account, Account) else Account.parse(account)

@@ -1,0 +1,299 @@
+"""Where the ledger is kept: one table of entries and one of checkpoints, in SQLite or Postgres.
+
+Appends happen one at a time, across processes: on SQLite a writing transaction begins with the write lock
+(BEGIN IMMEDIATE), on Postgres it locks the single row of the table `ledger`. A commit is on the disk when it
+returns (WAL with synchronous=FULL). Nothing is ever updated or deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    create_engine,
+    insert,
+    inspect,
+    select,
+)
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError
+
+from comity.errors import BadInput, MissingExtra, UsageError
+from comity.ledger.checkpoints import Checkpoint
+from comity.ledger.entries import Entry, Row
+from comity.ledger.sqlite import WRITING, copy_engine, file_engine, memory_engine, told
+
+Place = str | Path
+"""A path, `:memory:`, or a database URL."""
+
+FORMAT: Final = 1
+"""The version of what is stored; another one is refused."""
+
+
+class Blob(LargeBinary):
+    """Bytes; a stored value of another type reads as none, so that its row fails its hash."""
+
+    cache_ok = True
+
+    def result_processor(self, dialect: object, coltype: object) -> Any:
+        return _bytes_or_none
+
+
+def _bytes_or_none(value: object) -> bytes:
+    return value if isinstance(value, bytes) else b""
+
+
+_Whole = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData()
+
+ledger = Table(
+    "comity_ledger",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("format", Integer, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", _Whole, primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),
+    Column("event", Blob, nullable=False),
+    Column("salt", Blob, nullable=False),
+    Column("leaf", Blob, nullable=False),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("size", _Whole, primary_key=True, autoincrement=False),
+    Column("ledger", Blob, nullable=False),
+    Column("root", Blob, nullable=False),
+    Column("time", String(32), nullable=False),
+    Column("agreement", String(128)),
+    Column("signature", Blob, nullable=False),
+)
+
+LOCK = select(ledger.c.format).where(ledger.c.id == 1).with_for_update()
+"""Takes the ledger's row; on SQLite, where the transaction has the lock already, it only reads it."""
+
+_ADD_EVENT = insert(events)
+_ADD_CHECKPOINT = insert(checkpoints)
+_ROWS = (
+    select(events)
+    .where(events.c.seq >= bindparam("start"))
+    .order_by(events.c.seq)
+    .execution_options(yield_per=1000)
+)
+_HEAD = select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
+
+
+class Store:
+    """One ledger's tables. `name` is how messages call it: its path, or its URL without the password."""
+
+    def __init__(self, engine: Engine, name: str, after: Callable[[], None]) -> None:
+        self.name = name
+        self._engine = engine
+        self._after = after
+
+    @classmethod
+    def open(cls, place: Place, *, wait: float = 30.0) -> Store:
+        """The store at a place, made if there is none: a path, `:memory:`, or a database URL.
+
+        Raises:
+            BadInput: if it cannot be used, or holds something else.
+        """
+        where = _located(place)
+        if isinstance(where, URL):
+            store = cls(_url_engine(where), where.render_as_string(hide_password=True), _nothing)
+        elif where is None:
+            store = cls(memory_engine(), ":memory:", _nothing)
+        else:
+            store = cls(file_engine(where, wait=wait), str(where), _nothing)
+        try:
+            store._prepare()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @classmethod
+    def open_copy(cls, place: Place) -> Store:
+        """The store at a place, to be read only; its file may be a copy on a medium that cannot be written.
+
+        Raises:
+            BadInput: if there is none.
+        """
+        where = _located(place)
+        if where is None:
+            raise UsageError("a ledger in memory has no copy to read; give its path or URL")
+        if isinstance(where, URL):
+            store = cls(_url_engine(where), where.render_as_string(hide_password=True), _nothing)
+        else:
+            engine, after = copy_engine(where)
+            store = cls(engine, str(where), after)
+        try:
+            with told(store.name), store._engine.connect() as connection:
+                if not inspect(connection).has_table(ledger.name):
+                    raise BadInput(f"{store.name} holds no ledger")
+                store._check_format(connection)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @property
+    def path(self) -> Path | None:
+        """The file, where it is one."""
+        return None if self.name == ":memory:" or "://" in self.name else Path(self.name)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+        self._after()
+
+    @contextmanager
+    def writing(self) -> Generator[Connection, None, None]:
+        """A transaction that holds the ledger's lock; durable when it ends, undone if it raises."""
+        with told(self.name), self._begin(writing=True) as connection:
+            connection.execute(LOCK)
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Generator[Connection, None, None]:
+        """A transaction that sees one state of the ledger."""
+        with told(self.name), self._begin(writing=False) as connection:
+            yield connection
+
+    def rows(self, connection: Connection, start: int = 0) -> Iterator[Row]:
+        """The entries from `start` on, in order."""
+        for seq, kind, event, salt, leaf in connection.execute(_ROWS, {"start": start}):
+            yield Row(seq, kind, event, salt, leaf)
+
+    def leaves(self, connection: Connection, size: int) -> list[bytes]:
+        """The leaf hashes of the first `size` entries."""
+        query = select(events.c.leaf).where(events.c.seq < size).order_by(events.c.seq)
+        return [leaf for (leaf,) in connection.execute(query)]
+
+    def heads(self, connection: Connection) -> Iterator[Checkpoint]:
+        """All checkpoints, by size."""
+        for row in connection.execute(select(checkpoints).order_by(checkpoints.c.size)):
+            yield _checkpoint(*row)
+
+    def head(self, connection: Connection) -> Checkpoint | None:
+        """The checkpoint of the largest size."""
+        row = connection.execute(_HEAD).first()
+        return None if row is None else _checkpoint(*row)
+
+    def add(self, connection: Connection, entry: Entry, checkpoint: Checkpoint) -> None:
+        """Append one entry and its checkpoint."""
+        connection.execute(
+            _ADD_EVENT,
+            {
+                "seq": entry.seq,
+                "kind": entry.kind,
+                "event": entry.event,
+                "salt": entry.salt,
+                "leaf": entry.leaf,
+            },
+        )
+        connection.execute(
+            _ADD_CHECKPOINT,
+            {
+                "size": checkpoint.size,
+                "ledger": checkpoint.ledger,
+                "root": checkpoint.root,
+                "time": checkpoint.time,
+                "agreement": checkpoint.agreement,
+                "signature": checkpoint.signature,
+            },
+        )
+
+    def _prepare(self) -> None:
+        """Make the tables unless they are there."""
+        with told(self.name), self._engine.connect() as connection:
+            missing = not inspect(connection).has_table(ledger.name)
+        if missing:
+            self._make_once()
+        with told(self.name), self._engine.connect() as connection:
+            self._check_format(connection)
+
+    def _make_once(self) -> None:
+        # suppressed: on Postgres another process may make them at the same moment
+        at_once = suppress(IntegrityError, ProgrammingError)
+        with told(self.name), at_once, self._begin(writing=True) as connection:
+            self._make_tables(connection)
+
+    @contextmanager
+    def _begin(self, *, writing: bool) -> Generator[Connection, None, None]:
+        with self._engine.connect().execution_options(**{WRITING: writing}) as connection, connection.begin():
+            yield connection
+
+    def _make_tables(self, connection: Connection) -> None:
+        present = set(inspect(connection).get_table_names())
+        if ledger.name in present:
+            return
+        if connection.dialect.name == "sqlite" and present:
+            raise BadInput(f"{self.name} is a database of something else; give the ledger a file of its own")
+        metadata.create_all(connection)
+        connection.execute(insert(ledger).values(id=1, format=FORMAT))
+
+    def _check_format(self, connection: Connection) -> None:
+        stored = connection.execute(select(ledger.c.format)).scalar()
+        if stored != FORMAT:
+            raise BadInput(f"the ledger {self.name} has format {stored}, this comity reads format {FORMAT}")
+
+
+def _checkpoint(
+    size: int, ledger: bytes, root: bytes, time: str, agreement: str | None, signature: bytes
+) -> Checkpoint:
+    return Checkpoint(ledger, size, root, time, agreement, signature)
+
+
+def _located(place: Place) -> URL | Path | None:
+    """A URL, a path, or None for memory."""
+    text = str(place)
+    if text == ":memory:":
+        return None
+    if isinstance(place, Path) or "://" not in text:
+        if not text.strip():
+            raise UsageError("give the ledger's path or URL")
+        return Path(place)
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise UsageError(
+            "the ledger's URL cannot be read; write for example postgresql://host/database"
+        ) from None
+    if url.get_backend_name() == "sqlite":
+        return Path(url.database) if url.database and url.database != ":memory:" else None
+    return url
+
+
+def _url_engine(url: URL) -> Engine:
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() != "postgresql":
+        raise UsageError(f"a ledger is kept in SQLite or Postgres, not in {url.get_backend_name()}")
+    try:
+        return create_engine(url)
+    except ImportError:
+        raise MissingExtra("A ledger in Postgres", "postgres") from None
+
+
+def _nothing() -> None:
+    return

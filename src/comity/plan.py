@@ -1,0 +1,164 @@
+"""Plan, Release, Share, Receipt: a purpose with its price and a function still to run, and what comes of it.
+
+Techniques make plans; they cannot publish. `comity.gate` takes a plan through the agreement and the
+ledger and is the only module that makes a `Release`, a `Share` or a `Refusal` (a test holds it to that).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from comity.crypto.canonical import canonical_bytes, digest
+from comity.errors import ComityError
+from comity.ledger.accounts import Account
+from comity.ledger.costs import Cost
+from comity.wire import Issued, Kind
+
+
+def _nothing() -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What running a plan yields: a JSON body and named binary parts. It is still inside the party."""
+
+    body: Mapping[str, Any]
+    parts: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the canonical body and every part's digest."""
+        parts = {name: hashlib.sha256(data).hexdigest() for name, data in self.parts.items()}
+        return digest({"body": dict(self.body), "parts": parts})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check says of an outcome without differential privacy. Both fields are the steward's only."""
+
+    passed: bool
+    reason: str
+    figures: Mapping[str, Any] = field(default_factory=_nothing)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A purpose, its cost, and a function still to run.
+
+    Attributes:
+        architecture: the architecture whose clause must allow it.
+        purpose: one line for people, from public facts.
+        recipient: the party that would get the outcome.
+        topic: the message's topic.
+        request: public facts that identify what is asked; their digest is the plan's name in the ledger.
+        asks: what it asks of its clause, e.g. `{"k": 5, "suppression": 0.05}` or `{"minimum_group": 10}`.
+        account: whose budget it is charged to.
+        cost: its price, which states unit and neighbouring relation; None for a release without
+            differential privacy, which then needs a `check`.
+        run: reads the private data; called once, after the charge is durable.
+        check: for releases without differential privacy only: examines the outcome at the provider.
+            A differentially private release is never conditioned on a look at private rows.
+        sealed: whether the outcome leaves as a share (padded, masked, encrypted, split).
+    """
+
+    architecture: str
+    purpose: str
+    recipient: str
+    topic: str
+    request: Mapping[str, Any]
+    asks: Mapping[str, Any]
+    account: Account
+    cost: Cost | None
+    run: Callable[[], Outcome]
+    check: Callable[[Outcome], Verdict] | None = None
+    sealed: bool = False
+
+    def __post_init__(self) -> None:
+        canonical_bytes(dict(self.request))
+        if self.cost is None and self.check is None:
+            raise ComityError(
+                f"the plan '{self.purpose}' has neither a cost nor a check: one of them is needed"
+            )
+        if self.cost is not None and self.check is not None:
+            raise ComityError(
+                f"the plan '{self.purpose}' is differentially private: a check that reads its data would leak"
+            )
+
+    @property
+    def name(self) -> str:
+        """Digest of what is asked, the same for the same question."""
+        return digest(
+            {"architecture": self.architecture, "recipient": self.recipient, "request": dict(self.request)}
+        )
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What the recipient may know and keep about a release: nothing here depends on private values.
+
+    `checkpoint` is the provider's signed ledger head after the release, so that a later rewrite shows.
+    """
+
+    agreement: str
+    clause: str
+    plan: str
+    outcome: str
+    cost: Mapping[str, Any] | None
+    sequence: int
+    checkpoint: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "agreement": self.agreement,
+            "clause": self.clause,
+            "plan": self.plan,
+            "outcome": self.outcome,
+            "cost": None if self.cost is None else dict(self.cost),
+            "sequence": self.sequence,
+            "checkpoint": dict(self.checkpoint),
+        }
+
+
+@dataclass(frozen=True)
+class Release(Issued):
+    """What has left readable, with its receipt."""
+
+    topic: str
+    body: Mapping[str, Any]
+    parts: Mapping[str, bytes]
+    receipt: Receipt
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.release
+
+
+@dataclass(frozen=True)
+class Share(Issued):
+    """What has left sealed; charged for what it can open to."""
+
+    topic: str
+    body: Mapping[str, Any]
+    parts: Mapping[str, bytes]
+    receipt: Receipt
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.share
+
+
+@dataclass(frozen=True)
+class Refusal(Issued):
+    """A no that leaves: its code, clause and words depend on public facts only."""
+
+    topic: str
+    body: Mapping[str, Any]
+    parts: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.refusal

@@ -1,0 +1,251 @@
+"""The terminal's view of a comparison: one line per result where the terminal is wide enough, else one card.
+
+User-supplied text is printed as plain text, never as Rich markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from comity.report import numbers, words
+from comity.report.results import Report, Result
+from comity.report.summary import name_with_epsilon, warnings
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.table import Table
+    from rich.text import Text
+
+_WIDE = 112  # all columns
+_MEDIUM = 80  # without CPU and messages
+_BAR_CELLS = 8
+_MOST_COLUMNS = 40
+
+
+def render_table(document: Mapping[str, Any]) -> ComparisonTable:
+    """What `console.print` shows of a comparison's JSON (or of `try`'s one object).
+
+    Raises:
+        BadInput: if the document is neither.
+    """
+    return ComparisonTable(Report.read(document))
+
+
+@dataclass(frozen=True)
+class ComparisonTable:
+    """A Rich renderable that fits itself to the console's width."""
+
+    report: Report
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        width = options.max_width
+        yield from _schema(self.report, width)
+        yield _heading(self.report)
+        if self.report.done:
+            if width >= _MEDIUM:
+                yield _figures(self.report, width)
+                yield from _deltas(self.report)
+                yield from _attacks(self.report)
+            else:
+                yield _cards(self.report)
+            yield from _who_to_trust(self.report)
+        yield from _not_run(self.report)
+        yield Text(f"\n{words.PILOT} {words.PILOT_WHY}", style="italic")
+
+
+def _schema(report: Report, width: int) -> Iterator[Table | Text]:
+    """The inferred schema, for the steward to correct, and what was noticed while reading."""
+    from rich.text import Text
+
+    if report.columns:
+        yield Text("\nInferred schema; what is wrong here is corrected with --schema", style="bold")
+        table = _table()
+        kept = [key for key, _ in report.columns[0]][: 5 if width >= _MEDIUM else 3]
+        for key in kept:
+            table.add_column(Text(key), overflow="fold", max_width=44)
+        for row in report.columns[:_MOST_COLUMNS]:
+            table.add_row(*(Text(value) for _, value in row[: len(kept)]))
+        yield table
+        if (more := len(report.columns) - _MOST_COLUMNS) > 0:
+            yield Text(f"and {more} more columns", style="dim")
+    for note in report.notes:
+        yield Text(f"note: {note}", style="dim")
+
+
+def _heading(report: Report) -> Text:
+    from rich.text import Text
+
+    parts = [f"{len(report.providers)} providers"] if len(report.providers) != 1 else ["1 provider"]
+    if not report.providers:
+        parts = []
+    if rows := sum(provider.rows or 0 for provider in report.providers):
+        parts.append(f"{rows:,} rows")
+    if report.target:
+        parts.append(f"target {report.target}" + (f" = {report.positive}" if report.positive else ""))
+    if report.test_rows is not None:
+        parts.append(f"tested on {report.test_rows:,} held-out rows")
+    return Text("\n" + " · ".join(parts), style="dim") if parts else Text("")
+
+
+def _figures(report: Report, width: int) -> Table:
+    wide = width >= _WIDE
+    table = _table()
+    table.add_column("architecture", no_wrap=False, min_width=14, overflow="fold")
+    table.add_column("AUC", justify="right", no_wrap=True)
+    table.add_column("gap closed", no_wrap=True)
+    table.add_column("ε", justify="right", no_wrap=True)
+    table.add_column("guarantee", overflow="fold")
+    table.add_column("wall", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("CPU", justify="right", no_wrap=True)
+    table.add_column("sent", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("messages", justify="right", no_wrap=True)
+    for result in report.done:
+        cells = [
+            _name(result),
+            numbers.figure(result.auc),
+            _gap(result),
+            numbers.plain(result.privacy.epsilon),
+            words.guarantee_short(result),
+            numbers.seconds(result.cost.wall_s),
+            *([numbers.seconds(result.cost.cpu_s)] if wide else []),
+            numbers.size(result.cost.bytes_sent),
+            *([numbers.count(result.cost.messages)] if wide else []),
+        ]
+        table.add_row(*(_plain(cell) for cell in cells), style="dim" if result.is_baseline else None)
+    return table
+
+
+def _table() -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    return Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+
+
+def _plain(cell: str | Text) -> Text:
+    from rich.text import Text
+
+    return Text(cell) if isinstance(cell, str) else cell
+
+
+def _name(result: Result) -> Text:
+    from rich.text import Text
+
+    style = "" if result.is_baseline else "bold cyan" if result.is_private else "bold yellow"
+    return Text(result.label, style=style)
+
+
+def _gap(result: Result) -> Text:
+    """A small bar and the share; the bar stops at its ends, the figure does not."""
+    from rich.text import Text
+
+    if result.gap_closed is None:
+        return Text(numbers.NO_FIGURE)
+    filled = round(max(0.0, min(1.0, result.gap_closed)) * _BAR_CELLS)
+    bar = Text("━" * filled, style="" if result.is_baseline else "green")
+    bar.append("─" * (_BAR_CELLS - filled), style="dim")
+    bar.append(f" {numbers.percent(result.gap_closed)}", style="default")
+    return bar
+
+
+def _deltas(report: Report) -> Iterator[Text]:
+    from rich.text import Text
+
+    deltas = sorted({r.privacy.delta for r in report.done if r.is_private and r.privacy.delta is not None})
+    if deltas:
+        listed = " or ".join(numbers.plain(delta) for delta in deltas)
+        yield Text(f"DP: differential privacy with this ε, and δ = {listed}", style="dim")
+
+
+def _attacks(report: Report) -> Iterator[Table | Text]:
+    from rich.text import Text
+
+    if not any(result.attacks for result in report.done):
+        return
+    yield Text("\nAttacks: advantage over guessing, 0 learns nothing, 1 is certain", style="bold")
+    table = _table()
+    table.add_column("architecture", overflow="fold")
+    table.add_column("attack", overflow="fold")
+    table.add_column(Text("advantage [interval]"), no_wrap=True)
+    table.add_column("bound", justify="right", no_wrap=True)
+    table.add_column("verdict", overflow="fold")
+    for result in report.done:
+        for attack in result.attacks:
+            table.add_row(
+                Text(name_with_epsilon(result, report)),
+                Text(attack.name),
+                Text(words.interval(attack)),
+                Text(numbers.figure(attack.bound, 2)),
+                Text(words.attack_verdict(attack)),
+                style="bold red" if attack.breaks_bound else "dim" if result.is_baseline else None,
+            )
+    yield table
+    yield Text(words.ATTACKS_ARE_LOWER_BOUNDS, style="dim")
+
+
+def _cards(report: Report) -> Table:
+    """For a narrow terminal: each result as a few short lines."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for result in report.done:
+        grid.add_row(Text(""), _name(result))
+        gap = Text(f"{numbers.figure(result.auc)}  gap closed ") + _gap(result)
+        grid.add_row(Text("AUC"), gap)
+        bound = f" ({words.epsilon_delta(result.privacy)})" if result.is_private else ""
+        grid.add_row(Text("guarantee"), Text(words.guarantee_short(result) + bound))
+        for attack in result.attacks:
+            bound = "" if attack.bound is None else f", bound {numbers.figure(attack.bound, 2)}"
+            line = f"{attack.name} {words.interval(attack)}{bound}"
+            grid.add_row(Text("attack"), Text(line, style="bold red" if attack.breaks_bound else ""))
+        cost = result.cost
+        spent = f"{numbers.seconds(cost.wall_s)} wall, {numbers.seconds(cost.cpu_s)} CPU"
+        sent = f"{numbers.size(cost.bytes_sent)} in {numbers.count(cost.messages)} messages"
+        grid.add_row(Text("cost"), Text(f"{spent}, {sent}"))
+        grid.add_row(Text(""), Text(""))
+    return grid
+
+
+def _who_to_trust(report: Report) -> Iterator[Table | Text]:
+    from rich.table import Table
+    from rich.text import Text
+
+    assumptions: dict[tuple[str, str], None] = {}
+    for result in report.done:
+        for party, assumption in result.trust:
+            assumptions[(result.label, f"{words.role(party)} {_join(assumption)}")] = None
+    if not assumptions:
+        return
+    yield Text("\nWhom it must trust", style="bold")
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", max_width=24, overflow="fold")
+    grid.add_column(overflow="fold")
+    before = ""
+    for label, sentence in assumptions:
+        grid.add_row(Text(label if label != before else ""), Text(sentence))
+        before = label
+    yield grid
+
+
+def _join(assumption: str) -> str:
+    return assumption if assumption[:1].islower() else f": {assumption}"
+
+
+def _not_run(report: Report) -> Iterator[Text]:
+    from rich.text import Text
+
+    for line in warnings(report):
+        yield Text(f"\n! {line}", style="bold red")
+    if report.skipped:
+        yield Text("\nNot run", style="bold")
+        for name, reason in report.skipped:
+            yield Text.assemble((name, "bold"), ": ", reason)

@@ -1,0 +1,96 @@
+"""What many tests need: keys, a signed agreement, a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comity.agreement import Agreement, agreement_from
+from comity.crypto.keys import SigningKey
+from comity.ledger import Ledger
+
+ROLES = {"north": "provider", "south": "provider", "analyst": "ml_party"}
+COLUMNS = {
+    "age": {"role": "quasi_identifier", "type": "integer", "min": 0, "max": 110},
+    "job": {"role": "quasi_identifier", "type": "category", "values": ["baker", "clerk", "smith"]},
+    "ill": {"role": "target", "type": "category", "values": ["no", "yes"]},
+}
+CLAUSES: Mapping[str, Any] = {
+    "direct-release": {"k": 3, "suppression": 0.1},
+    "validation": {
+        "mode": "linked",
+        "epsilon": 1.0,
+        "delta": 1e-6,
+        "minimum_group": 5,
+        "queries": 10,
+    },
+    "pooled": {"unsafe_pilot": True},
+}
+
+
+@dataclass(frozen=True)
+class Pact:
+    """A signed agreement and everybody's keys."""
+
+    agreement: Agreement
+    keys: Mapping[str, SigningKey]
+
+
+def make_pact(
+    *,
+    clauses: Mapping[str, Any] = CLAUSES,
+    budget: Mapping[str, float] | None = None,
+    days: int = 30,
+    unsigned: tuple[str, ...] = (),
+    lineage: str = "patients",
+) -> Pact:
+    keys = {name: SigningKey.generate() for name in ROLES}
+    spent = {"epsilon": 2.0, "delta": 2e-6, "delta_additive": 1.9e-6} if budget is None else dict(budget)
+    document = {
+        "comity": 1,
+        "title": "Test",
+        "parties": [
+            {"name": name, "role": role, "key": str(keys[name].verify_key)} for name, role in ROLES.items()
+        ],
+        "purpose": {"text": "test the gate", "legal_basis": "contract"},
+        "data": [
+            {
+                "provider": name,
+                "lineage": lineage,
+                "source": "made up",
+                "licence": "none",
+                "columns": COLUMNS,
+                **({"budget": spent} if spent else {}),
+            }
+            for name, role in ROLES.items()
+            if role == "provider"
+        ],
+        "architectures": dict(clauses),
+        "expires": (datetime.now(UTC) + timedelta(days=days)).date().isoformat(),
+    }
+    agreement = agreement_from(document)
+    for name, key in keys.items():
+        if name not in unsigned:
+            agreement = agreement.sign(name, key)
+    return Pact(agreement, keys)
+
+
+@pytest.fixture(scope="session")
+def pact() -> Pact:
+    return make_pact()
+
+
+@pytest.fixture()
+def pact_with() -> Callable[..., Pact]:
+    return make_pact
+
+
+@pytest.fixture()
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger.open(tmp_path / "ledger.db", owner="north") as opened:
+        yield opened

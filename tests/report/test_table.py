@@ -1,0 +1,91 @@
+"""The terminal's table fits, degrades and prints users' text as text."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from comity.report import render_table
+
+
+def show(document: dict[str, Any], width: int, **options: Any) -> str:
+    buffer = io.StringIO()
+    Console(file=buffer, width=width, **options).print(render_table(document))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("width", [30, 50, 80, 100, 112, 120, 200])
+def test_fits_every_width(document: dict[str, Any], width: int) -> None:
+    lines = show(document, width).splitlines()
+    assert max(len(line) for line in lines) <= width
+
+
+def test_at_120_columns_a_result_is_one_line(document: dict[str, Any]) -> None:
+    lines = show(document, 120).splitlines()
+    row = next(line for line in lines if line.startswith("validation (linked)") and "76" in line)
+    for shown in ("0.910", "━━━━━━── 76", "1", "DP per label", "4.2", "6.3", "1.20", "18"):
+        assert shown in row
+
+
+@pytest.mark.parametrize("width", [60, 90, 120])
+def test_tells_the_whole_story_at_any_width(document: dict[str, Any], width: int) -> None:
+    text = " ".join(show(document, width).split())
+    for shown in (
+        "direct-release",
+        "linkage",
+        "[0.06, 0.12]",
+        "ML party",
+        "federated",
+        "A pilot, not a release.",
+    ):
+        assert shown in text
+
+
+def test_missing_figures_are_dashes(document: dict[str, Any]) -> None:
+    document["results"].append({"architecture": "synthetic"})
+    row = next(line for line in show(document, 120).splitlines() if line.startswith("synthetic"))
+    assert row.count("—") == 7
+    assert "0" not in row
+
+
+def test_failures_and_reasons_follow(document: dict[str, Any]) -> None:
+    document["results"][3]["error"] = {"message": "party north stopped"}
+    text = show(document, 120)
+    assert "! direct-release failed: party north stopped" in text
+    assert "federated: the part 'federated' is not installed" in text
+
+
+def test_users_text_is_no_markup_and_no_escape(document: dict[str, Any]) -> None:
+    evil = "[bold red]x[/] \x1b[31m \u202e [link=a]"
+    document["inputs"]["target"] = evil
+    document["results"][3]["architecture"] = evil
+    document["skipped"] = [{"architecture": evil, "reason": evil}]
+    document["inputs"]["schema"] = [{evil: evil}]
+    text = show(document, 120)
+    assert "[bold red]x[/]" in text
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+
+
+def test_no_colour_is_needed(document: dict[str, Any]) -> None:
+    document["results"][-1]["privacy"]["attacks"]["label"] |= {"low": 0.8, "high": 0.9}
+    assert "ABOVE its bound" in show(document, 120, no_color=True)
+
+
+@given(
+    st.floats(allow_nan=True) | st.none(),
+    st.text(max_size=60),
+    st.integers(min_value=20, max_value=160),
+)
+@settings(max_examples=60, deadline=None)
+def test_prints_whatever_was_measured(value: float | None, text: str, width: int) -> None:
+    utility = {"auc": value, "gap_closed": value}
+    privacy = {"epsilon": value, "attacks": {text: {"advantage": value, "low": value, "high": value}}}
+    cost = {"wall_s": value, "bytes_sent": value, "messages": value}
+    entry = {"architecture": text, "mode": text, "utility": utility, "privacy": privacy, "cost": cost}
+    assert "A pilot" in show({"results": [entry]}, width)
