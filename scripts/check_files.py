@@ -41,7 +41,8 @@ FORBIDDEN: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "a download address",
         re.compile(
-            r"\b(?:https?|ftp|git\+\w+)://\S+\.(?:whl|zip|tgz|tar(?:\.\w+)?|deb|parquet|csv|git)\b", re.I
+            r"\b(?:https?|ftp|git\+\w+)://(?!example\.)\S+\.(?:whl|zip|tgz|tar(?:\.\w+)?|deb|parquet|csv|git)\b",
+            re.I,
         ),
     ),
     ("a registry setting", re.compile("--(?:extra-)?index" + r"-url|/simple" + '/|"resol' + 'ved"')),

@@ -44,7 +44,9 @@ def test_caps_are_the_formula_rounded_down(budget: Budget) -> None:
     assert last == (INFINITY, round(settled.epsilon * NANO))
     assert settled.orders is not None
     with mpmath.workdps(50):
-        share = (mpmath.mpf(repr(settled.delta)) - mpmath.mpf(repr(settled.delta_additive))) / len(settled.orders)
+        share = (mpmath.mpf(repr(settled.delta)) - mpmath.mpf(repr(settled.delta_additive))) / len(
+            settled.orders
+        )
         for place, cap in finite:
             alpha = mpmath.mpf(repr(ORDERS[place]))
             truth = (

@@ -35,7 +35,9 @@ FINITE = ORDERS[:INFINITY]
 
 
 def divergence(p: list[mpmath.mpf], q: list[mpmath.mpf], order: float) -> mpmath.mpf:
-    moment = mpmath.fsum(a ** mpmath.mpf(order) * b ** (1 - mpmath.mpf(order)) for a, b in zip(p, q, strict=True))
+    moment = mpmath.fsum(
+        a ** mpmath.mpf(order) * b ** (1 - mpmath.mpf(order)) for a, b in zip(p, q, strict=True)
+    )
     return mpmath.log(moment) / (mpmath.mpf(order) - 1)
 
 
@@ -134,7 +136,7 @@ def test_the_exponential_mechanism_costs_less_than_its_epsilon() -> None:
 
 
 def test_the_exponential_mechanism_never_passes_its_curve() -> None:
-    """Random score tables whose neighbours differ by at most 1: the measured divergence is below the curve."""
+    """Random scores whose neighbours differ by at most 1: the measured divergence is below the curve."""
     rng = np.random.default_rng(7)
     epsilon = 1.2
     cost = exponential(epsilon, **RECORD)

@@ -96,7 +96,7 @@ def room(budget: Budget, charged: list[Cost]) -> mpmath.mpf:
     return best
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(budgets, st.lists(costs, min_size=1, max_size=25))
 def test_what_is_admitted_is_exactly_what_the_formula_allows(budget: Budget, offered: list[Cost]) -> None:
     with mpmath.workdps(40):
@@ -116,7 +116,7 @@ def test_what_is_admitted_is_exactly_what_the_formula_allows(budget: Budget, off
                 assert not fits or allowed < 1  # the caps are rounded down to one unit
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(budgets, st.lists(costs, max_size=12), st.randoms(use_true_random=False))
 def test_totals_do_not_depend_on_order(budget: Budget, charged: list[Cost], chance: random.Random) -> None:
     def total(order: list[Cost]) -> Total:
@@ -142,15 +142,13 @@ def test_pure_charges_fill_the_budget_to_the_last_one(epsilon: float, step: floa
     assert len(admitted) >= whole
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     st.floats(0.2, 6),
     st.floats(1e-9, 1e-3),
     st.lists(st.tuples(st.booleans(), st.floats(2.0, 60)), min_size=1, max_size=40),
 )
-def test_against_dp_accountings_rdp(
-    epsilon: float, delta: float, sequence: list[tuple[bool, float]]
-) -> None:
+def test_against_dp_accountings_rdp(epsilon: float, delta: float, sequence: list[tuple[bool, float]]) -> None:
     """Gaussian and Laplace noise: admitted if and only if RdpAccountant, at the open orders, says epsilon."""
     budget = Budget(epsilon, delta, 0.0).settled(ACCOUNT.unit)
     assume(budget.orders)
@@ -260,7 +258,7 @@ def conversation(
     return excess, most
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(
     epsilon=st.floats(0.2, 1.5),
     delta=st.floats(0.005, 0.2),
@@ -271,7 +269,7 @@ def conversation(
 def test_adaptive_conversations_stay_within_epsilon_and_delta(
     epsilon: float, delta: float, share: float, seed: int, sizes: tuple[float, float, float]
 ) -> None:
-    """Every path of an adaptive conversation, weighed exactly: P(S) - e^epsilon Q(S) <= delta for the worst S."""
+    """All paths of an adaptive conversation, weighed exactly: P(S) - e^epsilon Q(S) <= delta for every S."""
     budget = Budget(epsilon, delta, delta * share).settled(ACCOUNT.unit)
     menu = [
         Question(sizes[0], 12, 0.0),
@@ -313,7 +311,7 @@ def remaining_is_sharp(accounts: Accounts, budget: Budget) -> None:
             assert accounts.obstacle(Charge(ACCOUNT, less)) is not None
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(budgets, st.lists(costs, max_size=6))
 def test_what_remains_is_admitted_and_nothing_more(budget: Budget, offered: list[Cost]) -> None:
     accounts = opened(budget)

@@ -123,7 +123,7 @@ def height(p: np.ndarray, q: np.ndarray, order: float) -> float:
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.05, 2))
 def test_two_steps_never_pass_what_is_implied(seed: int, spread: float) -> None:
-    """Three tables in a row, each answering by its own distribution: neighbours obey the curve, the ends too."""
+    """Three tables in a row, each with its own distribution: neighbours obey the curve, the ends too."""
     rng = np.random.default_rng(seed)
     tables = [rng.normal(size=5) * spread for _ in range(3)]
     near, middle, far = (np.exp(t) / np.exp(t).sum() for t in tables)

@@ -1,4 +1,4 @@
-"""What the list of orders and the choice of open ones cost, as extra Gaussian noise: measured, with limits."""
+"""What the list of orders and the choice of open ones cost, as extra Gaussian noise: measured."""
 
 import math
 
@@ -16,7 +16,7 @@ FINE = 1 + np.geomspace(0.02, 1e6, 20_000)
 
 
 def best_single_order(epsilon: float, delta: float, spent_pure: float = 0.0) -> float:
-    """The least noise multiplier of one Gaussian by the best real order, nothing set aside, nothing shared."""
+    """The least noise multiplier of one Gaussian by the best real order, with all of delta."""
     heights = epsilon + np.log(delta * FINE) / (FINE - 1) - np.log1p(-1 / FINE)
     if spent_pure:
         ratio = np.log1p(np.exp(-(2 * FINE - 1) * spent_pure)) - math.log1p(math.exp(-spent_pure))
@@ -78,7 +78,7 @@ def test_the_list_holds_an_order_near_the_best_one() -> None:
 
 
 def test_small_charges_lose_little_to_whole_numbers() -> None:
-    """A million charges of noise multiplier 30,000: rounding up wastes under 1% at the open orders of (1, 1e-6)."""
+    """Charges of noise multiplier 30,000 (half a million fit into epsilon 1) waste at most 10%."""
     for place, _ in Budget(1, 1e-6).settled(PrivacyUnit.record).caps[:-1]:
         true = ORDERS[place] / (2 * 30_000**2) * NANO
         assert math.ceil(true) <= true * 1.1

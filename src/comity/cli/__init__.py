@@ -16,9 +16,7 @@ def main() -> None:
 
     try:
         code = app(standalone_mode=False)
-    except click.exceptions.Abort:
-        code = 130
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         print("comity: interrupted; every party's process has been ended", file=sys.stderr)
         code = 130
     except click.ClickException as error:

@@ -60,7 +60,7 @@ def verify(
 def show(place: Place, json: JsonFile = None) -> int:
     """Read a ledger like a story: who asked what, under which clause, what it cost, what left."""
     from comity.cli.output import check_writable, write_json
-    from comity.ledger import story
+    from comity.ledger.story import story
 
     check_writable(json, "--json")
     lines = story(place)

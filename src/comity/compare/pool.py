@@ -63,6 +63,10 @@ class PartyProcess:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
     def order(self, **order: Any) -> None:
         """Send one order.
 
@@ -166,6 +170,11 @@ class Pool:
             others = {other: peer for other, peer in peers.items() if other != name}
             party.ask(do="connect", peers=others)
 
+    @property
+    def broken(self) -> bool:
+        """Whether a party's process has ended; a new pool on the same folders takes this one's place."""
+        return any(party.ended for party in self.parties.values())
+
     def sign(self, names: Iterable[str], agreement: str) -> dict[str, str]:
         """Every named party's signature under the agreement."""
         return {name: self.parties[name].ask(do="sign", agreement=agreement)["signature"] for name in names}
@@ -194,7 +203,7 @@ class Pool:
             )
         done, failures = self._collect(names, session)
         for name in names:
-            if name in done or any(f.party == name and f.event == "failed" for f in failures):
+            if not self.parties[name].ended:
                 self.parties[name].ask(do="close", session=session)
         if failures:
             raise_failure(failures[0])

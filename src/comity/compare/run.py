@@ -53,17 +53,27 @@ def run_comparison(settings: Settings, progress: Progress) -> Comparison:
         progress(0, 1, "reading tables")
         inputs = prepare_inputs(settings, folder)
         jobs, skipped = _jobs(settings, inputs)
-        results: list[tuple[_Job, Result]] = []
-        if jobs:
-            progress(0, len(jobs) + 1, "starting the parties' processes")
-            with Pool(inputs.folders, threads=inputs.threads) as pool:
-                for number, job in enumerate(jobs):
-                    progress(number + 1, len(jobs) + 1, _title(job))
-                    swept = len(settings.epsilons) > 1 and job.architecture.charges
-                    results.append((job, measure(job.architecture, job.options, inputs, pool, swept=swept)))
+        results = _run_all(jobs, inputs, progress, sweeps=len(settings.epsilons) > 1) if jobs else []
         document = _document(settings, inputs, results, skipped)
     failed = any("error" in result for result in document["results"])
     return Comparison(document, PartyFailed.exit_code if failed else 0)
+
+
+def _run_all(
+    jobs: list[_Job], inputs: Inputs, progress: Progress, *, sweeps: bool
+) -> list[tuple[_Job, Result]]:
+    """Run the jobs one after another on one pool; a pool that lost a party is replaced for the next job."""
+    results: list[tuple[_Job, Result]] = []
+    while len(results) < len(jobs):
+        progress(len(results), len(jobs) + 1, "starting the parties' processes")
+        with Pool(inputs.folders, threads=inputs.threads) as pool:
+            for job in jobs[len(results) :]:
+                progress(len(results) + 1, len(jobs) + 1, _title(job))
+                swept = sweeps and job.architecture.charges
+                results.append((job, measure(job.architecture, job.options, inputs, pool, swept=swept)))
+                if pool.broken:
+                    break
+    return results
 
 
 def _jobs(settings: Settings, inputs: Inputs) -> tuple[list[_Job], list[dict[str, str]]]:

@@ -25,6 +25,8 @@ SEPARATORS = (",", ";", "\t")
 SEPARATOR_WORDS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 _SNIFFED_RECORDS = 20
+# with its default (nothing is null) the engine lets a surplus separator at the end of a row pass
+_NO_NULL = "\x01no value is written like this\x01"
 _BATCH_ROWS = 100_000
 _BLOCK = 1 << 20
 
@@ -48,9 +50,9 @@ def read_layout(path: Path) -> Layout:
     """
     _require_text(path)
     found = [(_first_records(path, separator), separator) for separator in SEPARATORS]
-    if not any(records for records, _ in found):
-        raise BadTable(f"{path} is empty; a table starts with a line of column names")
     records, separator = max(found, key=lambda pair: _fit(pair[0]))
+    if not records:
+        raise _no_names(path)
     names = tuple(name.strip() for name in records[0])
     check_names(names, str(path))
     _require_header(names, path)
@@ -65,10 +67,20 @@ def _first_records(path: Path, separator: str) -> list[list[str]]:
             records.append(record)
     except UnicodeDecodeError:
         raise _not_utf8(path) from None
-    except csv.Error as error:
-        if not records:
-            raise BadTable(f"{path}: the line of column names cannot be read: {error}") from None
+    except csv.Error:
+        return records  # another separator may do better; if none does, the engine or _no_names says so
     return records
+
+
+def _no_names(path: Path) -> BadTable:
+    """Why there is not even a line of column names."""
+    try:
+        next(_records(path, SEPARATORS[0]))
+    except StopIteration:
+        return BadTable(f"{path} is empty; a table starts with a line of column names")
+    except csv.Error as error:
+        return BadTable(f"{path}: the line of column names cannot be read: {error}")
+    return BadTable(f"{path}: the line of column names cannot be read")
 
 
 def _fit(records: list[list[str]]) -> tuple[bool, bool, int]:
@@ -90,8 +102,8 @@ def read_batches(path: Path, layout: Layout, threads: int | None) -> Iterator[pa
         try:
             rows = connection.sql(
                 "select * from read_csv(?, columns=?, header=true, delim=?, quote='\"', escape='\"', "
-                "auto_detect=false, null_padding=false, strict_mode=true, hive_partitioning=false)",
-                params=[_literal_path(path), columns, layout.separator],
+                "auto_detect=false, null_padding=false, strict_mode=true, hive_partitioning=false, nullstr=?)",
+                params=[_literal_path(path), columns, layout.separator, _NO_NULL],
             )
             yield from rows.to_arrow_reader(_BATCH_ROWS)
         except (duckdb.Error, OSError) as error:

@@ -213,7 +213,7 @@ class Encoder:
 
         rows, columns = codes.shape
         at = (codes + self.offsets[:-1].astype(np.int32)).astype(np.int32)
-        starts = np.arange(0, rows * columns + 1, max(columns, 1), dtype=np.int64)[: rows + 1]
+        starts = np.arange(rows + 1, dtype=np.int64) * columns
         ones = np.ones(rows * columns, dtype=np.float32)
         return csr_matrix((ones, np.ascontiguousarray(at).ravel(), starts), shape=(rows, self.width))
 

@@ -32,20 +32,17 @@ def frame_to_arrow(frame: Any) -> tuple[pa.Table, str]:
 
     if isinstance(frame, pa.RecordBatch):
         frame = pa.Table.from_batches([frame])
+    if isinstance(frame, pa.Table):
+        return frame, "the pyarrow frame"
+    kind = f"the {type(frame).__module__.partition('.')[0].strip('_')} frame"
+    if kind == "the pandas frame":  # narwhals refuses doubled names without naming them
+        check_names([str(name) for name in getattr(frame, "columns", ())], kind)
     try:
         seen = nw.from_native(frame)
     except TypeError:
         raise UsageError(f"a table is {KINDS}; got {type(frame).__name__}") from None
-    except nw.exceptions.NarwhalsError as error:
-        raise BadTable(f"this frame cannot be read: {str(error).splitlines()[0]}") from None
-    kind = f"the {seen.implementation.value} frame"
-    native = seen.to_native()
-    if seen.implementation.is_pandas():
-        check_names([str(name) for name in native.columns], kind)
     try:
-        if isinstance(native, pa.Table):
-            arrow = native
-        elif isinstance(seen, nw.LazyFrame):
+        if isinstance(seen, nw.LazyFrame):
             arrow = seen.collect(backend="pyarrow").to_native()
         else:
             arrow = seen.to_arrow()

@@ -231,7 +231,8 @@ def _named_identifier(facts: _Facts) -> str | None:
     if facts.type is not ColumnType.number and varied and (word := hinted(facts.name, PERSON_NUMBERS)):
         return f"'{word}' in its name: it reaches people"
     once_each = facts.unique_share >= NEARLY_UNIQUE and len(facts.levels) > 2
-    word = ends_in(facts.name, RUNNING_NUMBERS) if facts.type is not ColumnType.number else None
+    numbered = facts.type is not ColumnType.number and not hinted(facts.name, DEMOGRAPHICS)
+    word = ends_in(facts.name, RUNNING_NUMBERS) if numbered else None
     return f"'{word}' in its name, and its values stand once each" if word and once_each else None
 
 

@@ -97,11 +97,9 @@ def _plain(name: str, raw: pa.ChunkedArray) -> pa.ChunkedArray:
     if kinds.is_timestamp(stored) and stored.tz is None:
         return _dates(raw)
     textual = kinds.is_large_string(stored) or kinds.is_string_view(stored) or kinds.is_boolean(stored)
-    if textual or kinds.is_temporal(stored) or kinds.is_null(stored):
-        try:
-            return raw.cast(pa.string())
-        except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-            pass  # a duration, an interval, a zone that is not known
+    point_in_time = kinds.is_timestamp(stored) or kinds.is_date(stored) or kinds.is_time(stored)
+    if textual or point_in_time:
+        return raw.cast(pa.string())
     raise BadTable(
         f"column {name} holds {stored}, which is not one plain value per row; "
         "split it into columns of numbers or text, or leave it out"
@@ -111,10 +109,9 @@ def _plain(name: str, raw: pa.ChunkedArray) -> pa.ChunkedArray:
 def _dates(raw: pa.ChunkedArray) -> pa.ChunkedArray:
     """Times as text, as coarse as they are: a day if all are midnight, else seconds, else all digits."""
     for coarse in (pa.date32(), pa.timestamp("s"), pa.timestamp("us")):
-        try:
-            return raw.cast(coarse).cast(pa.string())
-        except pa.ArrowInvalid:
-            continue  # a time of day, or a fraction of a second, would be lost
+        rounded = raw.cast(coarse, safe=False)
+        if rounded.cast(raw.type).equals(raw):
+            return rounded.cast(pa.string())
     return raw.cast(pa.string())
 
 

@@ -95,6 +95,18 @@ class Evaluator:
             self._look(ids, sizes, violating, doomed)
         return Evaluation(node, ids, sizes, violating, doomed)
 
+    def group(self, node: Node, among: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Classes of some tuples alone: the class of each, and for each class whether it satisfies every model."""
+        keys, _ = self._slots(node, among)
+        ids, number = dense(keys)
+        sizes = np.bincount(ids, weights=self._counts[among], minlength=number)
+        violating, doomed = self._counted(sizes)
+        if self._looking and not violating.all():
+            everywhere = np.full(len(self._counts), -1, dtype=np.int64)
+            everywhere[among] = ids
+            self._look(everywhere, sizes, violating, doomed)
+        return ids, ~violating
+
     def _folded(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """Sizes of the classes after throwing them together by a multiplicative hash."""
         mixed = ids.astype(np.uint64) * np.uint64(_MIX) >> np.uint64(64 - self._fold_bits)
@@ -134,11 +146,15 @@ class Evaluator:
             if bad.any():
                 partition, places = partition.only(~bad), places[~bad]
 
-    def _slots(self, node: Node) -> tuple[NDArray[np.int64], int]:
-        """A slot number per tuple, equal within a class; slots may be empty."""
+    def _slots(self, node: Node, among: NDArray[np.int64] | None = None) -> tuple[NDArray[np.int64], int]:
+        """A slot number per tuple (of some, or all), equal within a class; slots may be empty."""
         ids, slots = self._half(0, node)
+        if among is not None:
+            ids = ids[among]
         if self._halves[1]:
             second, width = self._half(1, node)
+            if among is not None:
+                second = second[among]
             if slots > 2**62 // width:
                 ids, slots = dense(ids)
             ids = ids * width + second

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from comity.deidentify.frames import Frame
 from comity.deidentify.hierarchy import Hierarchy
+from comity.deidentify.local import Placed, best_placed
 from comity.deidentify.loss import Loss
 from comity.deidentify.models import PrivacyModel, exact
-from comity.deidentify.search import Search
+from comity.deidentify.score import Found
+from comity.deidentify.search import optimum
 from comity.deidentify.tuples import Tuples, distinct_tuples
 from comity.errors import BadTable, UsageError
 
@@ -38,6 +40,8 @@ class Anonymized:
         smallest_class: rows of the smallest of them; 0 if everything is suppressed.
         hierarchies: as applied, with a leaf for missing values where the table had some.
         kept: for each row, whether it was kept.
+        bound: no choice of common levels loses less; equal to `loss` where the optimum is proven, as it is
+            unless the lattice has more than two million nodes. Of method "local" it says nothing: None.
         evaluated: how many nodes of the lattice the search looked at; 0 for method "local".
     """
 
@@ -49,6 +53,7 @@ class Anonymized:
     smallest_class: int
     hierarchies: Mapping[str, Hierarchy]
     kept: np.ndarray
+    bound: float | None
     evaluated: int
 
 
@@ -94,7 +99,18 @@ def anonymize(
     limit = math.floor(exact(suppression_limit) * table.rows)
     loss = Loss(tuples.hierarchies, table.rows, aggregate)
     ranges = _ranges(names, tuples, level_limits or {})
-    return _global(table, names, tuples, models, limit, loss, ranges)
+    found = optimum(tuples, models, limit, loss, ranges)
+    placed = best_placed(tuples, models, limit, loss, found) if method == "local" else None
+    if placed is not None and (found is None or loss.score(placed.losses) < loss.score(found.losses)):
+        return _local_result(table, names, tuples, placed, loss)
+    if found is None:
+        raise BadTable(
+            f"no combination of levels satisfies {'; '.join(model.describe() for model in models)} with at most "
+            f"{limit} of {table.rows} rows suppressed. Raise suppression_limit, relax a model, or add a level to a "
+            "hierarchy"
+        )
+    done = _global_result(table, names, tuples, found, loss)
+    return done if method == "global" else replace(done, levels=None, bound=None)
 
 
 def _checked(
@@ -140,27 +156,11 @@ def _ranges(
     return ranges
 
 
-def _global(
-    table: Frame,
-    names: Sequence[str],
-    tuples: Tuples,
-    models: Sequence[PrivacyModel],
-    limit: int,
-    loss: Loss,
-    ranges: Sequence[tuple[int, int]],
+def _global_result(
+    table: Frame, names: Sequence[str], tuples: Tuples, found: Found, loss: Loss
 ) -> Anonymized:
-    search = Search(tuples, models, limit, loss, ranges)
-    found = search.run()
-    if found is None:
-        raise BadTable(
-            f"no combination of levels satisfies {'; '.join(model.describe() for model in models)} with at most "
-            f"{limit} of {table.rows} rows suppressed. Raise suppression_limit, relax a model, or add a level to a "
-            "hierarchy"
-        )
     kept = np.ones(len(tuples.counts), dtype=bool)
     kept[found.evaluation.violating()] = False
-    kept_rows = kept[tuples.of_row]
-    sizes = found.evaluation.remaining()
     replaced = {}
     for name, hierarchy, codes, level in zip(
         names, tuples.hierarchies, tuples.codes, found.evaluation.node, strict=True
@@ -170,14 +170,45 @@ def _global(
             labels.append(SUPPRESSED)
         shown = np.where(kept, hierarchy.codes[level][codes], np.int32(labels.index(SUPPRESSED)))
         replaced[name] = (shown[tuples.of_row], labels)
+    sizes = found.evaluation.remaining()
     return Anonymized(
         frame=table.with_labels(replaced),
         levels=dict(zip(names, found.evaluation.node, strict=True)),
         loss=loss.value(found.losses),
         suppressed=found.evaluation.suppressed,
         classes=len(sizes),
-        smallest_class=int(sizes.min(initial=table.rows)) if len(sizes) else 0,
+        smallest_class=int(sizes.min()) if len(sizes) else 0,
         hierarchies=dict(zip(names, tuples.hierarchies, strict=True)),
-        kept=kept_rows,
-        evaluated=search.evaluated,
+        kept=kept[tuples.of_row],
+        bound=found.bound,
+        evaluated=found.evaluated,
+    )
+
+
+def _local_result(
+    table: Frame, names: Sequence[str], tuples: Tuples, placed: Placed, loss: Loss
+) -> Anonymized:
+    kept = placed.of_tuple >= 0
+    owners = placed.of_tuple[kept]
+    replaced = {}
+    for j, (name, hierarchy, codes) in enumerate(zip(names, tuples.hierarchies, tuples.codes, strict=True)):
+        labels = [label for of_level in hierarchy.labels for label in of_level]
+        starts = np.cumsum([0, *(len(of_level) for of_level in hierarchy.labels)])
+        labels.append(SUPPRESSED)
+        table_of = np.stack(hierarchy.codes)
+        levels = placed.levels[owners, j]
+        shown = np.full(len(codes), len(labels) - 1, dtype=np.int64)
+        shown[kept] = starts[levels] + table_of[levels, codes[kept]]
+        replaced[name] = (shown[tuples.of_row], labels)
+    return Anonymized(
+        frame=table.with_labels(replaced),
+        levels=None,
+        loss=loss.value(placed.losses),
+        suppressed=placed.suppressed,
+        classes=len(placed.sizes),
+        smallest_class=int(placed.sizes.min()) if len(placed.sizes) else 0,
+        hierarchies=dict(zip(names, tuples.hierarchies, strict=True)),
+        kept=kept[tuples.of_row],
+        bound=None,
+        evaluated=0,
     )

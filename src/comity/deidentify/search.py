@@ -13,35 +13,43 @@ The reference that tests compare with evaluates every node (tests/deidentify/ref
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from comity.deidentify.anytime import AnytimeSearch
 from comity.deidentify.evaluate import Evaluation, Evaluator, Node
 from comity.deidentify.loss import Loss
 from comity.deidentify.models import PrivacyModel
+from comity.deidentify.score import Found, Rank, Scorer
 from comity.deidentify.tuples import Tuples
 
 _CHUNK = 4096
+MOST_NODES = 2_000_000
+"""Lattices with more nodes are searched by `AnytimeSearch`."""
 
 
-@dataclass(frozen=True)
-class Found:
-    """The best node, its evaluation, its loss per attribute in units of 1e-10, and nodes evaluated on the way."""
-
-    evaluation: Evaluation
-    losses: tuple[int, ...]
-    evaluated: int
-
-
-class Search:
-    """Search one table's lattice.
+def optimum(
+    tuples: Tuples,
+    models: Sequence[PrivacyModel],
+    limit: int,
+    loss: Loss,
+    ranges: Sequence[tuple[int, int]],
+) -> Found | None:
+    """The best node of the lattice, proven unless the lattice is too large; None if no node keeps to the limit.
 
     Args:
         limit: how many rows may be suppressed.
         ranges: per quasi-identifier, the lowest and highest level allowed.
     """
+    nodes = np.prod([float(high - low + 1) for low, high in ranges])
+    kind = Search if nodes <= MOST_NODES else AnytimeSearch
+    return kind(tuples, models, limit, loss, ranges).run()
+
+
+class Search:
+    """Search one table's lattice, bounds of all nodes in memory. Arguments as `optimum`."""
 
     def __init__(
         self,
@@ -51,22 +59,16 @@ class Search:
         loss: Loss,
         ranges: Sequence[tuple[int, int]],
     ) -> None:
-        self._tuples = tuples
         self._evaluator = Evaluator(tuples, models)
+        self._scorer = Scorer(tuples, loss)
         self._limit = limit
         self._loss = loss
         self._low = tuple(low for low, _ in ranges)
         self._shape = tuple(high - low + 1 for low, high in ranges)
-        self._covered = [hierarchy.covered for hierarchy in tuples.hierarchies]
-        everything = self._histograms(np.arange(len(tuples.counts)))
-        self._masses = [
-            [int(rows @ covered) for covered in levels]
-            for rows, levels in zip(everything, self._covered, strict=True)
-        ]
-        self._bounds = self._outer([self._terms(j, self._masses[j]) for j in range(len(self._shape))])
+        self._bounds = self._outer([self._terms(j, masses) for j, masses in enumerate(self._scorer.masses)])
         self._open = np.ones(self._shape, dtype=bool)
         self._best: Found | None = None
-        self._rank: tuple[int, int, Node] | None = None
+        self._rank: Rank | None = None
         self._ceiling = np.inf
         self.evaluated = 0
 
@@ -84,7 +86,7 @@ class Search:
                 place += _CHUNK
                 continue
             self._visit(tuple(int(step) for step in np.unravel_index(waiting[0], self._shape)))
-        return self._best
+        return None if self._best is None else replace(self._best, evaluated=self.evaluated)
 
     def _descend(self) -> None:
         """From the top, step down as long as some node one level lower keeps to the limit: a first good node."""
@@ -118,10 +120,10 @@ class Search:
             self._open[below] = False
             return False
         if evaluation.surely:
-            doomed = self._histograms(evaluation.doomed())
+            doomed = self._scorer.histograms(evaluation.doomed())
             raised = self._outer([
-                self._terms(j, self._with(j, doomed[j], evaluation.surely))[: place[j] + 1]
-                for j in range(len(place))
+                self._terms(j, self._scorer.without(j, rows, evaluation.surely))[: place[j] + 1]
+                for j, rows in enumerate(doomed)
             ])
             np.maximum(self._bounds[below], raised, out=self._bounds[below])
         if evaluation.suppressed > self._limit:
@@ -130,37 +132,16 @@ class Search:
         return True
 
     def _offer(self, evaluation: Evaluation) -> None:
-        rejected = self._histograms(evaluation.violating())
-        losses = tuple(
-            self._loss.attribute(j, self._with(j, rejected[j], evaluation.suppressed)[level])
-            for j, level in enumerate(evaluation.node)
-        )
-        rank = (self._loss.score(losses), sum(evaluation.node), evaluation.node)
+        losses = self._scorer.losses(evaluation)
+        rank = self._scorer.rank(evaluation, losses)
         if self._rank is None or rank < self._rank:
             self._rank = rank
-            self._best = Found(evaluation, losses, self.evaluated)
-            total = sum(float(self._loss.term([x])[0]) for x in losses)
-            self._ceiling = total + self._loss.slack
-
-    def _histograms(self, tuples: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Per attribute, rows per leaf among some tuples."""
-        counts = self._tuples.counts[tuples]
-        return [
-            np.bincount(codes[tuples], weights=counts, minlength=len(hierarchy.rows)).astype(np.int64)
-            for codes, hierarchy in zip(self._tuples.codes, self._tuples.hierarchies, strict=True)
-        ]
-
-    def _with(self, j: int, rows: NDArray[np.int64], suppressed: int) -> list[int]:
-        """Per level, attribute j's mass if the rows of a histogram over its leaves are suppressed."""
-        extra = suppressed * self._loss.leaves[j]
-        return [
-            mass - int(rows @ covered) + extra
-            for mass, covered in zip(self._masses[j], self._covered[j], strict=True)
-        ]
+            self._best = Found(evaluation, losses, self.evaluated, self._loss.value(losses))
+            self._ceiling = float(self._loss.term(losses).sum()) + self._loss.slack
 
     def _terms(self, j: int, masses: Sequence[int]) -> NDArray[np.float64]:
-        low, extent = self._low[j], self._shape[j]
-        return self._loss.term([self._loss.attribute(j, mass) for mass in masses[low : low + extent]])
+        """Attribute j's term at each level of the lattice."""
+        return self._scorer.terms(j, masses[self._low[j] : self._low[j] + self._shape[j]])
 
     @staticmethod
     def _outer(terms: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:

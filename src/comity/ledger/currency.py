@@ -7,9 +7,9 @@ up, so that sums never undercharge; both stay below 2^53, so that RFC 8785 write
 
 Why these orders. A budget opens few orders (`accounts.Budget`): each one open costs a share of delta. The
 list must therefore hold an order close to the best one of any budget, and no more is asked of it. Spacing
-alpha - 1 by the square root of 2 does so from epsilon 0.003 to 100 (delta 1e-9 to 1e-5): against the best real
-order, Gaussian noise grows by 0.5% on average and 1.6% at most; spaced by 2, by 1.8% and 6.2%. A charge takes
-300 bytes for it. The tests measure both (test_orders).
+alpha - 1 by the square root of 2 does so from epsilon 0.003 to 100 (delta 1e-9 to 1e-5): against the best
+real order, Gaussian noise grows by 0.5% on average and 1.6% at most; spaced by 2, by 1.8% and 6.2%. A charge
+takes 300 bytes for it. tests/ledger/test_orders.py measures it.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ class Accounts:
         lineage = self._totals.setdefault((account.provider, account.lineage), {})
         for terms in TERMS:
             lineage[terms] = lineage.get(terms, Total(*terms)).after(in_terms_of(charge.cost, *terms))
-        if charge.clause:
+        if charge.clause and not charge.without_dp:
             terms = self.terms(account)
             before = self._clauses.get((account, charge.clause), Total(*terms))
             self._clauses[account, charge.clause] = before.after(in_terms_of(charge.cost, *terms))

@@ -10,24 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Engine,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    bindparam,
-    create_engine,
-    insert,
-    inspect,
-    select,
-)
+from sqlalchemy import Connection, Engine, create_engine, insert, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError
 
@@ -35,71 +20,21 @@ from comity.errors import BadInput, MissingExtra, UsageError
 from comity.ledger.checkpoints import Checkpoint
 from comity.ledger.entries import Entry, Row
 from comity.ledger.sqlite import WRITING, copy_engine, file_engine, memory_engine, told
+from comity.ledger.tables import (
+    ADD_CHECKPOINT,
+    ADD_EVENT,
+    FORMAT,
+    HEAD,
+    LOCK,
+    ROWS,
+    checkpoints,
+    events,
+    ledger,
+    metadata,
+)
 
 Place = str | Path
 """A path, `:memory:`, or a database URL."""
-
-FORMAT: Final = 1
-"""The version of what is stored; another one is refused."""
-
-
-class Blob(LargeBinary):
-    """Bytes; a stored value of another type reads as none, so that its row fails its hash."""
-
-    cache_ok = True
-
-    def result_processor(self, dialect: object, coltype: object) -> Any:
-        return _bytes_or_none
-
-
-def _bytes_or_none(value: object) -> bytes:
-    return value if isinstance(value, bytes) else b""
-
-
-_Whole = BigInteger().with_variant(Integer, "sqlite")
-
-metadata = MetaData()
-
-ledger = Table(
-    "comity_ledger",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("format", Integer, nullable=False),
-)
-
-events = Table(
-    "events",
-    metadata,
-    Column("seq", _Whole, primary_key=True, autoincrement=False),
-    Column("kind", String(16), nullable=False),
-    Column("event", Blob, nullable=False),
-    Column("salt", Blob, nullable=False),
-    Column("leaf", Blob, nullable=False),
-)
-
-checkpoints = Table(
-    "checkpoints",
-    metadata,
-    Column("size", _Whole, primary_key=True, autoincrement=False),
-    Column("ledger", Blob, nullable=False),
-    Column("root", Blob, nullable=False),
-    Column("time", String(32), nullable=False),
-    Column("agreement", String(128)),
-    Column("signature", Blob, nullable=False),
-)
-
-LOCK = select(ledger.c.format).where(ledger.c.id == 1).with_for_update()
-"""Takes the ledger's row; on SQLite, where the transaction has the lock already, it only reads it."""
-
-_ADD_EVENT = insert(events)
-_ADD_CHECKPOINT = insert(checkpoints)
-_ROWS = (
-    select(events)
-    .where(events.c.seq >= bindparam("start"))
-    .order_by(events.c.seq)
-    .execution_options(yield_per=1000)
-)
-_HEAD = select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
 
 
 class Store:
@@ -181,7 +116,7 @@ class Store:
 
     def rows(self, connection: Connection, start: int = 0) -> Iterator[Row]:
         """The entries from `start` on, in order."""
-        for seq, kind, event, salt, leaf in connection.execute(_ROWS, {"start": start}):
+        for seq, kind, event, salt, leaf in connection.execute(ROWS, {"start": start}):
             yield Row(seq, kind, event, salt, leaf)
 
     def leaves(self, connection: Connection, size: int) -> list[bytes]:
@@ -196,13 +131,13 @@ class Store:
 
     def head(self, connection: Connection) -> Checkpoint | None:
         """The checkpoint of the largest size."""
-        row = connection.execute(_HEAD).first()
+        row = connection.execute(HEAD).first()
         return None if row is None else _checkpoint(*row)
 
     def add(self, connection: Connection, entry: Entry, checkpoint: Checkpoint) -> None:
         """Append one entry and its checkpoint."""
         connection.execute(
-            _ADD_EVENT,
+            ADD_EVENT,
             {
                 "seq": entry.seq,
                 "kind": entry.kind,
@@ -212,7 +147,7 @@ class Store:
             },
         )
         connection.execute(
-            _ADD_CHECKPOINT,
+            ADD_CHECKPOINT,
             {
                 "size": checkpoint.size,
                 "ledger": checkpoint.ledger,
@@ -240,7 +175,9 @@ class Store:
 
     @contextmanager
     def _begin(self, *, writing: bool) -> Generator[Connection, None, None]:
-        with self._engine.connect().execution_options(**{WRITING: writing}) as connection, connection.begin():
+        connected = self._engine.connect()
+        chosen = options(connected.dialect.name, writing=writing)
+        with connected.execution_options(**chosen) as connection, connection.begin():
             yield connection
 
     def _make_tables(self, connection: Connection) -> None:
@@ -256,6 +193,13 @@ class Store:
         stored = connection.execute(select(ledger.c.format)).scalar()
         if stored != FORMAT:
             raise BadInput(f"the ledger {self.name} has format {stored}, this comity reads format {FORMAT}")
+
+
+def options(dialect: str, *, writing: bool) -> dict[str, Any]:
+    """Of a transaction. Readers see one state throughout: SQLite's do by themselves, Postgres's must ask."""
+    if dialect == "sqlite":
+        return {WRITING: writing}
+    return {} if writing else {"isolation_level": "REPEATABLE READ"}
 
 
 def _checkpoint(

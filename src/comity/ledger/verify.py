@@ -211,7 +211,9 @@ class _Check:
         """The checkpoint stored with this row, and the kept one if it is of this size."""
         size = seq + 1
         root = self.frontier.root()
-        if self.kept is not None and self.kept.size == size and self.kept.root != root:
+        kept = self.kept
+        same_ledger = kept is not None and kept.ledger == self.first_leaf
+        if kept is not None and same_ledger and kept.size == size and kept.root != root:
             self.faults.append(
                 f"seq {seq} or an earlier entry: rewritten since the checkpoint of {size} entries you kept"
             )
@@ -247,9 +249,11 @@ class _Check:
             self.key = self.key or key
         elif entry.kind == "founded":
             raise VerificationFailed("a second founding")
-        if entry.kind == "charged":
-            self._admitted(Charge.from_dict(entry.body))
-        self.accounts.apply(entry.kind, entry.body)
+        try:
+            if entry.kind == "charged":
+                self._admitted(Charge.from_dict(entry.body))
+        finally:  # an overspend is spent, too
+            self.accounts.apply(entry.kind, entry.body)
 
     def _admitted(self, charge: Charge) -> None:
         """The decision made at the time, made again."""
@@ -259,7 +263,7 @@ class _Check:
             raise VerificationFailed(f"a charge to account {charge.account}, which was not open")
         obstacle = self.accounts.obstacle(charge)
         if obstacle is not None:
-            self.faults.append(f"overspent: a charge that the budget of {obstacle.name} did not admit")
+            raise VerificationFailed(f"overspent: the budget of {obstacle.name} did not admit this charge")
 
 
 def _account(account: Account, spent: Spent) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """How a party's process is steered: one JSON object a line, in on standard input, out on standard output.
 
-In: `{"do": "connect" | "sign" | "open" | "run" | "abort" | "close", ...}`. Out: `{"event": "ready" |
-"connected" | "signed" | "opened" | "done" | "closed" | "failed", ...}`. `abort` is obeyed at once, from the
+In: `{"do": "connect" | "where" | "sign" | "open" | "run" | "abort" | "close", ...}`. Out: `{"event": "ready" |
+"connected" | "listening" | "signed" | "opened" | "done" | "closed" | "failed", ...}`. `abort` is obeyed at once, from the
 reading thread; everything else is done in order. When the input ends, the process ends: nothing outlives
 whoever started it.
 """
@@ -86,6 +86,12 @@ class Control:
             case "connect":
                 self._party.connect({name: _peer(name, data) for name, data in order["peers"].items()})
                 return {"event": "connected"}
+            case "where":
+                return {
+                    "event": "listening",
+                    "port": self._party.port,
+                    "certificate": self._party.certificate.decode(),
+                }
             case "sign":
                 return {"event": "signed", "signature": self._party.sign(order["agreement"])}
             case "open":

@@ -41,7 +41,10 @@ class Party:
     def __init__(self, name: str, folder: Path, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.name = name
         self.folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"the folder {folder} cannot be used: {error.strerror}") from None
         key_path = folder / "key.pem"
         if not key_path.exists():
             SigningKey.generate().save(key_path)

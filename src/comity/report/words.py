@@ -65,11 +65,14 @@ def guarantee(result: Result) -> str:
     if privacy.epsilon is not None:
         return f"{_dp_sentence(privacy)} {note or ''}".rstrip()
     if privacy.k is not None:
+        lead = note or (
+            "No differential privacy. Each record released shares its quasi-identifiers with at least "
+            f"{privacy.k - 1} others."
+        )
         return (
-            f"No differential privacy. Each record released shares its quasi-identifiers with at least "
-            f"{privacy.k - 1} others. k-anonymity does not compose: intersection with another release, "
-            f"minimality and downcoding are unprotected. {note or ''}"
-        ).rstrip()
+            f"{lead} k-anonymity does not compose: intersection with another release, minimality and "
+            "downcoding are unprotected."
+        )
     return note or _BASELINE_WORDS.get(result.architecture, "None.")
 
 

@@ -22,7 +22,7 @@ from comity.report.results import Attack, Report, Result, clean_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_ATTACK_AT, _LEFT, _RIGHT, _FIGURE_AT = 0.245, 0.36, 0.815, 0.998
+_ATTACK_AT, _LEFT, _RIGHT, _FIGURE_AT = 0.24, 0.375, 0.82, 0.998
 
 
 def attack_chart(report: Report) -> Drawing | None:
@@ -84,5 +84,5 @@ def _draw_attack(axes: Axes, row: int, result: Result, attack: Attack) -> None:
         axes.plot([attack.control] * 2, [row - 0.18, row + 0.18], color=Ink.muted.value, linewidth=1.1)
     if attack.advantage is not None:
         axes.plot([attack.advantage], [row], marker=marker, markersize=6.5, color=ink, linestyle="none")
-    write_beside(axes, row, _ATTACK_AT, clean_text(attack.name, 15))
+    write_beside(axes, row, _ATTACK_AT, clean_text(attack.name, 18))
     write_beside(axes, row, _FIGURE_AT, words.interval(attack), ha="right")

@@ -1,0 +1,159 @@
+"""The mechanism: noise for a query's sums, and what it costs.
+
+With delta > 0 the noise is discrete Gaussian, calibrated by the analytic Gaussian mechanism to the query's L2
+bound; with delta = 0 it is discrete Laplace, calibrated to the L1 bound. Sums are shifted to a finer grid
+first, so that the noise is at least 2^22 grid units wide and its discreteness costs next to nothing
+(`noise.discretisation_delta`, taken out of delta before calibrating). Everything but `answer` is a function
+of public facts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comity import noise
+from comity.errors import UsageError
+from comity.ledger import Cost, PrivacyUnit, Relation, approximate, gaussian, gaussian_noise_multiplier, pure
+from comity.validate.queries import Labels, Query
+
+_FINE_BITS: Final = 22
+
+
+@dataclass(frozen=True)
+class Price:
+    """What an answer costs: (epsilon, delta) for a change of one label, and the noise that pays for it.
+
+    Attributes:
+        epsilon, delta: of this answer by itself; delta 0 means Laplace noise.
+        multiplier: noise scale over sensitivity; None: calibrated to (epsilon, delta) when answering.
+        adds_up: charged by its Renyi curve, which adds up well over many answers, instead of as a whole.
+    """
+
+    epsilon: float
+    delta: float
+    multiplier: float | None = None
+    adds_up: bool = False
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.epsilon) and self.epsilon > 0):
+            raise UsageError(f"epsilon must be above 0 and finite, not {self.epsilon}")
+        if not 0 <= self.delta < 1:
+            raise UsageError(f"delta must lie in [0, 1), not {self.delta}")
+        if self.adds_up and self.multiplier is None:
+            raise UsageError("a price by its Renyi curve names its noise multiplier")
+
+    @property
+    def cost(self) -> Cost:
+        """What the account is charged. Unit label, relation change-one."""
+        unit, relation = PrivacyUnit.label, Relation.change_one
+        if self.adds_up and self.multiplier is not None:
+            return gaussian(self.multiplier, unit=unit, relation=relation)
+        if self.delta == 0:
+            return pure(self.epsilon, unit=unit, relation=relation)
+        return approximate(self.epsilon, self.delta, unit=unit, relation=relation)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The noise for one query at one price.
+
+    Attributes:
+        law: `gaussian` or `laplace`.
+        shift: sums are multiplied by 2^shift before noise is added.
+        scale: the noise's scale on that grid (sigma, or Laplace scale).
+    """
+
+    law: str
+    shift: int
+    scale: float
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of one value's noise, in the query's own whole numbers."""
+        factor = 1.0 if self.law == "gaussian" else math.sqrt(2.0)
+        return factor * math.ldexp(self.scale, -self.shift)
+
+
+@dataclass(frozen=True, eq=False)
+class NoisySums:
+    """The answer to a query.
+
+    Attributes:
+        values: (dimensions,) sums with noise, in the query's whole numbers (the noise has a finer grid).
+        calibration: the noise that was added.
+    """
+
+    values: NDArray[np.float64]
+    calibration: Calibration
+
+    @property
+    def deviation(self) -> float:
+        return self.calibration.deviation
+
+
+def calibrate(query: Query, price: Price) -> Calibration:
+    """The noise that makes this query's answer cost no more than the price.
+
+    Raises:
+        UsageError: if sums and noise do not fit into 64-bit integers, or delta is too small to calibrate.
+    """
+    if price.delta == 0 and price.multiplier is None:
+        shift = _shift(query.l1 / price.epsilon)
+        scale = math.ldexp(query.l1 / price.epsilon, shift) * (1 + 2.0**-50)
+        calibration = Calibration("laplace", shift, scale)
+    else:
+        multiplier = price.multiplier
+        if multiplier is None:
+            multiplier = _multiplier(query, price)
+        shift = _shift(multiplier * query.l2)
+        calibration = Calibration("gaussian", shift, math.ldexp(multiplier * query.l2, shift) * (1 + 2.0**-50))
+    noise.require_room(math.ldexp(float(query.largest_sum), calibration.shift), calibration.scale)
+    return calibration
+
+
+def answer(query: Query, labels: Labels, price: Price) -> NoisySums:
+    """Read the labels and answer with noise. To be called after the charge is durable.
+
+    Args:
+        query: what is asked.
+        labels: (rows,) int8, 0 or 1.
+        price: what was charged.
+    """
+    calibration = calibrate(query, price)
+    exact = query.sums(labels) * np.int64(1 << calibration.shift)
+    return NoisySums(read_noisy(add_noise(exact, calibration), calibration), calibration)
+
+
+def add_noise(sums: NDArray[np.int64], calibration: Calibration) -> NDArray[np.int64]:
+    """Add the noise to sums on the calibrated grid; any shape."""
+    if calibration.law == "gaussian":
+        return noise.add_discrete_gaussian(sums, calibration.scale)
+    return noise.add_discrete_laplace(sums, calibration.scale)
+
+
+def read_noisy(values: NDArray[Any], calibration: Calibration) -> NDArray[np.float64]:
+    """Noisy sums on the calibrated grid, in the query's whole numbers."""
+    return np.ldexp(np.asarray(values, dtype=np.float64), -calibration.shift)
+
+
+def _multiplier(query: Query, price: Price) -> float:
+    """The analytic Gaussian's, with the price of the grid taken out of delta first."""
+    whole = gaussian_noise_multiplier(price.epsilon, price.delta)
+    sigma = math.ldexp(whole * query.l2, _shift(whole * query.l2))
+    grid = noise.discretisation_delta(sigma, query.dimensions, price.epsilon)
+    if grid > price.delta / 2:
+        raise UsageError(
+            f"delta {price.delta:g} is too small for {query.dimensions} sums on the integer grid; "
+            f"it must be at least {2 * grid:.2g}, or 0 for Laplace noise"
+        )
+    return gaussian_noise_multiplier(price.epsilon, price.delta - grid)
+
+
+def _shift(scale: float) -> int:
+    """By how many bits to refine the grid so that noise of this scale is wide enough."""
+    return max(0, _FINE_BITS - math.frexp(scale)[1] + 1)

@@ -1,0 +1,259 @@
+"""Queries: what the ML party asks of a validator, as sums of labels over public integers.
+
+Every query here is a fixed function of the labels, `Z^T y` with a public integer matrix Z (one row per
+record, never materialised where it is large), so that one changed label moves the answer by one row of Z.
+The norm bounds are computed from Z by whoever holds the labels: nobody takes the asker's word for them.
+
+Queries are frozen and refuse what does not fit; they hold public facts only.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comity.errors import BadInput
+
+Integers = NDArray[np.int64]
+Labels = NDArray[np.int8]
+
+
+class Query(ABC):
+    """Sums of labels over public integers. Unit: label, relation: change-one."""
+
+    @property
+    @abstractmethod
+    def rows(self) -> int:
+        """How many records it is about."""
+
+    @property
+    @abstractmethod
+    def dimensions(self) -> int:
+        """How many sums it asks for."""
+
+    @property
+    @abstractmethod
+    def l2(self) -> int:
+        """Bound on the L2 norm of what one changed label moves, in whole numbers."""
+
+    @property
+    @abstractmethod
+    def l1(self) -> int:
+        """Bound on the L1 norm of the same."""
+
+    @property
+    @abstractmethod
+    def largest_sum(self) -> int:
+        """Bound on the magnitude of any sum, whatever the labels."""
+
+    @abstractmethod
+    def sums(self, labels: Labels) -> Integers:
+        """(dimensions,) exact sums for (rows,) labels 0/1. They never leave; noise is added first."""
+
+    @abstractmethod
+    def row(self, record: int) -> Integers:
+        """(dimensions,) what the answer gains when this record's label goes from 0 to 1."""
+
+    def groupings(self) -> tuple[Integers, ...]:
+        """The partitions of the records, (rows,) group numbers each, whose counts the answer tells of."""
+        return ()
+
+
+def _frozen(values: Any, dtype: Any) -> NDArray[Any]:
+    array = np.array(values, dtype=dtype)
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class GroupCounts(Query):
+    """How many labels are 1 in each group of a partition.
+
+    Attributes:
+        groups: (rows,) group numbers 0 .. size - 1.
+        size: number of groups; some may be empty.
+    """
+
+    groups: Integers
+    size: int
+
+    def __post_init__(self) -> None:
+        groups = _frozen(self.groups, np.int64)
+        object.__setattr__(self, "groups", groups)
+        if groups.ndim != 1 or self.size < 1:
+            raise BadInput("groups are one number per record, in at least one group")
+        if len(groups) and (groups.min() < 0 or groups.max() >= self.size):
+            raise BadInput(f"group numbers lie between 0 and {self.size - 1}")
+
+    @property
+    def rows(self) -> int:
+        return len(self.groups)
+
+    @property
+    def dimensions(self) -> int:
+        return self.size
+
+    @property
+    def l2(self) -> int:
+        return 1
+
+    @property
+    def l1(self) -> int:
+        return 1
+
+    @property
+    def largest_sum(self) -> int:
+        return self.rows
+
+    def sums(self, labels: Labels) -> Integers:
+        return np.bincount(self.groups[labels == 1], minlength=self.size).astype(np.int64)
+
+    def row(self, record: int) -> Integers:
+        row = np.zeros(self.size, dtype=np.int64)
+        row[self.groups[record]] = 1
+        return row
+
+    def groupings(self) -> tuple[Integers, ...]:
+        return (self.groups,)
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedSum(Query):
+    """The sum of labels times whole numbers, one per record.
+
+    Attributes:
+        weights: (rows,) int64.
+    """
+
+    weights: Integers
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", _frozen(self.weights, np.int64))
+        if self.weights.ndim != 1:
+            raise BadInput("weights are one whole number per record")
+
+    @classmethod
+    def ranks(cls, scores: NDArray[np.float64]) -> WeightedSum:
+        """Twice the centred midranks of scores: 2 rank - n - 1, between 1 - n and n - 1, adding up to 0."""
+        return cls(doubled_centred_ranks(scores))
+
+    @property
+    def rows(self) -> int:
+        return len(self.weights)
+
+    @property
+    def dimensions(self) -> int:
+        return 1
+
+    @cached_property
+    def _largest(self) -> int:
+        return max(1, int(np.abs(self.weights).max())) if len(self.weights) else 1
+
+    @property
+    def l2(self) -> int:
+        return self._largest
+
+    @property
+    def l1(self) -> int:
+        return self._largest
+
+    @property
+    def largest_sum(self) -> int:
+        return self._largest * max(1, self.rows)
+
+    def sums(self, labels: Labels) -> Integers:
+        return np.array([self.weights[labels == 1].sum(dtype=np.int64)], dtype=np.int64)
+
+    def row(self, record: int) -> Integers:
+        return self.weights[record : record + 1].astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Joined(Query):
+    """Several queries about the same records, answered together with one noise.
+
+    Each part is multiplied by a whole number first: the larger it is, the smaller that part's noise.
+
+    Attributes:
+        parts: the queries.
+        factors: their multipliers, 1 or more.
+    """
+
+    parts: tuple[Query, ...]
+    factors: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.parts or len(self.parts) != len(self.factors) or min(self.factors) < 1:
+            raise BadInput("joined queries need a whole multiplier of 1 or more each")
+        if len({part.rows for part in self.parts}) != 1:
+            raise BadInput("joined queries are about the same records")
+
+    @property
+    def rows(self) -> int:
+        return self.parts[0].rows
+
+    @property
+    def dimensions(self) -> int:
+        return sum(part.dimensions for part in self.parts)
+
+    @property
+    def l2(self) -> int:
+        return _ceil_root(sum((f * part.l2) ** 2 for f, part in zip(self.factors, self.parts, strict=True)))
+
+    @property
+    def l1(self) -> int:
+        return sum(f * part.l1 for f, part in zip(self.factors, self.parts, strict=True))
+
+    @property
+    def largest_sum(self) -> int:
+        return max(f * part.largest_sum for f, part in zip(self.factors, self.parts, strict=True))
+
+    def sums(self, labels: Labels) -> Integers:
+        return np.concatenate(
+            [f * part.sums(labels) for f, part in zip(self.factors, self.parts, strict=True)]
+        )
+
+    def row(self, record: int) -> Integers:
+        return np.concatenate(
+            [f * part.row(record) for f, part in zip(self.factors, self.parts, strict=True)]
+        )
+
+    def groupings(self) -> tuple[Integers, ...]:
+        return tuple(grouping for part in self.parts for grouping in part.groupings())
+
+    def split(self, values: NDArray[Any]) -> list[NDArray[np.float64]]:
+        """An answer, taken apart and divided by the multipliers again."""
+        taken: list[NDArray[np.float64]] = []
+        start = 0
+        for factor, part in zip(self.factors, self.parts, strict=True):
+            taken.append(np.asarray(values[start : start + part.dimensions], dtype=np.float64) / factor)
+            start += part.dimensions
+        return taken
+
+
+def doubled_centred_ranks(scores: NDArray[np.float64]) -> Integers:
+    """(n,) 2 midrank - n - 1 as whole numbers; equal scores share their midrank.
+
+    With S the sum over records whose label is 1, halved, and n1 such labels among n,
+    AUC = 1/2 + S / (n1 (n - n1)) (Mann and Whitney 1947, centred).
+    """
+    order = np.argsort(scores, kind="stable")
+    ordered = scores[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(scores) else np.zeros(0, np.int64)
+    ends = np.append(starts[1:], len(scores))
+    # ranks start+1 .. end share the midrank (start + 1 + end) / 2
+    doubled = np.repeat(starts + ends - len(scores), ends - starts)
+    ranks = np.empty(len(scores), dtype=np.int64)
+    ranks[order] = doubled
+    return ranks
+
+
+def _ceil_root(square: int) -> int:
+    root = math.isqrt(square)
+    return root if root * root == square else root + 1

@@ -1,0 +1,200 @@
+"""A stage for architectures: real tables, real agreement, real gate, programs in threads over memory channels."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comity.agreement import Agreement, agreement_from
+from comity.architectures import find
+from comity.architectures.definition import Options, Seat
+from comity.compare.draft import draft_agreement
+from comity.compare.inputs import Inputs, prepare_inputs
+from comity.compare.settings import ML_PARTY, Settings
+from comity.crypto.keys import SigningKey
+from comity.errors import VerificationFailed
+from comity.ledger import Ledger
+from comity.wire import Inbox, MemoryChannel, Message, Sealer, open_message
+
+
+def write_table(path: Path, rows: int, seed: int) -> Path:
+    """A made-up table whose target can be learned from its features."""
+    draw = random.Random(seed)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["pid", "age", "job", "pulse", "ill"])
+        for row in range(rows):
+            age, job, pulse = draw.randint(18, 80), draw.choice("abc"), round(draw.gauss(70, 9), 1)
+            chance = 0.1 + 0.5 * (age > 50) + 0.3 * (job == "b")
+            writer.writerow([f"{seed}-{row}", age, job, pulse, "yes" if draw.random() < chance else "no"])
+    return path
+
+
+def settings_for(folder: Path, **changes: Any) -> Settings:
+    """Settings over two such tables."""
+    paths = {name: write_table(folder / f"{name}.csv", 600, n) for n, name in enumerate(("north", "south"))}
+    given: dict[str, Any] = {
+        "providers": [f"{name}={path}" for name, path in paths.items()],
+        "target": "ill",
+        "positive": "yes",
+        "id": "pid",
+        "test": None,
+        "schema": None,
+        "epsilon": "1",
+        "delta": 1e-6,
+        "k": 5,
+        "seed_rows": 50,
+        "architectures": None,
+        "mode": None,
+        "partition": "rows",
+        "seed": 0,
+        "keep": None,
+    }
+    return Settings.parse(**(given | changes))
+
+
+@dataclass
+class Outcome:
+    """What came of a run: per party its figures or its error, its ledger, and what it sent."""
+
+    agreement: Agreement
+    figures: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    errors: dict[str, BaseException] = field(default_factory=dict)
+    ledgers: dict[str, Ledger] = field(default_factory=dict)
+    sent: dict[str, list[Message]] = field(default_factory=dict)
+    sessions: dict[str, Path] = field(default_factory=dict)
+
+    def kinds(self, party: str) -> list[str]:
+        return [entry.kind for entry in self.ledgers[party].events()]
+
+
+@dataclass
+class Stage:
+    """Two providers and an ML party with their folders and keys."""
+
+    folder: Path
+    inputs: Inputs
+    keys: Mapping[str, SigningKey]
+
+    def play(
+        self,
+        architecture: str,
+        *,
+        options: Options | None = None,
+        change: Callable[[dict[str, Any]], None] | None = None,
+        wrong_key_for: str | None = None,
+        run: str = "run",
+    ) -> Outcome:
+        """Run every party's program; `change` edits the agreement before it is signed."""
+        found = find(architecture)
+        options = options or Options(mode=found.modes[0] if found.modes else None)
+        document = json.loads(json.dumps(self._draft(found, options, run)))
+        if change is not None:
+            change(document)
+        agreement = agreement_from(document)
+        for name, key in self.keys.items():
+            agreement = agreement.sign(name, key)
+        outcome = Outcome(agreement)
+        names = [name for name in self.keys if agreement.party(name).role in found.programs]
+        ends = {
+            name: MemoryChannel(
+                name,
+                Sealer(
+                    session="s",
+                    agreement=agreement.digest,
+                    party=name,
+                    key=SigningKey.generate() if name == wrong_key_for else self.keys[name],
+                    may_query=agreement.party(name).role != "provider",
+                ),
+                Inbox(session="s", agreement=agreement.digest),
+                timeout_s=60.0,
+            )
+            for name in names
+        }
+        public = {name: key.verify_key for name, key in self.keys.items()}
+        for name, end in ends.items():
+            end.connect({other: peer for other, peer in ends.items() if other != name}, public)
+        threads = [
+            threading.Thread(target=self._act, args=(name, found, options, outcome, ends, run))
+            for name in names
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=120)
+        for name, end in ends.items():
+            outcome.sent[name] = [
+                message for data in end.sent if (message := self._opened(data, public)) is not None
+            ]
+        return outcome
+
+    def _draft(self, found: Any, options: Options, run: str) -> Mapping[str, Any]:
+        return draft_agreement(
+            found,
+            self.inputs.task,
+            options,
+            run=run,
+            providers=self.inputs.providers,
+            ml_party=ML_PARTY,
+            keys={name: str(key.verify_key) for name, key in self.keys.items()},
+            seed_rows=self.inputs.seed_rows,
+        ).document
+
+    def _act(
+        self,
+        name: str,
+        found: Any,
+        options: Options,
+        outcome: Outcome,
+        ends: Mapping[str, MemoryChannel],
+        run: str,
+    ) -> None:
+        session = self.folder / name / "sessions" / run
+        session.mkdir(parents=True, exist_ok=True)
+        ledger = Ledger.open(session / "ledger.db", key=self.keys[name], owner=name)
+        outcome.ledgers[name] = ledger
+        outcome.sessions[name] = session
+        seat = Seat(
+            party=name,
+            providers=self.inputs.providers,
+            ml_party=ML_PARTY,
+            folder=self.folder / name,
+            session=session,
+            agreement=outcome.agreement,
+            ledger=ledger,
+            key=self.keys[name],
+            task=self.inputs.task,
+            options=options,
+        )
+        program = found.programs[outcome.agreement.party(name).role]
+        try:
+            outcome.figures[name] = program(seat, ends[name])
+        except BaseException as error:
+            outcome.errors[name] = error
+            for other, end in ends.items():
+                if other != name:
+                    end._inbox.fail(name, "it stopped")
+
+    @staticmethod
+    def _opened(data: bytes, keys: Mapping[str, Any]) -> Message | None:
+        for recipient in keys:
+            try:
+                return open_message(data, keys=keys, recipient=recipient)
+            except VerificationFailed:
+                continue
+        return None
+
+
+@pytest.fixture()
+def stage(tmp_path: Path) -> Stage:
+    inputs = prepare_inputs(settings_for(tmp_path), tmp_path / "parties")
+    keys = {name: SigningKey.generate() for name in (*inputs.providers, ML_PARTY)}
+    return Stage(tmp_path / "parties", inputs, keys)

@@ -1,0 +1,188 @@
+"""`anonymize` around the search: kinds of frames, suppressed rows, missing values, errors."""
+
+from __future__ import annotations
+
+import duckdb
+import narwhals as nw
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from comity.deidentify import DistinctLDiversity, Hierarchy, KAnonymity, anonymize, intervals
+from comity.deidentify.anytime import AnytimeSearch
+from comity.deidentify.frames import Frame
+from comity.deidentify.loss import Loss
+from comity.deidentify.search import Search
+from comity.deidentify.tuples import distinct_tuples
+from comity.errors import BadTable, UsageError
+
+AGE = intervals(0, 9, widths=[5])
+TOWN = Hierarchy.from_rows([("a", "north", "*"), ("b", "north", "*"), ("c", "south", "*")])
+ROWS = {
+    "name": ["p", "q", "r", "s", "t", "u", "v"],
+    "age": [1, 2, 3, 7, 8, 1, 9],
+    "town": ["a", "a", "b", "c", "c", "b", "a"],
+    "ill": ["x", "y", "x", "y", "x", "y", "z"],
+}
+KINDS = {
+    "pandas": lambda: pd.DataFrame(ROWS, index=[10, 20, 30, 40, 50, 60, 70]),
+    "pandas objects": lambda: pd.DataFrame({k: pd.Series(v, dtype=object) for k, v in ROWS.items()}),
+    "polars": lambda: pl.DataFrame(ROWS),
+    "polars lazy": lambda: pl.DataFrame(ROWS).lazy(),
+    "polars categorical": lambda: pl.DataFrame(ROWS).with_columns(pl.col("town").cast(pl.Categorical)),
+    "arrow": lambda: pa.table(ROWS),
+    "arrow chunks": lambda: pa.concat_tables([pa.table(ROWS).slice(0, 3), pa.table(ROWS).slice(3)]),
+    "duckdb": lambda: duckdb.from_arrow(pa.table(ROWS)),
+    "narwhals": lambda: nw.from_native(pl.DataFrame(ROWS)),
+}
+
+
+def columns_of(frame):
+    native = nw.to_native(frame, pass_through=True)
+    if isinstance(native, duckdb.DuckDBPyRelation):
+        return native.to_arrow_table().to_pydict()
+    wrapped = nw.from_native(native)
+    return (wrapped.collect() if isinstance(wrapped, nw.LazyFrame) else wrapped).to_dict(as_series=False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", ["global", "local"])
+def test_comes_back_as_the_kind_that_went_in_rows_in_order(kind, method):
+    frame = KINDS[kind]()
+    done = anonymize(
+        frame,
+        quasi_identifiers={"age": AGE, "town": TOWN},
+        require=[KAnonymity(2)],
+        suppression_limit=0.2,
+        method=method,
+    )
+    assert type(done.frame) is type(frame)
+    found = columns_of(done.frame)
+    assert list(found) == list(ROWS)
+    assert found["name"] == ROWS["name"]
+    assert found["ill"] == ROWS["ill"]
+    assert done.suppressed == 1
+    assert done.kept.tolist() == [True] * 6 + [False]
+    assert (found["age"][6], found["town"][6]) == ("*", "*")
+    if method == "global":
+        assert done.levels == {"age": 1, "town": 0}
+        assert found["age"] == ["0-4", "0-4", "0-4", "5-9", "5-9", "0-4", "*"]
+        assert found["town"] == ["a", "a", "b", "c", "c", "b", "*"]
+        assert (done.classes, done.smallest_class) == (3, 2)
+        assert done.bound == done.loss
+    if kind == "pandas":
+        assert done.frame.index.tolist() == [10, 20, 30, 40, 50, 60, 70]
+        assert frame["age"].tolist() == ROWS["age"], "what went in is not changed"
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series([1, 2, None, None, 7, 8], dtype="float64"),
+        pd.Series([1, 2, None, None, 7, 8], dtype="Int64"),
+        pl.Series([1, 2, None, None, 7, 8]),
+        pl.Series([1.0, 2.0, float("nan"), None, 7.0, 8.0]),
+        pd.Series(["1", "2", "?", None, "7", "8"]),
+    ],
+    ids=["float", "nullable", "polars", "nan", "text"],
+)
+def test_missing_values_are_a_value_of_their_own(column):
+    frame = pl.DataFrame({"age": column}) if isinstance(column, pl.Series) else pd.DataFrame({"age": column})
+    done = anonymize(frame, quasi_identifiers={"age": AGE}, require=[KAnonymity(2)])
+    found = [None if value != value else value for value in columns_of(done.frame)["age"]]
+    assert found == ["0-4", "0-4", None, None, "5-9", "5-9"]
+    assert len(done.hierarchies["age"].rows) == 11
+
+
+def test_values_missing_from_a_hierarchy_are_named_wherever_they_come_from():
+    for kind in ("pandas", "polars", "arrow", "duckdb"):
+        with pytest.raises(BadTable, match="'town' has no row for 1 value: 'c'") as caught:
+            anonymize(
+                KINDS[kind](),
+                quasi_identifiers={"town": Hierarchy.from_rows([("a", "*"), ("b", "*")])},
+                require=[KAnonymity(2)],
+            )
+        assert caught.value.private
+
+
+def test_text_that_means_missing_is_found_by_duckdb():
+    relation = duckdb.from_arrow(pa.table({"town": ["a", "a", "?", None]}))
+    done = anonymize(relation, quasi_identifiers={"town": TOWN}, require=[KAnonymity(2)])
+    assert columns_of(done.frame)["town"] == ["a", "a", None, None]
+
+
+def test_nothing_possible_is_an_error_that_says_what_to_do():
+    with pytest.raises(BadTable, match=r"k = 8 with at most 0 of 7 rows.*Raise suppression_limit") as caught:
+        anonymize(pa.table(ROWS), quasi_identifiers={"age": AGE}, require=[KAnonymity(8)], suppression_limit=0)
+    assert caught.value.private
+    done = anonymize(pa.table(ROWS), quasi_identifiers={"age": AGE}, require=[KAnonymity(8)], suppression_limit=1)
+    assert (done.suppressed, done.classes, done.smallest_class, done.loss) == (7, 0, 0, 1.0)
+    assert set(columns_of(done.frame)["age"]) == {"*"}
+
+
+def test_level_limits_are_kept():
+    common = {"quasi_identifiers": {"age": AGE, "town": TOWN}, "require": [KAnonymity(2)], "suppression_limit": 0.2}
+    done = anonymize(pa.table(ROWS), **common, level_limits={"town": (2, 2)})
+    assert done.levels["town"] == 2
+    with pytest.raises(UsageError, match="levels 0 to 2"):
+        anonymize(pa.table(ROWS), **common, level_limits={"town": (0, 3)})
+    with pytest.raises(UsageError, match="no quasi-identifier"):
+        anonymize(pa.table(ROWS), **common, level_limits={"ill": (0, 1)})
+
+
+def test_wrong_arguments_are_refused():
+    table, trees = pa.table(ROWS), {"age": AGE}
+    for arguments in (
+        {"quasi_identifiers": {}, "require": [KAnonymity(2)]},
+        {"quasi_identifiers": trees, "require": []},
+        {"quasi_identifiers": trees, "require": ["k"]},
+        {"quasi_identifiers": {"age": [("1", "*")]}, "require": [KAnonymity(2)]},
+        {"quasi_identifiers": trees, "require": [KAnonymity(2)], "suppression_limit": 1.5},
+        {"quasi_identifiers": trees, "require": [KAnonymity(2)], "method": "other"},
+        {"quasi_identifiers": trees, "require": [KAnonymity(2)], "aggregate": "max"},
+        {"quasi_identifiers": trees, "require": [DistinctLDiversity("age", 2)]},
+    ):
+        with pytest.raises(UsageError):
+            anonymize(table, **arguments)
+    with pytest.raises(UsageError, match="none that can be read"):
+        anonymize([1, 2], quasi_identifiers=trees, require=[KAnonymity(2)])
+    with pytest.raises(BadTable, match="no column 'height'"):
+        anonymize(table, quasi_identifiers={"height": AGE}, require=[KAnonymity(2)])
+    with pytest.raises(BadTable, match="no rows"):
+        anonymize(table.slice(0, 0), quasi_identifiers=trees, require=[KAnonymity(2)])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.sampled_from("abc"), st.sampled_from("xyz")), min_size=2, max_size=40),
+    st.integers(1, 5),
+    st.integers(0, 5),
+    st.integers(1, 40),
+    st.sampled_from(["arithmetic", "geometric"]),
+)
+def test_an_anytime_search_never_claims_too_much(rows, k, limit, evaluations, aggregate):
+    frame = Frame(pa.table({n: [row[i] for row in rows] for i, n in enumerate(("age", "town", "ill"))}))
+    tuples = distinct_tuples(frame, {"age": AGE, "town": TOWN}, ["ill"])
+    loss = Loss(tuples.hierarchies, len(rows), aggregate)
+    ranges = [(0, 2), (0, 2)]
+    models = [KAnonymity(k), DistinctLDiversity("ill", 2)]
+    best = Search(tuples, models, limit, loss, ranges).run()
+    quick = AnytimeSearch(tuples, models, limit, loss, ranges, evaluations=evaluations).run()
+    if quick is None:
+        return
+    assert best is not None
+    assert quick.bound <= loss.value(best.losses) + 1e-12
+    assert loss.value(quick.losses) >= loss.value(best.losses) - 1e-12
+    if evaluations >= 9 * 3:
+        assert loss.score(quick.losses) == loss.score(best.losses)
+
+
+def test_importing_the_package_loads_no_engine():
+    import subprocess
+    import sys
+
+    code = "import sys, comity.deidentify, comity.attack; print([m for m in ('numpy', 'pandas', 'pyarrow') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
