@@ -33,7 +33,10 @@ def exhaustive(rows, hierarchies, models, limit, aggregate):
         losses = [
             attribute_loss(
                 hierarchies[name],
-                [Fraction(1) if label in broken else share(hierarchies[name], label[j], node[j]) for label in labels],
+                [
+                    Fraction(1) if label in broken else share(hierarchies[name], label[j], node[j])
+                    for label in labels
+                ],
             )
             for j, name in enumerate(names)
         ]
@@ -69,9 +72,11 @@ def broken_classes(rows, labels, models):
         column = model.sensitive
         whole = Counter(row[column] for row in rows) if column else {}
         for label, size in sizes.items():
-            inside = Counter(
-                row[column] for row, own in zip(rows, labels, strict=True) if own == label
-            ) if column else {}
+            inside = (
+                Counter(row[column] for row, own in zip(rows, labels, strict=True) if own == label)
+                if column
+                else {}
+            )
             if not satisfies(model, size, inside, whole):
                 broken.add(label)
     return broken

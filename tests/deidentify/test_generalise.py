@@ -116,15 +116,23 @@ def test_text_that_means_missing_is_found_by_duckdb():
 
 def test_nothing_possible_is_an_error_that_says_what_to_do():
     with pytest.raises(BadTable, match=r"k = 8 with at most 0 of 7 rows.*Raise suppression_limit") as caught:
-        anonymize(pa.table(ROWS), quasi_identifiers={"age": AGE}, require=[KAnonymity(8)], suppression_limit=0)
+        anonymize(
+            pa.table(ROWS), quasi_identifiers={"age": AGE}, require=[KAnonymity(8)], suppression_limit=0
+        )
     assert caught.value.private
-    done = anonymize(pa.table(ROWS), quasi_identifiers={"age": AGE}, require=[KAnonymity(8)], suppression_limit=1)
+    done = anonymize(
+        pa.table(ROWS), quasi_identifiers={"age": AGE}, require=[KAnonymity(8)], suppression_limit=1
+    )
     assert (done.suppressed, done.classes, done.smallest_class, done.loss) == (7, 0, 0, 1.0)
     assert set(columns_of(done.frame)["age"]) == {"*"}
 
 
 def test_level_limits_are_kept():
-    common = {"quasi_identifiers": {"age": AGE, "town": TOWN}, "require": [KAnonymity(2)], "suppression_limit": 0.2}
+    common = {
+        "quasi_identifiers": {"age": AGE, "town": TOWN},
+        "require": [KAnonymity(2)],
+        "suppression_limit": 0.2,
+    }
     done = anonymize(pa.table(ROWS), **common, level_limits={"town": (2, 2)})
     assert done.levels["town"] == 2
     with pytest.raises(UsageError, match="levels 0 to 2"):
@@ -157,7 +165,9 @@ def test_wrong_arguments_are_refused():
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.tuples(st.integers(0, 9), st.sampled_from("abc"), st.sampled_from("xyz")), min_size=2, max_size=40),
+    st.lists(
+        st.tuples(st.integers(0, 9), st.sampled_from("abc"), st.sampled_from("xyz")), min_size=2, max_size=40
+    ),
     st.integers(1, 5),
     st.integers(0, 5),
     st.integers(1, 40),
@@ -185,4 +195,7 @@ def test_importing_the_package_loads_no_engine():
     import sys
 
     code = "import sys, comity.deidentify, comity.attack; print([m for m in ('numpy', 'pandas', 'pyarrow') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "[]\n"
+    )

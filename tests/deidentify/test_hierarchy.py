@@ -72,7 +72,12 @@ def test_values_are_found_by_text_number_or_bin():
     with pytest.raises(BadInput, match="no row for 2 values: '4', 'x'"):
         tree.generalise([4, "x", 4], 1)
     bins = intervals(0, 1, widths=[0.25, 0.5])
-    assert bins.generalise([0, 0.25, 0.499, 1.0], 0) == ["[0, 0.25)", "[0.25, 0.5)", "[0.25, 0.5)", "[0.75, 1]"]
+    assert bins.generalise([0, 0.25, 0.499, 1.0], 0) == [
+        "[0, 0.25)",
+        "[0.25, 0.5)",
+        "[0.25, 0.5)",
+        "[0.75, 1]",
+    ]
     assert bins.generalise([0, 0.25, 0.75], 1) == ["[0, 0.5)", "[0, 0.5)", "[0.5, 1]"]
     assert bins.absent([1.01, -0.1, "x"]) == ["1.01", "-0.1", "x"]
 
@@ -96,7 +101,13 @@ def test_float_intervals_hold_every_value_within_bounds(low, span, levels, data)
 
 
 def test_intervals_refuse_contradictions():
-    for wrong in ({"widths": [2, 3]}, {"widths": [2], "levels": 1}, {"levels": 0}, {"widths": []}, {"widths": [-1]}):
+    for wrong in (
+        {"widths": [2, 3]},
+        {"widths": [2], "levels": 1},
+        {"levels": 0},
+        {"widths": []},
+        {"widths": [-1]},
+    ):
         with pytest.raises(UsageError):
             intervals(0, 10, **wrong)
     with pytest.raises(UsageError, match="low < high"):
@@ -141,7 +152,13 @@ def test_hierarchies_from_public_bounds_and_levels():
 
 
 def test_from_dict_refuses_anything_else():
-    for wrong in (None, {"rows": [["a"]], "more": 1}, {"rows": "a"}, {"rows": [[1]]}, {"rows": [["a"]], "edges": ["x"]}):
+    for wrong in (
+        None,
+        {"rows": [["a"]], "more": 1},
+        {"rows": "a"},
+        {"rows": [[1]]},
+        {"rows": [["a"]], "edges": ["x"]},
+    ):
         with pytest.raises(BadInput):
             Hierarchy.from_dict(wrong)
     assert Hierarchy.from_rows(ROWS).digest == Hierarchy.from_dict(Hierarchy.from_rows(ROWS).to_dict()).digest

@@ -24,7 +24,13 @@ from comity.errors import BadTable, UsageError
 
 LABELS = ("a", "b", "c", "d", "e")
 TREE = Hierarchy.from_rows(
-    [("a", "ab", "abc", "*"), ("b", "ab", "abc", "*"), ("c", "c", "abc", "*"), ("d", "d", "de", "*"), ("e", "e", "de", "*")]
+    [
+        ("a", "ab", "abc", "*"),
+        ("b", "ab", "abc", "*"),
+        ("c", "c", "abc", "*"),
+        ("d", "d", "de", "*"),
+        ("e", "e", "de", "*"),
+    ]
 )
 
 
@@ -33,23 +39,31 @@ def partition_of(classes):
     table = np.array(classes, dtype=np.int64)
     where = np.argwhere(table > 0)
     sensitive = Sensitive(
-        tuples=where[:, 0], values=where[:, 1], counts=table[table > 0], labels=LABELS, totals=table.sum(axis=0)
+        tuples=where[:, 0],
+        values=where[:, 1],
+        counts=table[table > 0],
+        labels=LABELS,
+        totals=table.sum(axis=0),
     )
-    return Partition(
-        np.arange(len(table)), table.sum(axis=1), len(table), {"s": sensitive}, int(table.sum())
-    )
+    return Partition(np.arange(len(table)), table.sum(axis=1), len(table), {"s": sensitive}, int(table.sum()))
 
 
-counts = st.lists(
-    st.lists(st.integers(0, 9), min_size=5, max_size=5).filter(any), min_size=1, max_size=8
-)
+counts = st.lists(st.lists(st.integers(0, 9), min_size=5, max_size=5).filter(any), min_size=1, max_size=8)
 models = st.one_of(
     st.builds(KAnonymity, st.integers(1, 30)),
     st.builds(DistinctLDiversity, st.just("s"), st.integers(1, 5)),
     st.builds(EntropyLDiversity, st.just("s"), st.sampled_from([1, 1.5, 2, 2.5, 3, 4])),
     st.builds(RecursiveLDiversity, st.just("s"), st.integers(1, 4), st.sampled_from([0.5, 1, 1.5, 3])),
-    st.builds(TCloseness, st.just("s"), st.sampled_from([0, 0.1, 0.2, 0.25, 0.5, 1]), st.sampled_from(["equal", "ordered", TREE])),
-    st.builds(lambda t: TCloseness("s", t, distance="ordered", order=["e", "a", "d", "b", "c"]), st.sampled_from([0.1, 0.3])),
+    st.builds(
+        TCloseness,
+        st.just("s"),
+        st.sampled_from([0, 0.1, 0.2, 0.25, 0.5, 1]),
+        st.sampled_from(["equal", "ordered", TREE]),
+    ),
+    st.builds(
+        lambda t: TCloseness("s", t, distance="ordered", order=["e", "a", "d", "b", "c"]),
+        st.sampled_from([0.1, 0.3]),
+    ),
 )
 
 
@@ -57,7 +71,8 @@ def by_checker(model, classes):
     whole = {label: sum(row[i] for row in classes) for i, label in enumerate(LABELS)}
     whole = {label: count for label, count in whole.items() if count}
     return [
-        not satisfies(model, sum(row), {x: c for x, c in zip(LABELS, row, strict=True) if c}, whole) for row in classes
+        not satisfies(model, sum(row), {x: c for x, c in zip(LABELS, row, strict=True) if c}, whole)
+        for row in classes
     ]
 
 
@@ -77,7 +92,8 @@ def test_merging_satisfying_classes_satisfies_and_sure_violations_stay_below(mod
     violated = model.violates(part)
     cut = data.draw(st.lists(st.integers(0, 1), min_size=len(classes), max_size=len(classes)))
     merged = [
-        np.array(classes)[[i for i, side in enumerate(cut) if side == s]].sum(axis=0).tolist() for s in sorted(set(cut))
+        np.array(classes)[[i for i, side in enumerate(cut) if side == s]].sum(axis=0).tolist()
+        for s in sorted(set(cut))
     ]
     after, sure = model.violates(partition_of(merged)), model.surely_violates(partition_of(merged))
     for place, side in enumerate(sorted(set(cut))):
@@ -105,11 +121,7 @@ def test_distance_is_the_earth_movers(classes, distance):
         ground = [[abs(a - b) / max(1, len(used) - 1) for b in range(len(used))] for a in range(len(used))]
     else:
         ground = [
-            [
-                next(h for h in range(4) if TREE.rows[i][h] == TREE.rows[j][h]) / 3
-                for j in used
-            ]
-            for i in used
+            [next(h for h in range(4) if TREE.rows[i][h] == TREE.rows[j][h]) / 3 for j in used] for i in used
         ]
     size, n = len(used), row.sum()
     rows = np.kron(np.eye(size), np.ones(size))
@@ -121,7 +133,10 @@ def test_distance_is_the_earth_movers(classes, distance):
     )
     model = TCloseness("s", 0.5, distance=distance)
     exact = _distance(
-        model, int(n), {LABELS[i]: int(row[i]) for i in used if row[i]}, {LABELS[i]: int(whole[i]) for i in used}
+        model,
+        int(n),
+        {LABELS[i]: int(row[i]) for i in used if row[i]},
+        {LABELS[i]: int(whole[i]) for i in used},
     )
     assert float(exact) == pytest.approx(solved.fun, abs=1e-7)
 

@@ -89,7 +89,7 @@ def solve(trees, rows, required, limit, aggregate):
     )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(problems())
 def test_finds_the_optimum_that_trying_everything_finds(problem):
     trees, rows, required, limit, aggregate = problem

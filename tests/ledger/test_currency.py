@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from decimal import Decimal
 from fractions import Fraction
 
@@ -127,6 +129,15 @@ def test_gaussians_stay_gaussian_and_others_become_composed() -> None:
     assert (a + pure(0, **RECORD)).mechanism == "gaussian"
     assert (a + laplace(1, **RECORD)).mechanism == "composed"
     assert (a + without_dp(**RECORD)).mechanism == "none"
+
+
+def test_stating_a_cost_loads_no_engine() -> None:
+    script = (
+        "import sys, comity.ledger; from comity.ledger import Budget, Cost, gaussian; "
+        "print(sorted({'sqlalchemy', 'scipy', 'numpy', 'dp_accounting'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize(

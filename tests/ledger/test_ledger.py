@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from dp_accounting import dp_event
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from comity.crypto.canonical import canonical_bytes
 from comity.crypto.keys import SigningKey
@@ -23,6 +25,7 @@ from comity.ledger import (
     without_dp,
 )
 from comity.ledger.merkle import leaf_hash
+from comity.ledger.replay import Accounts
 
 LABEL = "hospital/adult/label"
 RECORD = "hospital/adult/record"
@@ -304,6 +307,42 @@ def test_two_instances_see_each_other(place: Path) -> None:
     one.charge(pure(0.5, **PER_LABEL), account=LABEL)
     with pytest.raises(BudgetRefused):
         two.charge(pure(0.5, **PER_LABEL), account=LABEL)
+
+
+charges = st.tuples(
+    st.sampled_from([LABEL, RECORD, "hospital/scans/label"]),
+    st.sampled_from(["pure", "gaussian", "approximate", "without"]),
+    st.floats(0.01, 0.4).map(lambda x: round(x, 4)),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(charges, max_size=15))
+def test_any_history_verifies_and_replays_to_the_same(history: list[tuple[str, str, float]]) -> None:
+    ledger = Ledger.open(":memory:")
+    for account in (LABEL, RECORD, "hospital/scans/label"):
+        ledger.open_account(account, (1.0, 1e-6))
+    for account, kind, size in history:
+        terms = PER_RECORD if account == RECORD else PER_LABEL
+        make = {
+            "pure": lambda size, terms: pure(size, **terms),
+            "gaussian": lambda size, terms: gaussian(3 / size, **terms),
+            "approximate": lambda size, terms: approximate(size, 1e-7, **terms),
+            "without": lambda size, terms: without_dp(**terms),
+        }[kind]
+        try:
+            ledger.charge(make(size, terms), account=account)
+        except BudgetRefused:
+            assert ledger.events()[-1].kind == "refused"
+    assert ledger.verify()
+    replayed = Accounts()
+    for entry in ledger.events():
+        replayed.apply(entry.kind, entry.body)
+    for account in ledger.accounts():
+        spent = ledger.spent(account)
+        assert replayed.spent(account) == spent
+        assert spent.total.within(spent.budget)
+        assert spent.epsilon <= 1.0
 
 
 def test_threads_share_one_instance(ledger: Ledger) -> None:

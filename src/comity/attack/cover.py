@@ -73,9 +73,7 @@ class Cover:
         """The level at which a label stands; the highest, where it stands at several."""
         if entry["level"] is not None:
             return {row[entry["level"]]: int(entry["level"]) for row in entry["hierarchy"]["rows"]}
-        return {
-            label: level for row in entry["hierarchy"]["rows"] for level, label in enumerate(row)
-        }
+        return {label: level for row in entry["hierarchy"]["rows"] for level, label in enumerate(row)}
 
     def look_up(self, people: Table) -> Seen:
         """What the release shows of people with raw quasi-identifiers."""
@@ -124,4 +122,3 @@ def _row(value: str | None, rows: Mapping[Any, Sequence[Any]], edges: Sequence[f
         bins = list(rows.values())
         return bins[min(int(np.searchsorted(edges, number, side="right")) - 1, len(edges) - 2)]
     return rows.get(str(int(number))) if number.is_integer() else None
-

@@ -93,13 +93,19 @@ def area(members: NDArray[np.float64], outsiders: NDArray[np.float64]) -> float:
 
 
 def best_threshold(members: NDArray[np.float64], outsiders: NDArray[np.float64]) -> float:
-    """The score from which on to call a record a member; infinity where calling nobody one is best."""
+    """The score from which on to call a record a member, midway between the two scores it parts.
+
+    Infinity where calling nobody a member is best.
+    """
     values = np.unique(np.concatenate([members, outsiders]))
     called = len(members) - np.searchsorted(np.sort(members), values, side="left")
     wrong = len(outsiders) - np.searchsorted(np.sort(outsiders), values, side="left")
     gain = called / len(members) - wrong / len(outsiders)
     best = int(gain.argmax())
-    return float(values[best]) if gain[best] > 0 else float("inf")
+    if gain[best] <= 0:
+        return float("inf")
+    below = values[best - 1] if best else values[best]
+    return float(below + (values[best] - below) / 2) if below < values[best] else float(values[best])
 
 
 def control(scores_non_members: ArrayLike, *, seed: int = 0) -> MembershipInference:

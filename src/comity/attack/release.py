@@ -74,7 +74,9 @@ def attack_release(adversary: Adversary, *, seed: int = 0) -> dict[str, AttackRe
 
 def _membership(inside: Any, outside: Any, seed: int) -> AttackResult:
     """Score: whether released rows match the person's quasi-identifiers and target, fewer ones weighing more."""
-    scores = [np.where(seen.matching > 0, 1 + 1 / np.maximum(seen.matching, 1), 0.0) for seen in (inside, outside)]
+    scores = [
+        np.where(seen.matching > 0, 1 + 1 / np.maximum(seen.matching, 1), 0.0) for seen in (inside, outside)
+    ]
     judged = membership_inference(scores[0], scores[1], seed=seed)
     return judged.result(control=control(scores[1], seed=seed).advantage)
 

@@ -61,7 +61,9 @@ def intervals(
     """
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise UsageError(f"intervals need finite bounds with low < high, not {low} and {high}")
-    whole = integer if integer is not None else all(float(x).is_integer() for x in (low, high, *(widths or ())))
+    whole = (
+        integer if integer is not None else all(float(x).is_integer() for x in (low, high, *(widths or ())))
+    )
     chosen = _widths(low, high, widths, levels, whole)
     if whole and high - low < MOST_LEAVES:
         start, stop = math.ceil(low), math.floor(high)
@@ -105,17 +107,29 @@ def _integer_label(value: int, start: int, stop: int, width: int) -> str:
 def _bins(low: float, high: float, widths: Sequence[float]) -> Hierarchy:
     count = math.ceil((high - low) / widths[0] - 1e-9)
     if count > MOST_LEAVES:
-        raise UsageError(f"the width {widths[0]:g} cuts the range into {count} bins; at most {MOST_LEAVES} are held")
+        raise UsageError(
+            f"the width {widths[0]:g} cuts the range into {count} bins; at most {MOST_LEAVES} are held"
+        )
     edges = [low + number * widths[0] for number in range(count)] + [high]
     steps = [round(width / widths[0]) for width in widths]
+    words = _distinct_words(edges)
 
     def label(number: int, step: int) -> str:
         first = number // step * step
         last = min(first + step, count)
-        return f"[{edges[first]:.10g}, {edges[last]:.10g}{']' if last == count else ')'}"
+        return f"[{words[first]}, {words[last]}{']' if last == count else ')'}"
 
     rows = [(*(label(number, step) for step in steps), "*") for number in range(count)]
     return Hierarchy(tuple(rows), tuple(edges))
+
+
+def _distinct_words(edges: Sequence[float]) -> list[str]:
+    """Edges as texts, with as many digits as it takes to tell them apart."""
+    for digits in range(6, 18):
+        words = [f"{edge:.{digits}g}" for edge in edges]
+        if len(set(words)) == len(words):
+            return words
+    raise UsageError(f"bins between {edges[0]} and {edges[-1]} are too narrow for their edges to differ")
 
 
 def from_schema(schema: Schema, names: Sequence[str]) -> dict[str, Hierarchy]:

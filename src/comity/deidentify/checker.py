@@ -76,9 +76,7 @@ def check(
     sizes, histograms = _grouped(frame, list(quasi_identifiers), sensitive)
     star = ("*",) * len(quasi_identifiers)
     suppressed = sizes.pop(star, 0) if set_apart else 0
-    whole = reference or {
-        name: _total(counts for counts in histograms[name].values()) for name in sensitive
-    }
+    whole = reference or {name: _total(counts for counts in histograms[name].values()) for name in sensitive}
     found = []
     for model in require:
         column = model.sensitive
@@ -118,7 +116,9 @@ def satisfies(model: PrivacyModel, size: int, counts: Counts, whole: Counts) -> 
         return len(falling) >= model.l and falling[0] < Fraction(str(model.c)) * sum(falling[model.l - 1 :])
     if isinstance(model, TCloseness):
         return _distance(model, size, counts, whole) <= Fraction(str(model.t))
-    raise UsageError(f"there is no independent check of {type(model).__name__}: it cannot be used for a release")
+    raise UsageError(
+        f"there is no independent check of {type(model).__name__}: it cannot be used for a release"
+    )
 
 
 def _grouped(

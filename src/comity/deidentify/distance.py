@@ -59,9 +59,7 @@ def ordering(labels: Sequence[object], order: Sequence[object] | None) -> list[i
     if order is not None:
         rank = {text: number for number, value in enumerate(order) for text in texts_of(value)}
         places = [next((rank[t] for t in texts_of(x) if t in rank), -1) for x in labels]
-        absent = [
-            str(x) for x, place in zip(labels, places, strict=True) if place < 0 and x is not None
-        ]
+        absent = [str(x) for x, place in zip(labels, places, strict=True) if place < 0 and x is not None]
         if absent:
             raise BadTable(f"the order for t-closeness leaves out {shown(absent)}")
         return sorted(range(len(labels)), key=lambda i: (labels[i] is None, places[i]))
@@ -87,9 +85,7 @@ def _differences(
     return counts * found.rows - sizes[first:stop].astype(kind)[:, None] * found.totals.astype(kind)[None, :]
 
 
-def _ordered(
-    found: Histogram, sizes: NDArray[np.int64], order: list[int]
-) -> tuple[NDArray[np.generic], int]:
+def _ordered(found: Histogram, sizes: NDArray[np.int64], order: list[int]) -> tuple[NDArray[np.generic], int]:
     width = len(order)
     kind = _number_type(found, width)
     moved = np.zeros(found.number, dtype=kind)

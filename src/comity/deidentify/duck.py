@@ -45,7 +45,9 @@ def _read(relation: Any, known: Mapping[str, Sequence[str]]) -> pa.Table:
     ]
     reader = relation.project(", ".join(columns)).to_arrow_reader(_BATCH_ROWS)
     batches = list(_encoded(reader))
-    return pa.Table.from_batches(batches, batches[0].schema if batches else reader.schema).unify_dictionaries()
+    return pa.Table.from_batches(
+        batches, batches[0].schema if batches else reader.schema
+    ).unify_dictionaries()
 
 
 def _encoded(reader: Any) -> Iterator[pa.RecordBatch]:
@@ -53,7 +55,8 @@ def _encoded(reader: Any) -> Iterator[pa.RecordBatch]:
 
     for batch in reader:
         columns = [
-            column.dictionary_encode() if pa.types.is_string(column.type) else column for column in batch.columns
+            column.dictionary_encode() if pa.types.is_string(column.type) else column
+            for column in batch.columns
         ]
         yield pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 

@@ -131,7 +131,10 @@ class SoftEncoder:
             raise UsageError("give the manifest of at least one release")
         columns = []
         for name in manifests[0]["quasi_identifiers"]:
-            trees = [Hierarchy.from_dict(m["quasi_identifiers"][name]["hierarchy"]).with_missing() for m in manifests]
+            trees = [
+                Hierarchy.from_dict(m["quasi_identifiers"][name]["hierarchy"]).with_missing()
+                for m in manifests
+            ]
             if any(tree != trees[0] for tree in trees):
                 raise UsageError(f"the releases have different hierarchies for '{name}': agree on one")
             columns.append(SoftColumn.of(name, trees[0], most_atoms))

@@ -44,7 +44,9 @@ class Frame:
             ) from None
         self._wrapped_by_caller = isinstance(frame, (nw.DataFrame, nw.LazyFrame))
         self._given = wrapped
-        self._eager: Any = wrapped if isinstance(wrapped, nw.DataFrame) else _collected(wrapped, vocabularies or {})
+        self._eager: Any = (
+            wrapped if isinstance(wrapped, nw.DataFrame) else _collected(wrapped, vocabularies or {})
+        )
         self._vocabularies = vocabularies or {}
         self.columns: tuple[str, ...] = tuple(self._eager.columns)
         self.rows: int = len(self._eager)
@@ -83,7 +85,9 @@ def code_column(column: Any) -> Coded:
     whole = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
     encoded = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
     chunks = encoded.unify_dictionaries().chunks
-    values = [None if value != value else value for value in chunks[0].dictionary.to_pylist()] if chunks else []
+    values = (
+        [None if value != value else value for value in chunks[0].dictionary.to_pylist()] if chunks else []
+    )
     missing = values.index(None) if None in values else len(values)
     codes = [fixed_width(chunk.indices, missing).astype(np.int32, copy=False) for chunk in chunks]
     if encoded.null_count and missing == len(values):
@@ -114,7 +118,9 @@ def _collected(lazy: Any, vocabularies: Mapping[str, Sequence[str]]) -> Any:
         return nw.from_native(coded_table(lazy.to_native(), vocabularies), eager_only=True)
     if lazy.implementation.is_polars():
         return lazy.collect()
-    raise UsageError(f"a lazy table of {lazy.implementation} is not read here; collect it, or read it with DuckDB")
+    raise UsageError(
+        f"a lazy table of {lazy.implementation} is not read here; collect it, or read it with DuckDB"
+    )
 
 
 def _coded(codes: NDArray[np.integer], labels: Sequence[str | None]) -> pa.DictionaryArray:
@@ -182,4 +188,3 @@ def _rebuilt(native: Any, arrays: dict[str, pa.DictionaryArray], kind: Any, lazy
             )
         )
     )
-

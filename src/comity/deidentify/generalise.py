@@ -123,7 +123,9 @@ def _checked(
         raise UsageError("quasi_identifiers is empty: name the columns that could identify somebody")
     for name, hierarchy in quasi_identifiers.items():
         if not isinstance(hierarchy, Hierarchy):
-            raise UsageError(f"quasi-identifier '{name}' comes with a {type(hierarchy).__name__}, not a Hierarchy")
+            raise UsageError(
+                f"quasi-identifier '{name}' comes with a {type(hierarchy).__name__}, not a Hierarchy"
+            )
     models = list(require)
     if not models:
         raise UsageError("require is empty: name at least one privacy model, for example KAnonymity(5)")
@@ -131,7 +133,9 @@ def _checked(
         if not isinstance(model, PrivacyModel):
             raise UsageError(f"{model!r} is no privacy model")
         if model.sensitive in quasi_identifiers:
-            raise UsageError(f"column '{model.sensitive}' is both a quasi-identifier and sensitive: choose one")
+            raise UsageError(
+                f"column '{model.sensitive}' is both a quasi-identifier and sensitive: choose one"
+            )
     if not 0 <= suppression_limit <= 1:
         raise UsageError(f"suppression_limit is {suppression_limit}: it is a share of the rows, from 0 to 1")
     if method not in METHODS:

@@ -103,7 +103,9 @@ class Partition:
 
     def only(self, kept: NDArray[np.bool_]) -> Partition:
         """The classes for which `kept` holds, renumbered in order."""
-        renumbered = np.full(self.number + 1, -1, dtype=np.int64)  # the last entry serves the -1 of left-out tuples
+        renumbered = np.full(
+            self.number + 1, -1, dtype=np.int64
+        )  # the last entry serves the -1 of left-out tuples
         renumbered[:-1][kept] = np.arange(int(kept.sum()))
         return Partition(
             renumbered[self.ids],

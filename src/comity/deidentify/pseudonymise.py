@@ -40,7 +40,9 @@ class MasterKey:
 
     def __post_init__(self) -> None:
         if len(self._raw) != _KEY_BYTES:
-            raise UsageError(f"a master key for pseudonyms has {_KEY_BYTES} bytes, this one has {len(self._raw)}")
+            raise UsageError(
+                f"a master key for pseudonyms has {_KEY_BYTES} bytes, this one has {len(self._raw)}"
+            )
 
     @classmethod
     def generate(cls) -> Self:

@@ -37,7 +37,9 @@ UNPROTECTED = {
     "downcoding": "hierarchical releases that lose as little as possible can be undone in part by who knows the "
     "distribution (Cohen 2022)",
 }
-HOMOGENEITY = "a class whose rows share a sensitive value discloses it; no l or t was asked for (Machanavajjhala 2007)"
+HOMOGENEITY = (
+    "a class whose rows share a sensitive value discloses it; no l or t was asked for (Machanavajjhala 2007)"
+)
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,9 @@ def reapply(table: Table, manifest: Mapping[str, Any]) -> Table:
     for name, entry in manifest["quasi_identifiers"].items():
         if entry["level"] is None:
             raise UsageError("this release has levels that differ by row; train on soft features instead")
-        table = table.with_column(name, _column(Hierarchy.from_dict(entry["hierarchy"]), table, name, entry["level"]))
+        table = table.with_column(
+            name, _column(Hierarchy.from_dict(entry["hierarchy"]), table, name, entry["level"])
+        )
     return table
 
 
@@ -161,7 +165,9 @@ def _models(schema: Schema, k: int, l: int | None, t: float | None) -> list[Priv
         if l is not None:
             models.append(DistinctLDiversity(name, l))
         if t is not None:
-            models.append(TCloseness(name, t, distance="ordered" if schema[name].type.is_numeric else "equal"))
+            models.append(
+                TCloseness(name, t, distance="ordered" if schema[name].type.is_numeric else "equal")
+            )
     return models
 
 
@@ -190,9 +196,7 @@ def _reference(table: Table, models: Sequence[PrivacyModel]) -> dict[str, dict[A
     return {name: dict(Counter(table.column(name).to_pylist())) for name in sorted(columns)}
 
 
-def _expected(
-    done: Anonymized, schema: Schema, names: Sequence[str], pseudonyms: Sequence[str]
-) -> Expected:
+def _expected(done: Anonymized, schema: Schema, names: Sequence[str], pseudonyms: Sequence[str]) -> Expected:
     labels: dict[str, set[str | None]] = {}
     for name in names:
         hierarchy = done.hierarchies[name]
@@ -228,7 +232,8 @@ def _manifest(
         "format": FORMAT,
         "settings": settings,
         "columns": {
-            name: {"role": schema[name].role.value, "type": schema[name].type.value} for name in released.names
+            name: {"role": schema[name].role.value, "type": schema[name].type.value}
+            for name in released.names
         },
         "dropped_columns": list(cleaned.columns),
         "pseudonyms": list(pseudonyms),

@@ -35,7 +35,9 @@ class Vulnerable:
         if self.action not in ACTIONS:
             raise UsageError(f"action is {self.action!r}: it is one of {', '.join(ACTIONS)}")
         if isinstance(self.values, str) or not self.values:
-            raise UsageError(f"values of vulnerable records in '{self.column}' have to be a list with an entry")
+            raise UsageError(
+                f"values of vulnerable records in '{self.column}' have to be a list with an entry"
+            )
 
 
 @dataclass(frozen=True)

@@ -94,9 +94,7 @@ class Search:
         while here is not None:
             if not self._visit(here):
                 return
-            below = [
-                (*here[:j], step - 1, *here[j + 1 :]) for j, step in enumerate(here) if step > 0
-            ]
+            below = [(*here[:j], step - 1, *here[j + 1 :]) for j, step in enumerate(here) if step > 0]
             below.sort(key=lambda node: (self._bounds[node], node))
             here = None
             for node in below:
@@ -121,10 +119,12 @@ class Search:
             return False
         if evaluation.surely:
             doomed = self._scorer.histograms(evaluation.doomed())
-            raised = self._outer([
-                self._terms(j, self._scorer.without(j, rows, evaluation.surely))[: place[j] + 1]
-                for j, rows in enumerate(doomed)
-            ])
+            raised = self._outer(
+                [
+                    self._terms(j, self._scorer.without(j, rows, evaluation.surely))[: place[j] + 1]
+                    for j, rows in enumerate(doomed)
+                ]
+            )
             np.maximum(self._bounds[below], raised, out=self._bounds[below])
         if evaluation.suppressed > self._limit:
             return False

@@ -94,9 +94,7 @@ def leaves_of(coded: Coded, hierarchy: Hierarchy, name: str) -> tuple[NDArray[np
     return found[coded.codes] if len(found) else np.zeros(0, np.int32), hierarchy
 
 
-def distinct_tuples(
-    table: Frame, hierarchies: Mapping[str, Hierarchy], sensitive: Sequence[str]
-) -> Tuples:
+def distinct_tuples(table: Frame, hierarchies: Mapping[str, Hierarchy], sensitive: Sequence[str]) -> Tuples:
     """Code the quasi-identifiers and sensitive columns of a table and merge equal rows.
 
     Raises:
@@ -107,7 +105,9 @@ def distinct_tuples(
     keys, _ = combine([codes for codes, _ in found], [len(hierarchy.rows) for hierarchy in whole])
     of_row, number = dense(keys)
     first = np.empty(number, dtype=np.int64)
-    first[of_row[::-1]] = np.arange(len(of_row) - 1, -1, -1)  # the last write wins: the first row of each tuple
+    first[of_row[::-1]] = np.arange(
+        len(of_row) - 1, -1, -1
+    )  # the last write wins: the first row of each tuple
     return Tuples(
         hierarchies=whole,
         codes=tuple(codes[first] for codes, _ in found),

@@ -96,7 +96,9 @@ def _typed(table: Table, name: str, column: Column) -> list[str]:
         allowed = set(column.values or levels)
         odd = np.array([level not in allowed for level in levels] + [False])
         if odd.any():
-            findings.append(f"'{name}' holds {int(odd[codes].sum())} values that are none of its declared levels")
+            findings.append(
+                f"'{name}' holds {int(odd[codes].sum())} values that are none of its declared levels"
+            )
     if not declared:  # declared levels and bounds are public; anything else is looked at
         findings += _identifiers(table, name)
     return findings
@@ -135,11 +137,17 @@ def _matches(pattern: str) -> Callable[[str], bool]:
 
 PATTERNS: Mapping[str, Callable[[str], bool]] = {
     "an e-mail address": _matches(r"[^\s@]+@[^\s@]+\.[A-Za-z]{2,}"),
-    "an international telephone number": _matches(r"(?<!\d)(\+|00)[1-9]\d{0,2}[ ./-]?(\(?\d{1,4}\)?[ ./-]?){2,5}\d{2,4}(?!\d)"),
-    "an IP address": _matches(r"(?<![\d.])((25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(25[0-5]|2[0-4]\d|1?\d?\d)(?![\d.])"),
+    "an international telephone number": _matches(
+        r"(?<!\d)(\+|00)[1-9]\d{0,2}[ ./-]?(\(?\d{1,4}\)?[ ./-]?){2,5}\d{2,4}(?!\d)"
+    ),
+    "an IP address": _matches(
+        r"(?<![\d.])((25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(25[0-5]|2[0-4]\d|1?\d?\d)(?![\d.])"
+    ),
     "an IBAN": _iban,
     "a payment card number": _luhn,
-    "a United States social security number": _matches(r"(?<![\d-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])"),
+    "a United States social security number": _matches(
+        r"(?<![\d-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])"
+    ),
     "a UUID": _matches(r"(?i)(?<![0-9a-f])[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-9a-f])"),
 }
 """What an identifier looks like on its face; the wider search, with evidence, is `comity.assess`."""

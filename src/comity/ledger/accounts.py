@@ -40,7 +40,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 from comity.errors import BadInput, UsageError
 from comity.ledger.currency import (
@@ -94,7 +94,7 @@ class Account:
         if len(parts) > 3:
             raise BadInput(f"an account is written provider/lineage/unit, not {text!r}")
         provider, lineage, unit = (*parts, *("", DEFAULT_LINEAGE, PrivacyUnit.record)[len(parts) :])
-        return cls(provider, lineage, PrivacyUnit(unit) if unit in list(PrivacyUnit) else unit)  # type: ignore[arg-type]
+        return cls(provider, lineage, cast("PrivacyUnit", unit))  # checked and converted there
 
 
 @dataclass(frozen=True)

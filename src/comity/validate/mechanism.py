@@ -111,7 +111,9 @@ def calibrate(query: Query, price: Price) -> Calibration:
         if multiplier is None:
             multiplier = _multiplier(query, price)
         shift = _shift(multiplier * query.l2)
-        calibration = Calibration("gaussian", shift, math.ldexp(multiplier * query.l2, shift) * (1 + 2.0**-50))
+        calibration = Calibration(
+            "gaussian", shift, math.ldexp(multiplier * query.l2, shift) * (1 + 2.0**-50)
+        )
     noise.require_room(math.ldexp(float(query.largest_sum), calibration.shift), calibration.scale)
     return calibration
 

@@ -245,7 +245,9 @@ def doubled_centred_ranks(scores: NDArray[np.float64]) -> Integers:
     """
     order = np.argsort(scores, kind="stable")
     ordered = scores[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(scores) else np.zeros(0, np.int64)
+    starts = (
+        np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(scores) else np.zeros(0, np.int64)
+    )
     ends = np.append(starts[1:], len(scores))
     # ranks start+1 .. end share the midrank (start + 1 + end) / 2
     doubled = np.repeat(starts + ends - len(scores), ends - starts)
