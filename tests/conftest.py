@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from comity.agreement import Agreement, agreement_from
 from comity.crypto.keys import SigningKey
 from comity.ledger import Ledger
+
+# how long an example takes says more about the machine than about the code
+settings.register_profile("comity", deadline=None)
+settings.load_profile("comity")
 
 ROLES = {"north": "provider", "south": "provider", "analyst": "ml_party"}
 COLUMNS = {

@@ -26,7 +26,7 @@ SCHEMA = parse_schema(
 
 
 def made(rows, seed):
-    """Ages are nearly unique and targets are coins: whoever finds the row learns the coin, nobody else can."""
+    """Ages are nearly unique and targets are coins: only who finds the row learns the coin."""
     g = np.random.default_rng(seed)
     return Table(
         pa.table(

@@ -13,7 +13,8 @@ from comity.deidentify.checker import satisfies
 def exhaustive(rows, hierarchies, models, limit, aggregate):
     """The best (score, sum of levels, levels, suppressed, classes), or None.
 
-    rows: dicts; hierarchies: {column: Hierarchy} that hold every value; limit: share of rows, as text or Fraction.
+    rows: dicts; hierarchies: {column: Hierarchy} that hold every value; limit: share of rows, as text or
+        Fraction.
     """
     allowed = floor(Fraction(limit) * len(rows))
     names = list(hierarchies)

@@ -194,7 +194,10 @@ def test_importing_the_package_loads_no_engine():
     import subprocess
     import sys
 
-    code = "import sys, comity.deidentify, comity.attack; print([m for m in ('numpy', 'pandas', 'pyarrow') if m in sys.modules])"
+    code = (
+        "import sys, comity.deidentify, comity.attack; "
+        "print([m for m in ('numpy', 'pandas', 'pyarrow') if m in sys.modules])"
+    )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         == "[]\n"

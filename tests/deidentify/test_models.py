@@ -144,7 +144,7 @@ def test_distance_is_the_earth_movers(classes, distance):
 @pytest.mark.parametrize("distance", ["equal", "ordered", TREE])
 @pytest.mark.parametrize("rows", [150_000, 5_000_000_000])
 def test_no_sum_wraps_at_any_table_size(distance, rows):
-    """A class of one value in a table of two: 32-bit sums wrap at 150,000 rows, 64-bit ones at five billion."""
+    """A class of one value in a table of two: 32-bit sums wrap at 150,000 rows, 64-bit ones at 5e9."""
     half = rows // 2
     classes = [[half, 0, 0, 0, 0], [0, 0, 0, 0, half]]
     assert TCloseness("s", 0.49, distance=distance).violates(partition_of(classes)).all()

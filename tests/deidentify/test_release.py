@@ -142,7 +142,7 @@ def test_soft_features_spread_each_cell_over_the_leaves_it_covers(seed, k, metho
         assert np.allclose(block.sum(axis=1), 1)
         tree = column.hierarchy
         for label, weights in zip(done.table.strings(column.name), block, strict=True):
-            covered = [set(row[column.base] for row in tree.rows if label in row)]
+            covered = [{row[column.base] for row in tree.rows if label in row}]
             names = {tree.labels[column.base][i] for i in np.flatnonzero(weights)}
             assert names in covered
         start += column.width
@@ -191,6 +191,7 @@ def test_releases_with_different_hierarchies_do_not_mix():
         SoftEncoder.from_manifests([one, changed], SCHEMA)
     with pytest.raises(UsageError, match="at least one release"):
         SoftEncoder.from_manifests([], SCHEMA)
+    bad = made(5).with_column("town", pa.chunked_array([["a", "q", "b", None, "c"]]))
+    encoder = SoftEncoder.from_manifests([one], SCHEMA)
     with pytest.raises(BadTable, match="'town' has no label or value for 1 value: 'q'"):
-        bad = made(5).with_column("town", pa.chunked_array([["a", "q", "b", None, "c"]]))
-        SoftEncoder.from_manifests([one], SCHEMA).matrix(bad)
+        encoder.matrix(bad)

@@ -269,6 +269,7 @@ RULES: tuple[Rule, ...] = (
             "comity.ledger.founding": "the name of a draft file beside the store",
             "comity.deidentify.pseudonymise": "keys of pseudonyms",
             "comity.compare.measure": "names of sessions",
+            "comity.validate.isolation": "a prime that nobody who prepares groupings can foresee",
             "comity.architectures.direct_release": "the key of a provider's pseudonyms, kept in its folder",
         },
     ),

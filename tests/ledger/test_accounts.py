@@ -98,6 +98,14 @@ def test_orders_opened_by_hand() -> None:
         Budget(2, 1e-5, orders=(7.5,))
 
 
+def test_the_same_budget_with_orders_chosen_by_another_version() -> None:
+    settled = Budget(2, 1e-5, orders=(5.0, 9.0)).settled(PrivacyUnit.record)
+    assert settled.is_what(Budget(2, 1e-5), PrivacyUnit.record)
+    assert not settled.is_what(Budget(2, 1e-5, orders=(5.0,)), PrivacyUnit.record)
+    assert not settled.is_what(Budget(2, 1e-5, 1e-6), PrivacyUnit.record)
+    assert not settled.is_what(Budget(2, 1e-5, relation="change-one"), PrivacyUnit.record)
+
+
 def test_a_label_budget_is_per_change_one() -> None:
     with pytest.raises(BadInput, match="it changes"):
         Budget(1, 1e-6, relation=Relation.add_remove).settled(PrivacyUnit.label)

@@ -147,6 +147,11 @@ def test_limits_of_a_clause_are_counted_apart(ledger: Ledger) -> None:
     assert ledger.remaining(LABEL).epsilon == pytest.approx(0.5)
 
 
+def test_a_limit_needs_its_clause(ledger: Ledger) -> None:
+    with pytest.raises(UsageError, match="belongs to a clause"):
+        ledger.charge(pure(0.1, **PER_LABEL), account=LABEL, limit=Budget(0.5, 0))
+
+
 def test_a_limit_splits_its_delta_as_the_account_does(place: Path) -> None:
     ledger = Ledger.open(place)
     ledger.open_account(LABEL, Budget(1.0, 1e-6, 9e-7))

@@ -10,7 +10,9 @@ from comity.wire import Channel
 
 
 def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
-    rows = seat.table("train")
+    import pyarrow as pa
+
+    rows = pa.concat_tables([seat.table("train"), seat.table("seed")])
     probe = seat.table("probe")
     keep_scores(
         seat,

@@ -225,8 +225,8 @@ def _guarantee(options: Options) -> Guarantee:
     return Guarantee(
         k=options.k,
         unit="record",
-        note=f"Every released row is like at least {options.k - 1} others in its quasi-identifiers. No "
-        "differential privacy: a second release, or knowledge of the target in a class, can reveal more.",
+        note="The target and all columns that are no quasi-identifier are released as they are; what the "
+        "rows of a class have in common is told of each of them.",
     )
 
 

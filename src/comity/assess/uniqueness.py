@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _STEPS = 300
 _ACCURACY = 1e-9
 _EDGE = 1e-6
+_LARGEST = 1e12
+_SEARCH_STEPS = 300
 
 
 def zayatz_share(sizes: NDArray[np.integer], population: int) -> float:
@@ -124,24 +126,25 @@ def _newton(
     rows: float,
 ) -> tuple[float, float] | None:
     """Newton-Raphson on the likelihood equations, steps halved to stay in the domain; None if it goes on."""
-    theta, alpha = start
-    for _ in range(_STEPS):
-        slope, curve = _slopes(theta, alpha, size, count, classes, rows)
-        determinant = curve[0] * curve[2] - curve[1] ** 2
-        if not np.isfinite(determinant) or determinant == 0:
-            return None
-        down_theta = (slope[0] * curve[2] - slope[1] * curve[1]) / determinant
-        down_alpha = (slope[1] * curve[0] - slope[0] * curve[1]) / determinant
-        scale = 1.0
-        while not _inside(theta - scale * down_theta, alpha - scale * down_alpha, classes):
-            scale /= 2
-            if scale < _ACCURACY:
+    theta, alpha = np.float64(start[0]), np.float64(start[1])
+    with np.errstate(all="ignore"):  # whatever overflows ends as not finite, and that is checked
+        for _ in range(_STEPS):
+            slope, curve = _slopes(theta, alpha, size, count, classes, rows)
+            determinant = curve[0] * curve[2] - curve[1] ** 2
+            down_theta = (slope[0] * curve[2] - slope[1] * curve[1]) / determinant
+            down_alpha = (slope[1] * curve[0] - slope[0] * curve[1]) / determinant
+            if not (np.isfinite(down_theta) and np.isfinite(down_alpha)):
                 return None
-        theta, alpha = theta - scale * down_theta, alpha - scale * down_alpha
-        if abs(down_theta) <= _ACCURACY * max(abs(theta), 1) and abs(down_alpha) <= _ACCURACY:
-            at_edge = abs(alpha) < _EDGE or alpha > 1 - _EDGE
-            maximum = curve[0] < 0 and determinant > 0
-            return (float(theta), float(alpha)) if maximum and not at_edge else None
+            scale = 1.0
+            while not _inside(theta - scale * down_theta, alpha - scale * down_alpha, classes):
+                scale /= 2
+                if scale < _ACCURACY:
+                    return None
+            theta, alpha = theta - scale * down_theta, alpha - scale * down_alpha
+            if abs(down_theta) <= _ACCURACY * max(abs(theta), 1) and abs(down_alpha) <= _ACCURACY:
+                at_edge = abs(alpha) < _EDGE or alpha > 1 - _EDGE or theta > _LARGEST
+                maximum = curve[0] < 0 and determinant > 0
+                return (float(theta), float(alpha)) if maximum and not at_edge else None
     return None
 
 
@@ -167,7 +170,7 @@ def _slopes(
     theta_alpha = -(first + ratio * second) / alpha**2
     alpha_alpha = (-(classes - 1) + 2 * ratio * first + ratio**2 * second) / alpha**2
     alpha_alpha = alpha_alpha - (count * inner_slope).sum()
-    return (float(in_theta), float(in_alpha)), (float(theta_theta), float(theta_alpha), float(alpha_alpha))
+    return (in_theta, in_alpha), (theta_theta, theta_alpha, alpha_alpha)
 
 
 def _search(

@@ -1,11 +1,19 @@
-"""Attacks: adversaries run against releases and models, each with a control and a confidence interval."""
+"""Attacks: adversaries run against releases and models, each with a control and a confidence interval.
+
+Names are loaded when they are first used: importing this package loads no engine.
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_HOMES = {
+if TYPE_CHECKING:
+    from comity.attack.membership import MembershipInference, membership_inference
+    from comity.attack.release import Adversary, attack_release
+    from comity.attack.result import AttackResult
+
+_HOME = {
     "Adversary": "release",
     "AttackResult": "result",
     "MembershipInference": "membership",
@@ -13,10 +21,16 @@ _HOMES = {
     "membership_inference": "membership",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = [
+    "Adversary",
+    "AttackResult",
+    "MembershipInference",
+    "attack_release",
+    "membership_inference",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -25,7 +25,8 @@ class Seen:
     Attributes:
         covering: released rows whose labels cover the person's quasi-identifiers.
         matching: those of them with the person's target value.
-        guess: code of the commonest target value among the covering rows; of the whole release where none covers.
+        guess: code of the commonest target value among the covering rows; of the whole release where none
+            covers.
         truth: code of the person's target value; -1 if the release has no such value.
     """
 

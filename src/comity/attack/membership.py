@@ -1,9 +1,9 @@
 """Membership inference from scores: was a record in what was released, or trained on?
 
-The adversary calls every record above a threshold a member. Its advantage is the rate of members called so minus
-the rate of non-members called so (Yeom et al. 2018). The best threshold on the very scores that are judged is
-biased upward, so it is chosen on one half and judged on the other, both ways round. Without any signal the
-expected advantage is then 0, and the 95% interval contains 0 in about 95 of 100 runs.
+The adversary calls every record above a threshold a member. Its advantage is the rate of members called so
+minus the rate of non-members called so (Yeom et al. 2018). The best threshold on the very scores that are
+judged is biased upward, so it is chosen on one half and judged on the other, both ways round. Without any
+signal the expected advantage is then 0, and the 95% interval contains 0 in about 95 of 100 runs.
 """
 
 from __future__ import annotations

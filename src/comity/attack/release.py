@@ -1,8 +1,8 @@
 """Attacks on a generalised release: membership, inference of the target, linkage.
 
-The adversary has the release, its manifest (hierarchies are public) and raw quasi-identifiers of people, some in
-the table and some not. Held-out rows of the same population that were not released are the control: what works on
-them is knowledge about the population, not a leak about a person.
+The adversary has the release, its manifest (hierarchies are public) and raw quasi-identifiers of people, some
+in the table and some not. Held-out rows of the same population that were not released are the control: what
+works on them is knowledge about the population, not a leak about a person.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def attack_release(adversary: Adversary, *, seed: int = 0) -> dict[str, AttackRe
 
 
 def _membership(inside: Any, outside: Any, seed: int) -> AttackResult:
-    """Score: whether released rows match the person's quasi-identifiers and target, fewer ones weighing more."""
+    """Score: whether released rows match quasi-identifiers and target; few weigh more than many."""
     scores = [
         np.where(seen.matching > 0, 1 + 1 / np.maximum(seen.matching, 1), 0.0) for seen in (inside, outside)
     ]
@@ -84,8 +84,8 @@ def _membership(inside: Any, outside: Any, seed: int) -> AttackResult:
 def _attribute(inside: Any, outside: Any, cover: Any) -> AttackResult:
     """Guess the target as the commonest in the covering class, or in the release where no class covers.
 
-    The advantage is success on members less success on held-out people: what being in the table gave away. The
-    control is success on held-out people less that of always guessing the commonest value.
+    The advantage is success on members less success on held-out people: what being in the table gave away.
+    The control is success on held-out people less that of always guessing the commonest value.
     """
     right = [np.asarray(seen.guess == seen.truth) for seen in (inside, outside)]
     hits, other = int(right[0].sum()), int(right[1].sum())
@@ -104,8 +104,10 @@ def _attribute(inside: Any, outside: Any, cover: Any) -> AttackResult:
 def _linkage(inside: Any, cover: Any, manifest: Mapping[str, Any]) -> AttackResult:
     """Point at one released row of the covering class: right with probability one over its rows (prosecutor).
 
-    The bound, 1 / k, holds for every single record, so it holds for the mean. A member whose row was suppressed is
-    never linked, though other rows may cover it: counted as linked all the same, so the figure is too high at most.
+    The bound, 1 / k, holds for every single record, so it holds for the mean. A member whose row was
+    suppressed is
+    never linked, though other rows may cover it: counted as linked all the same, so the figure is too high at
+        most.
     """
     chance: NDArray[np.float64] = np.where(inside.covering > 0, 1 / np.maximum(inside.covering, 1), 0.0)
     trials = len(chance)

@@ -51,7 +51,7 @@ class AttackResult:
         return None if self.bound is None else self.high <= self.bound
 
     def to_dict(self) -> dict[str, Any]:
-        """The object that `comity compare` prints under `privacy.attacks`, with control and trials beside it."""
+        """What `comity compare` prints under `privacy.attacks`, with control and trials beside it."""
         return {
             "advantage": self.advantage,
             "low": self.low,

@@ -102,7 +102,8 @@ def read_batches(path: Path, layout: Layout, threads: int | None) -> Iterator[pa
         try:
             rows = connection.sql(
                 "select * from read_csv(?, columns=?, header=true, delim=?, quote='\"', escape='\"', "
-                "auto_detect=false, null_padding=false, strict_mode=true, hive_partitioning=false, nullstr=?)",
+                "nullstr=?, auto_detect=false, null_padding=false, strict_mode=true, "
+                "hive_partitioning=false)",
                 params=[_literal_path(path), columns, layout.separator, _NO_NULL],
             )
             yield from rows.to_arrow_reader(_BATCH_ROWS)

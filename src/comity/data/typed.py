@@ -3,9 +3,10 @@
 A value is stripped of blanks around it; empty, `?` and `NA` are missing. A column is numeric if at least
 half of the values that are not missing read as numbers; every other value in it, and a literal `NaN` or
 `inf`, is then a fault, listed by row and column. Numeric columns are `integer` if all their values are
-whole, else `number`; a column without any value is text. Two kinds of digits are not numbers but codes, and stay text, because reading them as
-numbers would change them: fixed-width digits of which some start with 0 (`02139`), and digits beyond 18
-places. A schema overrules all of this: its types say how a column is read.
+whole, else `number`; a column without any value is text. Two kinds of digits are not numbers but codes,
+and stay text, because reading them as numbers would change them: fixed-width digits of which some start
+with 0 (`02139`), and digits beyond 18 places. A schema overrules all of this: its types say how a column
+is read.
 """
 
 from __future__ import annotations

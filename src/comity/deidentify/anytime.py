@@ -1,9 +1,10 @@
 """Search of a lattice too large to hold: a good node soon, a proven bound always.
 
-First each attribute's level is raised to the lowest that can keep to the limit with all others at the top; then the
-search climbs down from the top and tries neighbours until none is better; then it looks at nodes from the bottom, in
-order of what they lose without suppression, until that exceeds the best (the optimum is proven) or the number of
-evaluations is used up. What it then knows is the least loss that a node not looked at could have: the bound.
+First each attribute's level is raised to the lowest that can keep to the limit with all others at the top;
+then the search climbs down from the top and tries neighbours until none is better; then it looks at nodes
+from the bottom, in order of what they lose without suppression, until that exceeds the best (the optimum is
+proven) or the number of evaluations is used up. What it then knows is the least loss that a node not looked
+at could have: the bound.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Hierarchies built from public facts: bounds of a number, a list of values, codes whose prefixes mean something."""
+"""Hierarchies built from public facts: bounds of a number, lists of values, codes with prefixes."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -34,7 +35,6 @@ def prefix(values: Iterable[object], *, steps: int | None = None) -> Hierarchy:
         kept = longest - hidden
         return text[:kept] + "*" * max(0, len(text) - kept)
 
-    # "*" is the top; a label of the levels below that reads the same (a one-character code) joins it only there
     rows: list[list[Label]] = [[text, *(masked(text, n) for n in range(1, count + 1)), "*"] for text in texts]
     return Hierarchy(tuple(tuple(row) for row in rows))
 
@@ -92,7 +92,7 @@ def _widths(
         raise UsageError(f"widths have to be positive numbers, not {list(widths)}")
     if whole and any(not float(width).is_integer() for width in widths):
         raise UsageError(f"whole numbers need whole widths, not {list(widths)}")
-    for fine, coarse in zip(widths, widths[1:], strict=False):
+    for fine, coarse in itertools.pairwise(widths):
         if coarse <= fine or abs(coarse / fine - round(coarse / fine)) > 1e-9:
             raise UsageError(f"each width is a multiple of the one before it; {coarse:g} is none of {fine:g}")
     return tuple(widths)
@@ -133,7 +133,8 @@ def _distinct_words(edges: Sequence[float]) -> list[str]:
 
 
 def from_schema(schema: Schema, names: Sequence[str]) -> dict[str, Hierarchy]:
-    """A hierarchy for each column from its public bounds or levels: intervals for numbers, else value and "*".
+    """A hierarchy for each column from its public bounds or levels: intervals for numbers, else value and
+    "*".
 
     Raises:
         BadSchema: naming the columns that declare neither.
@@ -153,6 +154,7 @@ def from_schema(schema: Schema, names: Sequence[str]) -> dict[str, Hierarchy]:
             lacking.append(f"{name} ({'min and max' if column.type.is_numeric else 'values'})")
     if lacking:
         raise BadSchema(
-            f"quasi-identifiers need a hierarchy, or public bounds or levels in the schema: {', '.join(lacking)}"
+            f"quasi-identifiers need a hierarchy, or public bounds or levels in the schema: "
+            f"{', '.join(lacking)}"
         )
     return found

@@ -1,12 +1,12 @@
 """Check a released table against privacy models, independently of the search that made it.
 
 It reads the released texts alone: no hierarchies, codes or lattice. Classes are the groups of equal
-quasi-identifiers; each is tested in plain integers, one class at a time. The gate runs it before a table leaves.
+quasi-identifiers; each is tested in plain integers, one class at a time. The gate runs it before a table
+leaves.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
@@ -37,8 +37,8 @@ class Checked:
         rows, classes: of the table, without rows set apart as suppressed.
         suppressed: rows set apart.
         smallest: rows of the smallest class; 0 if there is none.
-        violations: one line per model that does not hold, with how many classes and rows break it. Private: for
-            the steward only.
+        violations: one line per model that does not hold, with how many classes and rows break it. Private:
+            for the steward only.
     """
 
     rows: int
@@ -63,10 +63,10 @@ def check(
     """Test every class of a released table.
 
     Args:
-        reference: per sensitive column, counts of the table that t-closeness compares with; by default those of
-            the released rows themselves. A release that dropped rows is compared with the table before.
-        set_apart: whether rows that read "*" in every quasi-identifier are taken as suppressed and left out of
-            the test, as in the frame that `anonymize` returns. A release that leaves is tested whole.
+        reference: per sensitive column, counts of the table that t-closeness compares with; by default those
+            of the released rows themselves. A release that dropped rows is compared with the table before.
+        set_apart: whether rows that read "*" in every quasi-identifier are taken as suppressed and left out
+            of the test, as in the frame that `anonymize` returns. A release that leaves is tested whole.
 
     Raises:
         BadTable: if a column is missing.

@@ -1,12 +1,14 @@
-"""Earth mover's distance between each class's distribution and the whole table's, in integers (Li et al. 2007).
+"""Earth mover's distance from each class's distribution to the whole table's, in integers (Li et al. 2007).
 
-With c_i of n rows in a class and C_i of N in the table, everything is done on d_i = c_i N - C_i n, so that the
-distance is (moved mass) / (unit n N). Sums that could pass 2^62 are done in Python's integers: they never wrap.
+With c_i of n rows in a class and C_i of N in the table, everything is done on d_i = c_i N - C_i n, so that
+the distance is (moved mass) / (unit n N). Sums that could pass 2^62 are done in Python's integers: they never
+wrap.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +111,7 @@ def _hierarchical(
     moved = np.zeros(found.number, dtype=kind)
     for first, stop in _slices(found.number, len(order)):
         extra = _differences(found, sizes, first, stop, kind)[:, order]
-        below = paths[0][order]
+        below = paths[0][order].astype(np.int64)
         extra, below = _summed(extra, below, below)
         for height in range(1, hierarchy.levels):
             parents = _parents(hierarchy, height)[below]
@@ -128,8 +130,8 @@ def _parents(hierarchy: Hierarchy, height: int) -> NDArray[np.int64]:
 
 
 def _summed(
-    table: NDArray[np.generic], groups: NDArray[np.int64], names: NDArray[np.int64]
-) -> tuple[NDArray[np.generic], NDArray[np.int64]]:
+    table: NDArray[Any], groups: NDArray[np.int64], names: NDArray[np.int64]
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Sum neighbouring columns of one group; the groups' names."""
     starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
     return np.add.reduceat(table, starts, axis=1), names[starts]

@@ -17,8 +17,8 @@ def coded_table(relation: Any, vocabularies: Mapping[str, Sequence[str]]) -> pa.
     """A relation in memory, every text column coded.
 
     Args:
-        vocabularies: per column, the texts it is expected to hold. They are coded by the engine, at half the cost
-            and none of the memory of texts; others that turn up are looked for and added.
+        vocabularies: per column, the texts it is expected to hold. They are coded by the engine, at half the
+            cost and none of the memory of texts; others that turn up are looked for and added.
     """
     import pyarrow as pa
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ class Evaluation:
         self,
         node: Node,
         ids: NDArray[np.int64],
-        sizes: NDArray[np.float64],
+        sizes: NDArray[Any],
         violating: NDArray[np.bool_],
         doomed: NDArray[np.bool_],
     ) -> None:
@@ -96,7 +97,7 @@ class Evaluator:
         return Evaluation(node, ids, sizes, violating, doomed)
 
     def group(self, node: Node, among: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Classes of some tuples alone: the class of each, and for each class whether it satisfies every model."""
+        """Classes of some tuples alone: the class of each, and whether each class satisfies every model."""
         keys, _ = self._slots(node, among)
         ids, number = dense(keys)
         sizes = np.bincount(ids, weights=self._counts[among], minlength=number)
@@ -107,12 +108,12 @@ class Evaluator:
             self._look(everywhere, sizes, violating, doomed)
         return ids, ~violating
 
-    def _folded(self, ids: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _folded(self, ids: NDArray[np.int64]) -> NDArray[Any]:
         """Sizes of the classes after throwing them together by a multiplicative hash."""
         mixed = ids.astype(np.uint64) * np.uint64(_MIX) >> np.uint64(64 - self._fold_bits)
         return np.bincount(mixed.astype(np.int64), weights=self._counts)
 
-    def _counted(self, sizes: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def _counted(self, sizes: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Which slots violate the models that only count rows, and which of them do so surely."""
         partition = Partition(_NOWHERE, _NOWHERE, len(sizes), {}, self.tuples.rows, sizes)
         violating = np.zeros(len(sizes), dtype=bool)
@@ -127,14 +128,19 @@ class Evaluator:
     def _look(
         self,
         ids: NDArray[np.int64],
-        sizes: NDArray[np.float64],
+        sizes: NDArray[Any],
         violating: NDArray[np.bool_],
         doomed: NDArray[np.bool_],
     ) -> None:
         """Add what the models on sensitive columns say of the classes that still stand."""
         left = (sizes > 0) & ~violating
         whole = Partition(
-            ids, self._counts, len(sizes), self.tuples.sensitive, self.tuples.rows, sizes.astype(np.int64)
+            ids,
+            self.tuples.counts,
+            len(sizes),
+            self.tuples.sensitive,
+            self.tuples.rows,
+            sizes.astype(np.int64),
         )
         partition, places = whole.only(left), np.flatnonzero(left)
         for model in self._looking:

@@ -1,9 +1,9 @@
 """Soft features: a generalised cell is a distribution over the leaves that it covers.
 
 For the ML party. Tables from several providers, generalised to different levels (or to levels that differ by
-row), become one matrix over the same columns: each released label spreads its weight evenly over the leaves it
-covers. A model trained on it predicts on raw rows, whose cells are single leaves. Everything here is public:
-hierarchies come with the manifest.
+row), become one matrix over the same columns: each released label spreads its weight evenly over the leaves
+it covers. A model trained on it predicts on raw rows, whose cells are single leaves. Everything here is
+public: hierarchies come with the manifest.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class SoftColumn:
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
-        """(codes, atoms) weights that sum to one a row: one row per leaf, then per label of each level, then "*"."""
+        """(codes, atoms) weights, rows sum to one: one row per leaf, per label of each level, and for "*"."""
         atoms = self.hierarchy.codes[self.base]
         leaves = np.zeros((len(atoms), self.width), dtype=np.float64)
         leaves[np.arange(len(atoms)), atoms] = 1.0
@@ -88,10 +88,7 @@ class SoftColumn:
         found, levels = table.levels(self.name)
         values: list[Label] = [*levels, None]
         raw = self.hierarchy.locate(values)
-        places = [
-            self._place[value] if value in self._place else leaf
-            for value, leaf in zip(values, raw, strict=True)
-        ]
+        places = [self._place.get(value, leaf) for value, leaf in zip(values, raw, strict=True)]
         if min(places) < 0:
             odd = [str(value) for value, place in zip(values, places, strict=True) if place < 0]
             raise BadTable(f"the hierarchy of '{self.name}' has no label or value for {shown(odd)}")
@@ -124,8 +121,8 @@ class SoftEncoder:
         Columns released as they are need public bounds or levels in the schema.
 
         Raises:
-            UsageError: if there is no manifest, or hierarchies differ between releases in more than a leaf for
-                missing values.
+            UsageError: if there is no manifest, or hierarchies differ between releases in more than a leaf
+                for missing values.
         """
         if not manifests:
             raise UsageError("give the manifest of at least one release")
@@ -177,4 +174,6 @@ class SoftEncoder:
         first = np.empty(len(sizes), dtype=np.int64)
         first[index[::-1]] = np.arange(len(index) - 1, -1, -1)
         parts = [csr_matrix(column.weights)[codes[first, j]] for j, column in enumerate(self.soft)]
-        return hstack([*parts, self.plain.onehot(coded[first])], format="csr", dtype=np.float32), index
+        return csr_matrix(
+            hstack([*parts, self.plain.onehot(coded[first])], format="csr", dtype=np.float32)
+        ), index

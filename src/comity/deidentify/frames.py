@@ -1,4 +1,5 @@
-"""Frames in and out: any table that narwhals reads becomes coded columns, and the answer the kind that went in.
+"""Frames in and out: any table that narwhals reads becomes coded columns, and the answer the kind that went
+in.
 
 A column is coded once: distinct values, and for each row the position of its value. Everything after that
 works on small integers. DuckDB's tables are read in batches, so that texts of a large table never stand in
@@ -33,14 +34,15 @@ class Frame:
     """A frame of any kind, read by column, and rebuilt with some columns replaced."""
 
     def __init__(self, frame: Any, vocabularies: Mapping[str, Sequence[str]] | None = None) -> None:
-        """Read a frame. `vocabularies`: texts that columns are expected to hold; they only make reading faster."""
+        """Read a frame. `vocabularies`: texts that columns should hold; they only make reading faster."""
         import narwhals as nw
 
         try:
             wrapped = nw.from_native(frame)
         except TypeError:
             raise UsageError(
-                f"a table of type {type(frame).__name__} is none that can be read: pandas, Polars, Arrow, DuckDB"
+                f"a table of type {type(frame).__name__} is none that can be read; give pandas, Polars, "
+                "Arrow or DuckDB"
             ) from None
         self._wrapped_by_caller = isinstance(frame, (nw.DataFrame, nw.LazyFrame))
         self._given = wrapped
@@ -98,7 +100,7 @@ def code_column(column: Any) -> Coded:
 
 
 def _polars_codes(series: Any, words: Sequence[str]) -> Any:
-    """A Polars series in Arrow, its texts coded by Polars where they are the expected ones: a fifth of the cost."""
+    """A Polars series in Arrow; Polars codes the expected texts, at a fifth of the cost."""
     import polars as pl
 
     if series.dtype == pl.String:

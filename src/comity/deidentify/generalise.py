@@ -30,8 +30,9 @@ class Anonymized:
     """What `anonymize` did.
 
     Attributes:
-        frame: the table, rows in their order, quasi-identifiers as texts (a value still missing stays missing).
-            A suppressed row stays in its place with "*" for every quasi-identifier; its other columns are as
+        frame: the table, rows in their order, quasi-identifiers as texts (a value still missing stays
+            missing). A suppressed row stays in its place with "*" for every quasi-identifier; its other
+            columns are as
             they were, as in ARX: drop such rows before anything leaves, `protect` does.
         levels: the level of each quasi-identifier; None where levels differ by row (method "local").
         loss: in [0, 1], as `loss.py` defines it.
@@ -70,13 +71,13 @@ def anonymize(
     """Make a table satisfy privacy models by generalising quasi-identifiers and suppressing some rows.
 
     Method "global" gives every quasi-identifier one level for the whole table and finds the proven optimum:
-    the least loss among all combinations of levels that suppress at most floor(suppression_limit * rows) rows;
-    ties go to the lower sum of levels, then to the lower levels of the first quasi-identifiers. All rows of
-    classes that violate a model are suppressed, no others. Method "local" lets levels differ by class: a far
-    lower loss, found by a deterministic heuristic.
+    the least loss among all combinations of levels that suppress at most floor(suppression_limit * rows)
+    rows; ties go to the lower sum of levels, then to the lower levels of the first quasi-identifiers. All
+    rows of classes that violate a model are suppressed, no others. Method "local" lets levels differ by
+    class: a far lower loss, found by a deterministic heuristic.
 
-    The privacy unit is one row. Nothing here is differentially private, and the choice of levels depends on the
-    data (Wong et al. 2007: minimality; Cohen 2022: downcoding).
+    The privacy unit is one row. Nothing here is differentially private, and the choice of levels depends on
+    the data (Wong et al. 2007: minimality; Cohen 2022: downcoding).
 
     Args:
         frame: pandas, Polars, Arrow, DuckDB: anything narwhals reads.
@@ -105,9 +106,9 @@ def anonymize(
         return _local_result(table, names, tuples, placed, loss)
     if found is None:
         raise BadTable(
-            f"no combination of levels satisfies {'; '.join(model.describe() for model in models)} with at most "
-            f"{limit} of {table.rows} rows suppressed. Raise suppression_limit, relax a model, or add a level to a "
-            "hierarchy"
+            f"no combination of levels satisfies {'; '.join(model.describe() for model in models)} "
+            f"with at most {limit} of {table.rows} rows suppressed. Raise suppression_limit, relax a model, "
+            "or add a level to a hierarchy"
         )
     done = _global_result(table, names, tuples, found, loss)
     return done if method == "global" else replace(done, levels=None, bound=None)
@@ -154,7 +155,8 @@ def _ranges(
         low, high = limits.get(name, (0, hierarchy.levels - 1))
         if not 0 <= low <= high < hierarchy.levels:
             raise UsageError(
-                f"level_limits of '{name}' are {low} to {high}; its hierarchy has levels 0 to {hierarchy.levels - 1}"
+                f"level_limits of '{name}' are {low} to {high}; its hierarchy has levels 0 to "
+                f"{hierarchy.levels - 1}"
             )
         ranges.append((low, high))
     return ranges

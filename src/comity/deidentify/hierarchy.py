@@ -63,7 +63,8 @@ class Hierarchy:
                 if above.setdefault(row[level - 1], row[level]) != row[level]:
                     raise BadInput(
                         f"row {number} of the hierarchy puts {row[level - 1]!r} (level {level - 1}) under "
-                        f"{row[level]!r}, an earlier row under {above[row[level - 1]]!r}: a label has one parent"
+                        f"{row[level]!r}, an earlier row under {above[row[level - 1]]!r}: "
+                        "a label has one parent"
                     )
         binned = len(self.rows) - (None in seen)
         if self.edges and (len(self.edges) != binned + 1 or list(self.edges) != sorted(set(self.edges))):

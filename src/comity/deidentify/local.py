@@ -1,10 +1,10 @@
 """Levels that differ by class (local recoding): a far lower loss than one level per column.
 
-Nodes of the lattice are taken in order of what they cost a row on average, cheapest first. At each node the rows
-still unplaced are grouped; every group that satisfies the models becomes a class with the labels that just cover
-it. What remains in the end is suppressed, or, where that is over the limit, joined by the dearest classes until
-all of it together satisfies. The result is the same every time, and never loses more than the global optimum,
-which is returned instead where it is better.
+Nodes of the lattice are taken in order of what they cost a row on average, cheapest first. At each node the
+rows still unplaced are grouped; every group that satisfies the models becomes a class with the labels that
+just cover it. What remains in the end is suppressed, or, where that is over the limit, joined by the dearest
+classes until all of it together satisfies. The result is the same every time, and never loses more than the
+global optimum, which is returned instead where it is better.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def best_placed(
 ) -> Placed | None:
     """The better of two placements: free, and within the classes of the global optimum.
 
-    The second serves models of sensitive columns, where placing freely leaves rows that satisfy nothing together.
+    The second serves models of sensitive columns, where placing freely leaves rows that satisfy nothing
+    together.
     """
     top = tuple(hierarchy.levels - 1 for hierarchy in tuples.hierarchies)
     everything = np.ones(len(tuples.counts), dtype=bool)
@@ -104,8 +105,8 @@ def _join(
     room: int,
     top: Node,
 ) -> None:
-    """Join what is left under each label of `top` with classes there, the last made and dearest first, until it
-    satisfies the models or no class is left to join."""
+    """Join what is left under each label of `top` with classes there, the last made and dearest first, until
+    it satisfies the models or no class is left to join."""
     placed = np.flatnonzero(of_tuple >= 0)
     everything = np.concatenate([placed, left])
     heads, _ = evaluator.group(top, everything)
@@ -141,7 +142,7 @@ def _ranks(classes: NDArray[np.int64], heads: NDArray[np.int64]) -> NDArray[np.i
 
 
 def nodes_by_cost(tuples: Tuples, top: Node) -> list[Node]:
-    """All nodes up to `top`, by what a row loses there on average; of large lattices, evenly thinned levels."""
+    """All nodes up to `top`, by what a row loses there on average; large lattices are thinned."""
     costs = []
     for codes, hierarchy in zip(tuples.codes, tuples.hierarchies, strict=True):
         leaves = len(hierarchy.rows)

@@ -1,11 +1,12 @@
 """The loss that generalisation minimises, exact.
 
-share(v, level) = leaves mapped to v at that level / rows of the hierarchy. L_j = sum over rows of the table of
-(1 if suppressed else share). loss_j = floor to 10 decimals of max(0, (L_j - N/m_j) / (N - N/m_j)), m_j = rows of
-the hierarchy, N = rows of the table. arithmetic: mean over attributes; geometric: prod(1 + loss_j)^(1/n) - 1.
+share(v, level) = leaves mapped to v at that level / rows of the hierarchy. L_j = sum over rows of the table
+of (1 if suppressed else share). loss_j = floor to 10 decimals of max(0, (L_j - N/m_j) / (N - N/m_j)), m_j =
+rows of the hierarchy, N = rows of the table. arithmetic: mean over attributes; geometric: prod(1 +
+loss_j)^(1/n) - 1.
 
-All of it is whole numbers here: L_j m_j is one, loss_j is kept in units of 1e-10, and two releases are compared
-by the sum (arithmetic) or the product (geometric) of whole numbers, so that ties are ties.
+All of it is whole numbers here: L_j m_j is one, loss_j is kept in units of 1e-10, and two releases are
+compared by the sum (arithmetic) or the product (geometric) of whole numbers, so that ties are ties.
 """
 
 from __future__ import annotations

@@ -180,13 +180,14 @@ class RecursiveLDiversity:
 
 @dataclass(frozen=True)
 class TCloseness:
-    """Within every class the sensitive column is distributed within distance t of the whole table's distribution.
+    """Within every class the sensitive column is distributed within distance t of the whole table's
+    distribution.
 
     Args:
         t: in [0, 1]; the earth mover's distance allowed.
-        distance: the ground distance. "equal": 1 between any two values (total variation). "ordered": how many
-            ranks apart, over the number of values less one. "hierarchical", or the hierarchy itself: the height
-            of the lowest common label over the height of the hierarchy.
+        distance: the ground distance. "equal": 1 between any two values (total variation). "ordered": how
+            many ranks apart, over the number of values less one. "hierarchical", or the hierarchy itself: the
+            height of the lowest common label over the height of the hierarchy.
         hierarchy: for "hierarchical".
         order: for "ordered", the values from least to most; by default numbers by size, texts alphabetically.
     """
@@ -258,7 +259,8 @@ def exact(number: float) -> Fraction:
 def entropy_at_least(counts: Sequence[int], l: float) -> bool:  # noqa: E741
     """Whether the entropy of counts is at least log l, decided in integers: n^n >= l^n prod c^c.
 
-    Above 100,000 rows (after dividing by a common factor) powers grow too long; a tie then counts as a violation.
+    Above 100,000 rows (after dividing by a common factor) powers grow too long; a tie then counts as a
+    violation.
     """
     common = math.gcd(*counts)
     reduced = [count // common for count in counts]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ class Partition:
         number: int,
         sensitive: Mapping[str, Sensitive],
         rows: int,
-        sizes: NDArray[np.int64] | None = None,
+        sizes: NDArray[Any] | None = None,
     ) -> None:
         self.ids = ids
         self.number = number

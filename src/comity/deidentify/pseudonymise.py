@@ -2,8 +2,8 @@
 
 The same value gets the same pseudonym in every release to one recipient, and an unrelated one for every other
 recipient, so two recipients cannot join their releases by pseudonym. Quasi-identifiers still join them:
-pseudonyms are not what protects a release. Without the key a pseudonym can be neither made nor checked; whoever
-holds the key can confirm a guess. Keys never leave the provider.
+pseudonyms are not what protects a release. Without the key a pseudonym can be neither made nor checked;
+whoever holds the key can confirm a guess. Keys never leave the provider.
 
 Sources: HMAC (RFC 2104), HKDF (RFC 5869).
 """
@@ -74,7 +74,7 @@ class RecipientKey:
             raise UsageError(f"a pseudonym key has {_KEY_BYTES} bytes, this one has {len(self._raw)}")
 
     def pseudonym(self, value: str, *, domain: str) -> str:
-        """32 characters for one value; `domain` (by default the column) keeps equal values of columns apart."""
+        """32 characters for one value; `domain` keeps equal values of different columns apart."""
         message = canonical_bytes([domain, value])
         mac = hmac.digest(self._raw, message, hashlib.sha256)
         return base64.b32encode(mac[:_PSEUDONYM_BYTES]).decode().lower()
@@ -96,7 +96,8 @@ def pseudonymise(
     """Replace columns by pseudonyms.
 
     Args:
-        domains: per column, a name shared by columns whose equal values should stay equal; by default the column.
+        domains: per column, a name shared by columns whose equal values should stay equal; by default the
+            column.
 
     Raises:
         BadTable: if there is no such column.

@@ -1,7 +1,7 @@
 """Architecture 1.A at the provider: scrub, pseudonymise, generalise, check, and write the manifest.
 
-What comes out is a candidate release: it leaves only through the gate. It is not differentially private, and one
-such release is made per dataset lineage (docs/privacy.md, "Release").
+What comes out is a candidate release: it leaves only through the gate. It is not differentially private, and
+one such release is made per dataset lineage (docs/privacy.md, "Release").
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ UNPROTECTED = {
     "(Ganta, Kasiviswanathan and Smith 2008)",
     "minimality": "who knows how levels are chosen can rule out tables that would have got other levels "
     "(Wong et al. 2007)",
-    "downcoding": "hierarchical releases that lose as little as possible can be undone in part by who knows the "
-    "distribution (Cohen 2022)",
+    "downcoding": "hierarchical releases that lose as little as possible can be undone in part by who knows "
+    "the distribution (Cohen 2022)",
 }
 HOMOGENEITY = (
     "a class whose rows share a sensitive value discloses it; no l or t was asked for (Machanavajjhala 2007)"
@@ -48,8 +48,9 @@ class Protected:
 
     Attributes:
         table: what would leave: no suppressed rows, rows in canonical order, quasi-identifiers as texts.
-        manifest: what goes with it (JSON): settings, hierarchies as applied, levels, loss, risk before and after,
-            row counts, and the attacks that it does not protect from. `reapply` and `SoftEncoder` read it.
+        manifest: what goes with it (JSON): settings, hierarchies as applied, levels, loss, risk before and
+            after, row counts, and the attacks that it does not protect from. `reapply` and `SoftEncoder` read
+            it.
         checked: what the independent check found in `table`; `protect` returns only what holds.
     """
 
@@ -75,13 +76,14 @@ def protect(
 ) -> Protected:
     """Turn a table into one that may be offered to the gate.
 
-    Identifier columns are dropped, those named in `pseudonyms` become keyed pseudonyms instead. Quasi-identifiers
-    are generalised until every class has k rows (k units, where the schema allows several rows per unit: then
-    k * max_rows rows) and, where asked, l distinct values and t-closeness of every sensitive column, or of the
+    Identifier columns are dropped, those named in `pseudonyms` become keyed pseudonyms instead.
+    Quasi-identifiers are generalised until every class has k rows (k units, where the schema allows several
+    rows per unit: then k * max_rows rows) and, where asked, l distinct values and t-closeness of every
+        sensitive column, or of the
     target where no column is sensitive. Rows that would break this are suppressed, at most `suppression` of
-    them; they are left out of the release, because the class of the suppressed may be smaller than k, and all it
-    could teach is how often each target value occurs in it. Rows are then sorted by their released values, so
-    that the order of the file says nothing.
+    them; they are left out of the release, because the class of the suppressed may be smaller than k, and all
+    it could teach is how often each target value occurs in it. Rows are then sorted by their released values,
+    so that the order of the file says nothing.
 
     Args:
         table: typed and checked against `schema` (`comity.data.check_table`).
@@ -207,7 +209,7 @@ def _expected(done: Anonymized, schema: Schema, names: Sequence[str], pseudonyms
 
 
 def _risk(table: Table, names: Sequence[str]) -> dict[str, float | int]:
-    """Re-identification risk of who knows that a person is in the table (prosecutor): one over the class size."""
+    """Risk from who knows that a person is in the table (prosecutor): one over the size of the class."""
     _, sizes = equivalence_classes(table_codes(table, names))
     return {
         "prosecutor_max": 1 / int(sizes.min()) if len(sizes) else 0.0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,4 +88,4 @@ def _blanked(table: Table, name: str, rows: np.ndarray):
     import pyarrow.compute as pc
 
     column = table.column(name).combine_chunks()
-    return pc.if_else(to_arrow(rows), None, column)
+    return pc.call_function("if_else", [to_arrow(rows), None, column])

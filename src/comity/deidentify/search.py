@@ -4,7 +4,8 @@ A node of the lattice gives each quasi-identifier a level. Without suppression a
 term per attribute that only grows with the level, so it bounds the node's loss from below at once. Evaluating
 a node says more about all nodes under it: rows in classes that violate a steady model (k-anonymity, distinct
 l-diversity) are suppressed there too. More of them than the limit: everything below is out. Otherwise they
-raise the bound of everything below. The search visits, among the nodes whose bound is under the best loss so far,
+raise the bound of everything below. The search visits, among the nodes whose bound is under the best loss so
+far,
 the one with the highest bound: it rules out the most. What it ends with is the optimum, whatever the order.
 
 The reference that tests compare with evaluates every node (tests/deidentify/reference.py).
@@ -37,7 +38,8 @@ def optimum(
     loss: Loss,
     ranges: Sequence[tuple[int, int]],
 ) -> Found | None:
-    """The best node of the lattice, proven unless the lattice is too large; None if no node keeps to the limit.
+    """The best node of the lattice, proven unless the lattice is too large; None if no node keeps to the
+    limit.
 
     Args:
         limit: how many rows may be suppressed.
@@ -89,7 +91,7 @@ class Search:
         return None if self._best is None else replace(self._best, evaluated=self.evaluated)
 
     def _descend(self) -> None:
-        """From the top, step down as long as some node one level lower keeps to the limit: a first good node."""
+        """A first good node: from the top, step down as long as some node below keeps to the limit."""
         here: Node | None = tuple(extent - 1 for extent in self._shape)
         while here is not None:
             if not self._visit(here):

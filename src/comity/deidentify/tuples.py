@@ -1,4 +1,4 @@
-"""Distinct quasi-identifier tuples with counts: what the search works on, so that its cost follows them, not rows."""
+"""Distinct quasi-identifier tuples with counts: the cost of the search follows them, not rows."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class Tuples:
     """Distinct tuples of leaves.
 
     Attributes:
-        hierarchies: one per quasi-identifier, in order, with a leaf for missing values where the table has any.
+        hierarchies: one per quasi-identifier, in order, with a leaf for missing values where the table has
+            any.
         codes: per quasi-identifier, the leaf of each tuple.
         counts: rows of each tuple.
         of_row: for each row of the table, its tuple.

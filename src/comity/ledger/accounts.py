@@ -149,6 +149,15 @@ class Budget:
         orders = _best_orders(settled) if self.orders is None else tuple(sorted(set(self.orders)))
         return replace(settled, orders=orders)
 
+    def is_what(self, asked: Budget, unit: PrivacyUnit) -> bool:
+        """Whether this settled budget is the one asked for; orders that were not asked for may be any.
+
+        So that a later version that would open other orders does not take the same budget for another one.
+        """
+        if asked.orders is None:
+            asked = replace(asked, orders=self.orders)
+        return asked.settled(unit) == self
+
     @property
     def additive_units(self) -> int:
         """The cap on the sum of additive deltas, in 1e-15."""

@@ -38,22 +38,21 @@ class Ledger(Log):
             BudgetRefused: if it is open with another budget: a renewed agreement does not refill it.
         """
         account = as_account(account)
-        settled = _budget(budget).settled(account.unit)
+        asked = _budget(budget)
+        settled = asked.settled(account.unit)
         self._refresh()
-        if self._state.accounts.budget(account) == settled:  # budgets never change: no lock needed
+        existing = self._state.accounts.budget(account)
+        if existing is not None and existing.is_what(asked, account.unit):  # never changes: no lock needed
             return account
 
         def decide(accounts: Accounts) -> Decision | None:
             existing = accounts.budget(account)
+            body = {"account": str(account), "budget": settled.to_dict()}
             if existing is None:
-                return "opened", {"account": str(account), "budget": settled.to_dict()}
-            if existing != settled:
-                return "refused", {
-                    "account": str(account),
-                    "budget": settled.to_dict(),
-                    "reason": f"it is open with {existing.words()}",
-                }
-            return None
+                return "opened", body
+            if existing.is_what(asked, account.unit):
+                return None
+            return "refused", {**body, "reason": f"it is open with {existing.words()}"}
 
         entry = self._decide(decide)
         if entry is not None and entry.kind == "refused":
@@ -89,9 +88,11 @@ class Ledger(Log):
         Raises:
             BudgetRefused: if a budget does not admit it (of the account, of the clause, or of another account
                 of the same data that it would spend too); a `refused` entry says so, and nothing was charged.
-            UsageError: if the account is not open, or the event has no price.
+            UsageError: if the account is not open, the event has no price, or a limit has no clause.
         """
         account = as_account(account)
+        if limit is not None and not clause:
+            raise UsageError("a limit belongs to a clause: pass clause= with it")
         if budget is not None:
             self.open_account(account, budget)
         cost = cost_of(event, *self._terms(account))

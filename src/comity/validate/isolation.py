@@ -1,149 +1,207 @@
 """Which records do the answered groupings single out? A test on their row space, modulo a secret prime.
 
-After Chin and Ozsoyoglu (1982): the counts of all answered groups together determine every sum whose
+After Chin and Ozsoyoglu (1982): the sums over all answered groups together determine every sum whose
 indicator is a combination of the groups' indicators. Let A be the (records x groups) 0/1 matrix. For a
-random vector x over a prime field let r = x - A c be its part that is orthogonal to every group. Then a set S
-of records is determined only if the entries of r over S add up to 0; where S is not determined they do so
-with probability 1/p. So one elimination (groups^3, whatever the number of records) and one pass over the
-records answer for all records at once. The prime has 30 bits and is drawn afresh from the operating
-system's randomness for every test, as is x, twice: nobody can prepare groupings that look independent modulo
-it, and a false refusal has probability below 2^-40 for a million records.
+random vector x over a prime field let r = x - A c be its part that is orthogonal to every group. If the
+answers determine the sum over a set S of records, the entries of r over S add up to 0; if they do not, that
+happens with probability 1/p. So one number per record answers for all records at once, and a further
+grouping of g groups costs one pass over the records per grouping and g groups^2 (a block of an inverse).
+
+Two vectors x make a false alarm rarer than 2^-58 per set. A determined set is missed only if the prime
+divides a denominator of the combination; the prime has 30 bits and comes from the operating system's
+randomness, and nothing computed with it leaves, so that nobody can prepare groupings for it (there are
+2.6e7 such primes, of which a few hundred at most can be bad for 200 groups: below 1e-5).
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
 
-_LOW, _HIGH: Final = 1 << 29, 1 << 30
-_CHUNK: Final = 8
-"""Products of two residues stay below 2^60, so that 8 of them add up in 63 bits."""
+_LOW: Final = 1 << 29
+_HIGH: Final = 1 << 30
+_HALF: Final = 15
 
 
-def residues(groupings: Sequence[Integers], records: int) -> Integers:
-    """(records, 2) the orthogonal part of two random vectors, modulo a random prime; 0, 0 where isolated.
+class UnluckyPrime(Exception):
+    """The prime divides a determinant that is not 0; the computation starts again with another one."""
+
+
+class RowSpace:
+    """The row space of the groupings answered so far. `extended` gives a new one; none ever changes.
 
     Args:
-        groupings: (records,) group numbers from 0 on of each answered grouping; negative: in no group.
         records: number of records in the frame.
-
-    A set of records whose rows add up to 0 modulo the prime, in both columns, is determined by the answers.
-    The prime is returned by no means: use `is_zero` on sums taken by `sums_over`.
+        prime: for tests; by default a random one.
     """
-    prime = random_prime()
-    return _orthogonal(groupings, records, prime) % prime
 
+    def __init__(self, records: int, *, prime: int | None = None) -> None:
+        self._prime = random_prime() if prime is None else prime
+        self._groupings: tuple[Integers, ...] = ()
+        self._sizes: tuple[int, ...] = ()
+        self._kept: Integers = np.zeros(0, dtype=np.int64)
+        self._inverse: Integers = np.zeros((0, 0), dtype=np.int64)
+        self._left = np.stack([_uniform(records, self._prime) for _ in range(2)], axis=1)
 
-def isolated_sets(groupings: Sequence[Integers], sets: Integers, count: int) -> NDArray[np.bool_]:
-    """(count,) whether the answered groupings determine each of some disjoint sets of records.
+    @property
+    def rank(self) -> int:
+        """Dimension of the row space."""
+        return len(self._kept)
 
-    Args:
-        groupings: as in `residues`.
-        sets: (records,) number of the set that each record belongs to.
-        count: number of sets.
-    """
-    prime = random_prime()
-    left = _orthogonal(groupings, len(sets), prime)
-    determined = np.ones(count, dtype=np.bool_)
-    for at in range(left.shape[1]):
-        determined &= _sums(sets, left[:, at], count, prime) == 0
-    return determined
+    def extended(self, groupings: Sequence[Integers]) -> RowSpace:
+        """The row space with further groupings: (records,) group numbers from 0 on, negative for none."""
+        space = self
+        for at, grouping in enumerate(groupings):
+            try:
+                space = space._with(grouping)
+            except UnluckyPrime:
+                again = RowSpace(len(self._left))
+                return again.extended([*space._groupings, *groupings[at:]])
+        return space
 
+    def residues(self, sets: Integers, count: int) -> Integers:
+        """(count, 2) residues of disjoint sets of records: 0, 0 where the answers determine a set's sum.
 
-def fingerprints(groupings: Sequence[Integers], sets: Integers, count: int) -> tuple[Integers, int]:
-    """(count, 2) each set's residue and the prime: a union of sets is determined if its residues sum to 0."""
-    prime = random_prime()
-    left = _orthogonal(groupings, len(sets), prime)
-    return np.stack([_sums(sets, left[:, at], count, prime) for at in range(2)], axis=1), prime
+        The residues of a union of sets are the sums of theirs, modulo `prime`.
+
+        Args:
+            sets: (records,) number of the set that each record belongs to; negative: in none.
+            count: number of sets.
+        """
+        return _sums(sets, self._left, count, self._prime)
+
+    @property
+    def prime(self) -> int:
+        return self._prime
+
+    def _with(self, grouping: Integers) -> Self:
+        """One more grouping.
+
+        With B its indicators, V = (A'A)^-1 A'B and S = B'B - (A'B)'V, the part of B orthogonal to A is
+        B - A V, and S its Gram matrix.
+        """
+        prime = self._prime
+        size = int(grouping.max(initial=-1)) + 1
+        if size == 0:
+            return self
+        shared = self._shared(grouping, size)
+        ahead = _product(self._inverse, shared, prime)
+        gram = np.diag(np.bincount(grouping[grouping >= 0], minlength=size).astype(np.int64))
+        gram = (gram - _product(shared.T, ahead, prime)) % prime
+        independent = _independent(gram, prime)
+        ahead = ahead[:, independent]
+        block = _inverted(gram[np.ix_(independent, independent)], prime)
+        weights = _product(block, _sums(grouping, self._left, size, prime)[independent], prime)
+
+        more = object.__new__(type(self))
+        more._prime = prime
+        more._groupings, more._sizes = (*self._groupings, grouping), (*self._sizes, size)
+        more._kept = np.concatenate([self._kept, sum(self._sizes) + independent])
+        corner = _product(ahead, block, prime)
+        more._inverse = (
+            np.block(
+                [
+                    [self._inverse + _product(corner, ahead.T, prime), prime - corner],
+                    [prime - corner.T, block],
+                ]
+            )
+            % prime
+        )
+        coefficients = np.zeros((sum(more._sizes), 2), dtype=np.int64)
+        coefficients[self._kept] = (prime - _product(ahead, weights, prime)) % prime
+        coefficients[sum(self._sizes) + independent] = weights
+        more._left = (self._left - more._combination(coefficients)) % prime
+        if _sums(grouping, more._left, size, prime).any():
+            raise UnluckyPrime
+        return more
+
+    def _shared(self, grouping: Integers, size: int) -> Integers:
+        """(kept, size) how many records each kept group shares with each new one."""
+        counts = [np.zeros((0, size), dtype=np.int64)]
+        for old, width in zip(self._groupings, self._sizes, strict=True):
+            both = (old >= 0) & (grouping >= 0)
+            joint = np.bincount(old[both] * size + grouping[both], minlength=width * size)
+            counts.append(joint.reshape(width, size))
+        return np.concatenate(counts)[self._kept]
+
+    def _combination(self, coefficients: Integers) -> Integers:
+        """(records, 2) the combination of all groups' indicators with these coefficients."""
+        total = np.zeros_like(self._left)
+        start = 0
+        for grouping, size in zip(self._groupings, self._sizes, strict=True):
+            # -1 finds the row of zeros at the end
+            table = np.concatenate([coefficients[start : start + size], np.zeros((1, 2), dtype=np.int64)])
+            total += table[grouping]
+            start += size
+        return total
 
 
 def random_prime() -> int:
     """A uniformly random prime between 2^29 and 2^30."""
     while True:
-        candidate = _LOW + secrets.randbelow(_HIGH - _LOW) | 1
+        candidate = (_LOW + secrets.randbelow(_HIGH - _LOW)) | 1
         if _is_prime(candidate):
             return candidate
 
 
-def _orthogonal(groupings: Sequence[Integers], records: int, prime: int) -> Integers:
-    left = np.empty((records, 2), dtype=np.int64)
-    for at in range(2):
-        left[:, at] = _uniform(records, prime)
-    if not groupings:
-        return left
-    sizes = [int(grouping.max(initial=-1)) + 1 for grouping in groupings]
-    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    gram = _gram(groupings, sizes, starts)
-    right = np.concatenate(
-        [
-            np.stack([_sums(g, left[:, at], size, prime) for at in range(2)], axis=1)
-            for g, size in zip(groupings, sizes, strict=True)
-        ]
-    )
-    solved = solve_modulo(gram % prime, right, prime)
-    for grouping, start in zip(groupings, starts[:-1], strict=True):
-        inside = grouping >= 0
-        left[inside] -= solved[start + grouping[inside]]
-    return left % prime
-
-
-def _gram(groupings: Sequence[Integers], sizes: Sequence[int], starts: Integers) -> Integers:
-    """How many records any two groups share."""
-    gram = np.zeros((int(starts[-1]), int(starts[-1])), dtype=np.int64)
-    for one, first in enumerate(groupings):
-        for two in range(one, len(groupings)):
-            both = (first >= 0) & (groupings[two] >= 0)
-            joint = first[both] * sizes[two] + groupings[two][both]
-            shared = np.bincount(joint, minlength=sizes[one] * sizes[two]).reshape(sizes[one], sizes[two])
-            gram[starts[one] : starts[one + 1], starts[two] : starts[two + 1]] = shared
-            gram[starts[two] : starts[two + 1], starts[one] : starts[one + 1]] = shared.T
-    return gram
-
-
-def solve_modulo(gram: Integers, right: Integers, prime: int) -> Integers:
-    """A solution of gram c = right modulo a prime below 2^30; `right` lies in the span of a symmetric gram.
-
-    Where columns depend on others their coefficients are 0.
-    """
-    size = len(gram)
-    work = np.concatenate([gram % prime, right % prime], axis=1).astype(np.int64)
-    pivots: list[tuple[int, int]] = []
-    row = 0
-    for column in range(size):
-        candidates = np.flatnonzero(work[row:, column])
-        if not len(candidates):
+def _independent(gram: Integers, prime: int) -> Integers:
+    """Indices of a largest set of independent columns of a symmetric matrix, modulo the prime."""
+    work, chosen = gram.copy(), []
+    for column in range(len(work)):
+        pivot = int(work[column, column])
+        if pivot == 0:
             continue
-        found = row + int(candidates[0])
-        if found != row:
-            work[[row, found]] = work[[found, row]]
-        inverse = pow(int(work[row, column]), -1, prime)
-        work[row, column:] = work[row, column:] * inverse % prime
-        others = np.flatnonzero(work[:, column])
-        others = others[others != row]
-        factors = work[others, column]
-        work[others, column:] = (work[others, column:] - factors[:, None] * work[row, column:]) % prime
-        pivots.append((row, column))
-        row += 1
-        if row == size:
-            break
-    solution = np.zeros((size, right.shape[1]), dtype=np.int64)
-    for at, column in pivots:
-        solution[column] = work[at, size:]
-    return solution
+        chosen.append(column)
+        row = work[column] * pow(pivot, -1, prime) % prime
+        work = (work - work[:, column : column + 1] * row) % prime
+    return np.array(chosen, dtype=np.int64)
+
+
+def _inverted(matrix: Integers, prime: int) -> Integers:
+    """The inverse of a symmetric matrix whose leading minors are not 0 modulo the prime."""
+    size = len(matrix)
+    work = np.concatenate([matrix % prime, np.eye(size, dtype=np.int64)], axis=1)
+    for at in range(size):
+        pivot = int(work[at, at])
+        if pivot == 0:
+            raise UnluckyPrime
+        work[at] = work[at] * pow(pivot, -1, prime) % prime
+        others = np.arange(size) != at
+        work[others] = (work[others] - work[others, at : at + 1] * work[at]) % prime
+    return work[:, size:]
+
+
+def _product(one: Integers, two: Integers, prime: int) -> Integers:
+    """Matrix product modulo the prime; halves of 15 bits keep sums of 2^23 products exact in floats."""
+    if 0 in (*one.shape, *two.shape):
+        return np.zeros((one.shape[0], two.shape[1]), dtype=np.int64)
+    mask = (1 << _HALF) - 1
+    halves = [
+        ((m >> _HALF).astype(np.float64), (m & mask).astype(np.float64)) for m in (one % prime, two % prime)
+    ]
+    (high, low), (right_high, right_low) = halves
+    top = (high @ right_high).astype(np.int64) % prime
+    middle = (high @ right_low + low @ right_high).astype(np.int64) % prime
+    bottom = (low @ right_low).astype(np.int64) % prime
+    return (((top << _HALF) + middle) % prime * (1 << _HALF) + bottom) % prime
 
 
 def _sums(groups: Integers, values: Integers, size: int, prime: int) -> Integers:
-    """Sum of values (residues) per group, modulo the prime; exact for up to 2^22 records and beyond."""
+    """(size, columns) sums of residues per group, modulo the prime; exact for 2^38 records."""
     inside = groups >= 0
-    low = np.bincount(groups[inside], weights=(values[inside] & 0x7FFF), minlength=size)
-    high = np.bincount(groups[inside], weights=(values[inside] >> 15), minlength=size)
-    return (low.astype(np.int64) + (high.astype(np.int64) % prime << 15)) % prime
+    chosen, kept = groups[inside], values[inside]
+    sums = np.empty((size, values.shape[1]), dtype=np.int64)
+    for at in range(values.shape[1]):
+        low = np.bincount(chosen, weights=kept[:, at] & 0x7FFF, minlength=size).astype(np.int64)
+        high = np.bincount(chosen, weights=kept[:, at] >> _HALF, minlength=size).astype(np.int64)
+        sums[:, at] = (low + (high % prime << _HALF)) % prime
+    return sums
 
 
 def _uniform(count: int, prime: int) -> Integers:
