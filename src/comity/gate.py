@@ -39,6 +39,7 @@ def execute(plan: Plan, agreement: Agreement, ledger: Ledger) -> Release | Share
     ledger.append("asked", _asked(plan, clause))
     try:
         _check_agreement(plan, agreement)
+        _check_queries(plan, agreement, ledger, clause)
         if plan.cost is None:
             _charge_attempt(plan, agreement, ledger, clause)
         else:
@@ -123,6 +124,22 @@ def _check_agreement(plan: Plan, agreement: Agreement) -> None:
         )
     for name, asked in plan.asks.items():
         _check_limit(plan.architecture, name, asked, getattr(clause, name, None))
+
+
+def _check_queries(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str) -> None:
+    """How many queries the clause allows on this account; those answered count."""
+    allowed = getattr(agreement.clause(plan.architecture), "queries", None)
+    if allowed is None:
+        return
+    charged = ledger.events("charged", account=plan.account)
+    asked = sum(1 for entry in charged if entry.body["clause"] == f"{agreement.digest}/{clause}")
+    if asked >= allowed:
+        raise ClauseRefused(
+            "the clause's queries are used up",
+            clause=f"{clause}.queries",
+            asked="one more query",
+            left=f"0 of {allowed}",
+        )
 
 
 _AT_LEAST = frozenset({"k", "l", "minimum_group"})

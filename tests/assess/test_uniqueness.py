@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comity.assess.uniqueness import _fit, _slopes, pitman_share, zayatz_share
+from comity.assess.uniqueness import _fit, _Sample, _slopes, pitman_share, zayatz_share
 
 SIZES = st.lists(st.integers(1, 12), min_size=2, max_size=60).map(np.array)
 
@@ -52,8 +52,8 @@ def log_likelihood(theta: float, alpha: float, sizes: np.ndarray) -> float:
 @given(SIZES, st.floats(0.1, 50), st.floats(0.05, 0.95))
 def test_slopes_are_those_of_the_likelihood(sizes: np.ndarray, theta: float, alpha: float) -> None:
     size, count = np.unique(sizes, return_counts=True)
-    args = (size.astype(float), count.astype(float), float(len(sizes)), float(sizes.sum()))
-    (in_theta, in_alpha), curve = _slopes(theta, alpha, *args)
+    sample = _Sample.of(size, count)
+    (in_theta, in_alpha), curve = _slopes(theta, alpha, sample)
     step = 1e-5
     numeric_theta = (
         log_likelihood(theta + step, alpha, sizes) - log_likelihood(theta - step, alpha, sizes)
@@ -63,7 +63,7 @@ def test_slopes_are_those_of_the_likelihood(sizes: np.ndarray, theta: float, alp
     ) / (2 * step)
     assert in_theta == pytest.approx(numeric_theta, rel=1e-4, abs=1e-4)
     assert in_alpha == pytest.approx(numeric_alpha, rel=1e-4, abs=1e-3)
-    up, down = _slopes(theta, alpha + step, *args)[0], _slopes(theta, alpha - step, *args)[0]
+    up, down = _slopes(theta, alpha + step, sample)[0], _slopes(theta, alpha - step, sample)[0]
     assert curve[1] == pytest.approx((up[0] - down[0]) / (2 * step), rel=1e-3, abs=1e-3)
     assert curve[2] == pytest.approx((up[1] - down[1]) / (2 * step), rel=1e-3, abs=1e-2)
 
@@ -77,7 +77,7 @@ def test_a_fit_is_a_maximum_and_no_fit_is_said(sizes: np.ndarray) -> None:
     size, count = np.unique(sizes, return_counts=True)
     if share is None or size[0] != 1:
         return
-    fit = _fit(size.astype(float), count.astype(float))
+    fit = _fit(_Sample.of(size, count))
     assert fit is not None
     theta, alpha = fit
     best = log_likelihood(theta, alpha, sizes)

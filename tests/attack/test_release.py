@@ -62,6 +62,11 @@ def test_k_anonymity_keeps_linkage_under_its_bound(method):
     assert set(found) == {"membership", "attribute", "linkage"}
 
 
+def test_levels_that_differ_by_row_show_more_of_who_was_in():
+    """Tight classes form around members: an attack blind to that would call local recoding harmless."""
+    assert attacked(2, "local")["membership"].low > attacked(2)["membership"].high
+
+
 def test_cover_counts_rows_that_could_be_the_persons():
     manifest = {
         "settings": {"k": 1},
@@ -78,6 +83,7 @@ def test_cover_counts_rows_that_could_be_the_persons():
     assert seen.covering.tolist() == [3, 2, 2, 0]
     assert seen.matching.tolist() == [2, 1, 1, 0]
     assert seen.truth.tolist() == [1, 0, 1, -1]
+    assert np.exp(seen.tightest) == pytest.approx([1 / 3, 2 / 3, 1, np.inf])
 
 
 def test_too_little_to_attack_is_refused():

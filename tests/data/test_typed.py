@@ -137,11 +137,20 @@ def test_dictionaries_decimals_and_dates() -> None:
     ]
 
 
+def test_extension_types_are_read_by_what_they_store() -> None:
+    import uuid
+
+    one = uuid.UUID(int=5)
+    assert typed([one.bytes, None], type=pa.uuid())[0] == [str(one), None]
+    opaque = pa.opaque(pa.string(), "numeric", "PostgreSQL")  # how the driver hands over NUMERIC
+    numbers = pa.ExtensionArray.from_storage(opaque, pa.array(["1.50", None, "2"]))
+    assert type_column("c", pa.chunked_array([numbers]))[0].to_pylist() == [1.5, None, 2.0]
+
+
 @pytest.mark.parametrize(
     "array", [pa.array([[1]]), pa.array([b"x"]), pa.array([{"a": 1}]), pa.array([1], pa.duration("s"))]
 )
 def test_what_is_not_one_plain_value_per_row_is_refused(array: pa.Array) -> None:
-
     with pytest.raises(BadTable, match="column c"):
         type_column("c", pa.chunked_array([array]))
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from comity.data import Table
 from comity.deidentify import DistinctLDiversity, Hierarchy, KAnonymity, anonymize, intervals
 from comity.deidentify.anytime import AnytimeSearch
 from comity.deidentify.frames import Frame
@@ -36,12 +37,13 @@ KINDS = {
     "arrow": lambda: pa.table(ROWS),
     "arrow chunks": lambda: pa.concat_tables([pa.table(ROWS).slice(0, 3), pa.table(ROWS).slice(3)]),
     "duckdb": lambda: duckdb.from_arrow(pa.table(ROWS)),
+    "comity": lambda: Table(pa.table(ROWS)),
     "narwhals": lambda: nw.from_native(pl.DataFrame(ROWS)),
 }
 
 
 def columns_of(frame):
-    native = nw.to_native(frame, pass_through=True)
+    native = frame.arrow if isinstance(frame, Table) else nw.to_native(frame, pass_through=True)
     if isinstance(native, duckdb.DuckDBPyRelation):
         return native.to_arrow_table().to_pydict()
     wrapped = nw.from_native(native)

@@ -108,14 +108,17 @@ class Seat:
     task: Task
     options: Options
 
-    def table(self, name: str) -> pa.Table:
-        """A table that this party has, by name (`train`, `seed`, `probe`, `linked-<provider>`)."""
+    def table(self, name: str, *, columns: Sequence[str] | None = None) -> pa.Table:
+        """A table that this party has, by name (`train`, `seed`, `probe`, `linked-<provider>`).
+
+        With `columns` no other column is read from the disk.
+        """
         import pyarrow.parquet as pq
 
         path = self.folder / "tables" / f"{name}.parquet"
         if not path.is_file():
             raise BadInput(f"party '{self.party}' has no table '{name}': expected it at {path}")
-        return pq.read_table(path)
+        return pq.read_table(path, columns=None if columns is None else list(columns))
 
     def keep(self, name: str, table: pa.Table) -> None:
         """Write a table into the session's folder."""

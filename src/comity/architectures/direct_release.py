@@ -57,8 +57,7 @@ SUPPRESSION = 0.05
 
 def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     query = receive_query(channel, seat.ml_party, _TOPIC)
-    rows = seat.table("train")
-    protector = _Protector(seat, rows)
+    protector = _Protector(seat)
     plan = Plan(
         architecture="direct-release",
         purpose=f"release a table of {seat.party}, k-anonymous with k = {seat.options.k}",
@@ -78,9 +77,8 @@ def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
 class _Protector:
     """Makes the candidate release, and checks it by a way of its own before it may leave."""
 
-    def __init__(self, seat: Seat, rows: pa.Table) -> None:
+    def __init__(self, seat: Seat) -> None:
         self._seat = seat
-        self._rows = rows
         self._protected: Protected | None = None
 
     @property
@@ -95,7 +93,7 @@ class _Protector:
         recipient = seat.agreement.party(seat.ml_party)
         lineage = seat.agreement.data_of(seat.party).lineage
         self._protected = protect(
-            Table(self._rows, f"the table of {seat.party}"),
+            Table(seat.table("train"), f"the table of {seat.party}"),
             _schema_with_id(seat.task),
             k=seat.options.k,
             suppression=SUPPRESSION,

@@ -24,7 +24,12 @@ _TOPIC = "raw-table"
 
 def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     query = receive_query(channel, seat.ml_party, _TOPIC)
-    rows = seat.table("train").select([*seat.task.features, seat.task.target])
+    columns = [*seat.task.features, seat.task.target]
+
+    def run() -> Outcome:
+        rows = seat.table("train", columns=columns)
+        return Outcome(body={"rows": rows.num_rows}, parts={"table": table_to_bytes(rows)})
+
     plan = Plan(
         architecture="pooled",
         purpose="hand over the raw table, for a baseline",
@@ -34,11 +39,11 @@ def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
         asks={"unsafe_pilot": True},
         account=account_of(seat, unit=PrivacyUnit.record),
         cost=None,
-        run=lambda: Outcome(body={"rows": rows.num_rows}, parts={"table": table_to_bytes(rows)}),
+        run=run,
         check=lambda _outcome: Verdict(passed=True, reason="a baseline: nothing is protected"),
     )
     send_answer(seat, channel, plan)
-    return {"rows_used": rows.num_rows}
+    return {}
 
 
 def _ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:

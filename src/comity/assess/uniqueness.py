@@ -12,18 +12,18 @@ Both take the sample as drawn at random from the population. They are estimates,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_STEPS = 300
+_STEPS = 100
 _ACCURACY = 1e-9
 _EDGE = 1e-6
 _LARGEST = 1e12
-_SEARCH_STEPS = 300
 
 
 def zayatz_share(sizes: NDArray[np.integer], population: int) -> float:
@@ -59,7 +59,7 @@ def pitman_share(sizes: NDArray[np.integer], population: int) -> tuple[float | N
         return 0.0, ""
     if len(size) == 1:
         return None, "every row of the sample is unique: the model has no finite fit"
-    fit = _fit(size.astype(np.float64), count.astype(np.float64))
+    fit = _fit(_Sample.of(size, count))
     if fit is None:
         return None, "the model's fit did not converge"
     theta, alpha = fit
@@ -84,31 +84,47 @@ def _chance_of_one(size: NDArray[np.int64], rows: int, population: int) -> NDArr
     return size * (rows / population) * np.exp(total[size - 1])
 
 
-def _fit(size: NDArray[np.float64], count: NDArray[np.float64]) -> tuple[float, float] | None:
-    """Maximum likelihood (theta, alpha): Newton from Hoshino's moment estimate, else from a search."""
-    classes, rows = float(count.sum()), float((size * count).sum())
-    start = _moment_estimate(size, count, classes, rows)
-    usable = _inside(*start, classes)
-    found = _newton(start, size, count, classes, rows) if usable else None
-    if found is None:
-        start = _search(size, count, classes, rows)
-        found = _newton(start, size, count, classes, rows)
-    return found
+@dataclass(frozen=True)
+class _Sample:
+    """What the model looks at: `count` classes of each `size`, and their totals."""
+
+    size: NDArray[np.float64]
+    count: NDArray[np.float64]
+    classes: float
+    rows: float
+
+    @classmethod
+    def of(cls, size: NDArray[np.integer], count: NDArray[np.integer]) -> Self:
+        return cls(
+            size.astype(np.float64), count.astype(np.float64), float(count.sum()), float((size * count).sum())
+        )
 
 
-def _inside(theta: float, alpha: float, classes: float) -> bool:
+def _fit(sample: _Sample) -> tuple[float, float] | None:
+    """Maximum likelihood (theta, alpha): Newton from Hoshino's moment estimate, else from elsewhere."""
+    starts = (
+        _moment_estimate(sample),
+        *((scale * sample.classes, alpha) for scale in (1.0, 0.1) for alpha in (0.0, 0.5)),
+        (2 * sample.classes, -1.0),
+        (20 * sample.classes, -10.0),
+    )
+    for start in starts:
+        if _inside(*start, sample) and (found := _newton(start, sample)) is not None:
+            return found
+    return None
+
+
+def _inside(theta: float, alpha: float, sample: _Sample) -> bool:
     """The model's domain: alpha < 1, theta > -alpha; below 0, alpha leaves room for -theta/alpha classes."""
-    if not (np.isfinite(theta) and np.isfinite(alpha)) or alpha >= 1 or alpha == 0:
+    if not (np.isfinite(theta) and np.isfinite(alpha)) or alpha >= 1:
         return False
-    return theta > -alpha if alpha > 0 else theta + (classes - 1) * alpha > 0
+    return theta > -alpha if alpha > 0 else theta + (sample.classes - 1) * alpha > 0
 
 
-def _moment_estimate(
-    size: NDArray[np.float64], count: NDArray[np.float64], classes: float, rows: float
-) -> tuple[float, float]:
+def _moment_estimate(sample: _Sample) -> tuple[float, float]:
     """Hoshino's starting point, from the numbers of classes of one and of two rows."""
-    ones = count[0]
-    twos = count[1] if size[1] == 2 else 1.0
+    classes, rows, ones = sample.classes, sample.rows, sample.count[0]
+    twos = sample.count[1] if sample.size[1] == 2 else 1.0
     ratio = ones * (ones - 1) / twos
     with np.errstate(divide="ignore", invalid="ignore"):
         theta = (rows * classes * ratio - ones * (rows - 1) * (2 * classes + ratio)) / (
@@ -118,81 +134,53 @@ def _moment_estimate(
     return float(theta), float(alpha)
 
 
-def _newton(
-    start: tuple[float, float],
-    size: NDArray[np.float64],
-    count: NDArray[np.float64],
-    classes: float,
-    rows: float,
-) -> tuple[float, float] | None:
-    """Newton-Raphson on the likelihood equations, steps halved to stay in the domain; None if it goes on."""
-    theta, alpha = np.float64(start[0]), np.float64(start[1])
+def _newton(start: tuple[float, float], sample: _Sample) -> tuple[float, float] | None:
+    """Newton-Raphson on the likelihood equations, steps cut to stay in the domain; None without a maximum."""
+    theta, alpha = start
     with np.errstate(all="ignore"):  # whatever overflows ends as not finite, and that is checked
         for _ in range(_STEPS):
-            slope, curve = _slopes(theta, alpha, size, count, classes, rows)
+            slope, curve = _slopes(theta, alpha, sample)
             determinant = curve[0] * curve[2] - curve[1] ** 2
-            down_theta = (slope[0] * curve[2] - slope[1] * curve[1]) / determinant
-            down_alpha = (slope[1] * curve[0] - slope[0] * curve[1]) / determinant
-            if not (np.isfinite(down_theta) and np.isfinite(down_alpha)):
+            down_theta = float((slope[0] * curve[2] - slope[1] * curve[1]) / determinant)
+            down_alpha = float((slope[1] * curve[0] - slope[0] * curve[1]) / determinant)
+            scale = _scale(theta, alpha, down_theta, down_alpha, sample)
+            if scale is None:
                 return None
-            scale = 1.0
-            while not _inside(theta - scale * down_theta, alpha - scale * down_alpha, classes):
-                scale /= 2
-                if scale < _ACCURACY:
-                    return None
             theta, alpha = theta - scale * down_theta, alpha - scale * down_alpha
             if abs(down_theta) <= _ACCURACY * max(abs(theta), 1) and abs(down_alpha) <= _ACCURACY:
-                at_edge = abs(alpha) < _EDGE or alpha > 1 - _EDGE or theta > _LARGEST
+                at_edge = alpha > 1 - _EDGE or theta > _LARGEST
                 maximum = curve[0] < 0 and determinant > 0
-                return (float(theta), float(alpha)) if maximum and not at_edge else None
+                return (theta, alpha) if maximum and not at_edge else None
+    return None
+
+
+def _scale(theta: float, alpha: float, down_theta: float, down_alpha: float, sample: _Sample) -> float | None:
+    """The largest of 1, 1/2, 1/4, ... by which a step stays in the domain; None if there is none."""
+    scale = 1.0
+    while np.isfinite(down_theta) and np.isfinite(down_alpha) and scale >= _ACCURACY:
+        if _inside(theta - scale * down_theta, alpha - scale * down_alpha, sample):
+            return scale
+        scale /= 2
     return None
 
 
 def _slopes(
-    theta: float,
-    alpha: float,
-    size: NDArray[np.float64],
-    count: NDArray[np.float64],
-    classes: float,
-    rows: float,
+    theta: float, alpha: float, sample: _Sample
 ) -> tuple[tuple[float, float], tuple[float, float, float]]:
-    """First and second derivatives of the log-likelihood in theta and alpha, in closed form."""
+    """First and second derivatives of the log-likelihood in theta and alpha.
+
+    The terms of the classes are summed one by one: their closed form has no stable value for alpha <= 0.
+    """
     from scipy.special import digamma, polygamma
 
-    ratio = theta / alpha
-    first = digamma(ratio + classes) - digamma(ratio + 1)
-    second = polygamma(1, ratio + classes) - polygamma(1, ratio + 1)
-    inner = digamma(size - alpha) - digamma(1 - alpha)
-    inner_slope = polygamma(1, 1 - alpha) - polygamma(1, size - alpha)
-    in_theta = first / alpha - (digamma(rows + theta) - digamma(theta + 1))
-    in_alpha = (classes - 1 - ratio * first) / alpha - (count * inner).sum()
-    theta_theta = second / alpha**2 - (polygamma(1, rows + theta) - polygamma(1, theta + 1))
-    theta_alpha = -(first + ratio * second) / alpha**2
-    alpha_alpha = (-(classes - 1) + 2 * ratio * first + ratio**2 * second) / alpha**2
-    alpha_alpha = alpha_alpha - (count * inner_slope).sum()
-    return (in_theta, in_alpha), (theta_theta, theta_alpha, alpha_alpha)
-
-
-def _search(
-    size: NDArray[np.float64], count: NDArray[np.float64], classes: float, rows: float
-) -> tuple[float, float]:
-    """A point near the maximum, by a search without derivatives where alpha is positive."""
-    from scipy.optimize import minimize
-    from scipy.special import expit, gammaln
-
-    def loss(point: NDArray[np.float64]) -> float:
-        alpha = float(np.clip(expit(point[1]), 1e-12, 1 - 1e-12))
-        theta = float(np.exp(np.clip(point[0], -30, 40))) - alpha
-        ratio = theta / alpha
-        value = (classes - 1) * np.log(alpha) + gammaln(ratio + classes) - gammaln(ratio + 1)
-        value -= gammaln(theta + rows) - gammaln(theta + 1)
-        value += (count * (gammaln(size - alpha) - gammaln(1 - alpha))).sum()
-        return float(-value)
-
-    starts = [np.array([np.log(scale), tilt]) for scale in (1.0, classes) for tilt in (-1.0, 1.0)]
-    options = {"xatol": 1e-10, "fatol": 1e-9, "maxiter": 4000}
-    best = min(
-        (minimize(loss, s, method="Nelder-Mead", options=options) for s in starts), key=lambda r: r.fun
-    )
-    alpha = float(expit(best.x[1]))
-    return float(np.exp(np.clip(best.x[0], -30, 40))) - alpha, alpha
+    step = np.arange(1.0, sample.classes)
+    share = 1 / (theta + step * alpha)
+    first, weighted = share.sum(), (step * share).sum()
+    second, cross, twice = (share**2).sum(), (step * share**2).sum(), ((step * share) ** 2).sum()
+    inner = digamma(sample.size - alpha) - digamma(1 - alpha)
+    inner_slope = polygamma(1, 1 - alpha) - polygamma(1, sample.size - alpha)
+    in_theta = first - (digamma(sample.rows + theta) - digamma(theta + 1))
+    in_alpha = weighted - (sample.count * inner).sum()
+    theta_theta = polygamma(1, theta + 1) - polygamma(1, sample.rows + theta) - second
+    alpha_alpha = -twice - (sample.count * inner_slope).sum()
+    return (in_theta, in_alpha), (theta_theta, -cross, alpha_alpha)

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from comity.attack.label import infer_labels, label_bound
     from comity.attack.membership import MembershipInference, membership_inference
     from comity.attack.release import Adversary, attack_release
     from comity.attack.result import AttackResult
@@ -18,6 +19,8 @@ _HOME = {
     "AttackResult": "result",
     "MembershipInference": "membership",
     "attack_release": "release",
+    "infer_labels": "label",
+    "label_bound": "label",
     "membership_inference": "membership",
 }
 
@@ -26,6 +29,8 @@ __all__ = [
     "AttackResult",
     "MembershipInference",
     "attack_release",
+    "infer_labels",
+    "label_bound",
     "membership_inference",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ class Seen:
     Attributes:
         covering: released rows whose labels cover the person's quasi-identifiers.
         matching: those of them with the person's target value.
+        tightest: of the classes with matching rows, the least part of all possible quasi-identifiers that one
+            covers, as a logarithm; infinity where no row matches.
         guess: code of the commonest target value among the covering rows; of the whole release where none
             covers.
         truth: code of the person's target value; -1 if the release has no such value.
@@ -32,6 +35,7 @@ class Seen:
 
     covering: NDArray[np.int64]
     matching: NDArray[np.int64]
+    tightest: NDArray[np.float64]
     guess: NDArray[np.int64]
     truth: NDArray[np.int64]
 
@@ -53,12 +57,16 @@ class Cover:
         self._truth = {value: code for code, value in enumerate(self._targets)}
         counts = np.bincount(codes[codes >= 0], minlength=max(1, len(self._targets)))
         self.commonest = int(counts.argmax())
-        self._groups: dict[tuple[int, ...], dict[tuple[Any, ...], NDArray[np.int64]]] = {}
+        self._groups: dict[tuple[int, ...], dict[tuple[Any, ...], tuple[NDArray[np.int64], float]]] = {}
         self._index(release, codes)
 
     def _index(self, release: Table, codes: NDArray[np.int32]) -> None:
         columns = [release.strings(name) for name in self._entries]
         levels_of = [self._levels(entry) for entry in self._entries.values()]
+        shares_of = [
+            _shares(entry["hierarchy"]["rows"], levels)
+            for entry, levels in zip(self._entries.values(), levels_of, strict=True)
+        ]
         counted: dict[tuple[Any, ...], NDArray[np.int64]] = {}
         for row, code in zip(zip(*columns, strict=True), codes.tolist(), strict=True):
             found = counted.get(row)
@@ -67,7 +75,8 @@ class Cover:
             found[code] += 1  # the last place takes -1, a missing target
         for row, found in counted.items():
             node = tuple(levels[label] for levels, label in zip(levels_of, row, strict=True))
-            self._groups.setdefault(node, {})[row] = found
+            part = sum(math.log(shares[label]) for shares, label in zip(shares_of, row, strict=True))
+            self._groups.setdefault(node, {})[row] = found, part
 
     @staticmethod
     def _levels(entry: Mapping[str, Any]) -> dict[str | None, int]:
@@ -83,17 +92,26 @@ class Cover:
         truth = lookup[codes]
         paths = [_paths(people, name, entry) for name, entry in self._entries.items()]
         counts = np.zeros((people.rows, len(self._targets) + 1), dtype=np.int64)
+        tightest = np.full(people.rows, np.inf)
+        wanted = truth.tolist()
         for node, classes in self._groups.items():
             columns = [column[level] for column, level in zip(paths, node, strict=True)]
             for row, key in enumerate(zip(*columns, strict=True)):
                 found = classes.get(key)
                 if found is not None:
-                    counts[row] += found
+                    counts[row] += found[0]
+                    if wanted[row] >= 0 and found[0][wanted[row]] and found[1] < tightest[row]:
+                        tightest[row] = found[1]
         known = counts[:, :-1]
         covering = counts.sum(axis=1)
         guess = np.where(known.sum(axis=1) > 0, known.argmax(axis=1), self.commonest)
         matching = np.where(truth >= 0, known[np.arange(len(truth)), np.maximum(truth, 0)], 0)
-        return Seen(covering, matching, guess, truth)
+        return Seen(covering, matching, tightest, guess, truth)
+
+
+def _shares(rows: Sequence[Sequence[Any]], levels: Mapping[Any, int]) -> dict[Any, float]:
+    """For each label, the part of the hierarchy's rows that it covers at its level."""
+    return {label: sum(row[level] == label for row in rows) / len(rows) for label, level in levels.items()}
 
 
 def _paths(people: Table, name: str, entry: Mapping[str, Any]) -> list[list[str | None]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from comity.attack.cover import Cover
+from comity.attack.cover import Cover, Seen
 from comity.attack.interval import newcombe, wilson
 from comity.attack.membership import control, membership_inference
 from comity.attack.result import AttackResult
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from comity.data import Table
 
+_NOWHERE = 1e9
+"""Minus the score of somebody whom no class covers: under any logarithm of a part."""
 _MOST_TARGETS = 20_000
 """Attacks look at this many records of each side, drawn by the seed: intervals are narrow enough."""
 
@@ -72,16 +74,17 @@ def attack_release(adversary: Adversary, *, seed: int = 0) -> dict[str, AttackRe
     }
 
 
-def _membership(inside: Any, outside: Any, seed: int) -> AttackResult:
-    """Score: whether released rows match quasi-identifiers and target; few weigh more than many."""
+def _membership(inside: Seen, outside: Seen, seed: int) -> AttackResult:
+    """Whom a tight class covers, with the right target value and few rows besides, was likely in it."""
     scores = [
-        np.where(seen.matching > 0, 1 + 1 / np.maximum(seen.matching, 1), 0.0) for seen in (inside, outside)
+        np.where(seen.matching > 0, 1 / np.maximum(seen.matching, 1) - seen.tightest, -_NOWHERE)
+        for seen in (inside, outside)
     ]
     judged = membership_inference(scores[0], scores[1], seed=seed)
     return judged.result(control=control(scores[1], seed=seed).advantage)
 
 
-def _attribute(inside: Any, outside: Any, cover: Any) -> AttackResult:
+def _attribute(inside: Seen, outside: Seen, cover: Cover) -> AttackResult:
     """Guess the target as the commonest in the covering class, or in the release where no class covers.
 
     The advantage is success on members less success on held-out people: what being in the table gave away.
@@ -101,7 +104,7 @@ def _attribute(inside: Any, outside: Any, cover: Any) -> AttackResult:
     )
 
 
-def _linkage(inside: Any, cover: Any, manifest: Mapping[str, Any]) -> AttackResult:
+def _linkage(inside: Seen, cover: Cover, manifest: Mapping[str, Any]) -> AttackResult:
     """Point at one released row of the covering class: right with probability one over its rows (prosecutor).
 
     The bound, 1 / k, holds for every single record, so it holds for the mean. A member whose row was

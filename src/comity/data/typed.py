@@ -87,6 +87,10 @@ def as_strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _plain(name: str, raw: pa.ChunkedArray) -> pa.ChunkedArray:
     """The column without dictionaries, views, decimals and dates: string, integer or float."""
     stored = raw.type
+    if isinstance(stored, pa.UuidType):
+        return _uuids(raw)
+    if isinstance(stored, pa.BaseExtensionType):
+        return _plain(name, pa.chunked_array([chunk.storage for chunk in raw.chunks], stored.storage_type))
     if kinds.is_dictionary(stored):
         return _plain(name, raw.cast(stored.value_type))
     if kinds.is_string(stored) or kinds.is_floating(stored):
@@ -105,6 +109,11 @@ def _plain(name: str, raw: pa.ChunkedArray) -> pa.ChunkedArray:
         f"column {name} holds {stored}, which is not one plain value per row; "
         "split it into columns of numbers or text, or leave it out"
     )
+
+
+def _uuids(raw: pa.ChunkedArray) -> pa.ChunkedArray:
+    """UUIDs as text."""
+    return pa.chunked_array([pa.array([None if v is None else str(v) for v in raw.to_pylist()], pa.string())])
 
 
 def _dates(raw: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -37,8 +37,12 @@ class Frame:
         """Read a frame. `vocabularies`: texts that columns should hold; they only make reading faster."""
         import narwhals as nw
 
+        from comity.data.table import Table
+
+        self._typed: Table | None = frame if isinstance(frame, Table) else None
+        native: Any = frame if self._typed is None else self._typed.arrow
         try:
-            wrapped = nw.from_native(frame)
+            wrapped: Any = nw.from_native(native)
         except TypeError:
             raise UsageError(
                 f"a table of type {type(frame).__name__} is none that can be read; give pandas, Polars, "
@@ -74,6 +78,11 @@ class Frame:
         """The frame with columns replaced by texts (codes into labels), as the kind that went in."""
         import narwhals as nw
 
+        if self._typed is not None:
+            table = self._typed
+            for name, (codes, labels) in replaced.items():
+                table = table.with_column(name, label_column(codes, labels))
+            return table
         native = nw.to_native(self._eager)
         arrays = {name: _coded(codes, labels) for name, (codes, labels) in replaced.items()}
         rebuilt = _rebuilt(native, arrays, self._given.implementation, isinstance(self._given, nw.LazyFrame))

@@ -42,7 +42,7 @@ class Anonymized:
         hierarchies: as applied, with a leaf for missing values where the table had some.
         kept: for each row, whether it was kept.
         bound: no choice of common levels loses less; equal to `loss` where the optimum is proven, as it is
-            unless the lattice has more than two million nodes. Of method "local" it says nothing: None.
+            unless the lattice has more than half a million nodes. Of method "local" it says nothing: None.
         evaluated: how many nodes of the lattice the search looked at; 0 for method "local".
     """
 

@@ -22,7 +22,7 @@ from comity.deidentify.models import PrivacyModel
 from comity.deidentify.score import Found
 from comity.deidentify.tuples import Tuples
 
-_MOST_NODES = 200_000
+_MOST_NODES = 10_000
 """A larger lattice is thinned: of its nodes, those that lower this many combinations of levels."""
 
 

@@ -17,6 +17,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Integral
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -126,9 +127,10 @@ class EntropyLDiversity:
             found.classes, weights=found.counts * np.log(found.counts), minlength=partition.number
         )
         entropy = np.log(partition.sizes) - sums / partition.sizes
+        starts = np.cumsum(found.distinct) - found.distinct
         return _decided(
             entropy - math.log(self.l),
-            lambda i: entropy_at_least(found.counts[found.classes == i].tolist(), self.l),
+            lambda i: entropy_at_least(found.counts[starts[i] :][: found.distinct[i]].tolist(), self.l),
         )
 
     def surely_violates(self, partition: Partition) -> NDArray[np.bool_]:
@@ -253,7 +255,7 @@ class TCloseness:
 
 def exact(number: float) -> Fraction:
     """The decimal that a person wrote: 0.2 is 1/5, not the nearest binary fraction."""
-    return Fraction(repr(number)) if isinstance(number, float) else Fraction(number)
+    return Fraction(repr(float(number))) if isinstance(number, float) else Fraction(number)
 
 
 def entropy_at_least(counts: Sequence[int], l: float) -> bool:  # noqa: E741
@@ -284,7 +286,7 @@ def _decided(margin: NDArray[np.float64], holds: Callable[[int], bool]) -> NDArr
 
 
 def _whole(value: int, name: str, *, at_least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < at_least:
         raise UsageError(f"{name} is {value!r}: it has to be a whole number of at least {at_least}")
 
 

@@ -27,7 +27,7 @@ from comity.deidentify.score import Found, Rank, Scorer
 from comity.deidentify.tuples import Tuples
 
 _CHUNK = 4096
-MOST_NODES = 2_000_000
+MOST_NODES = 500_000
 """Lattices with more nodes are searched by `AnytimeSearch`."""
 
 

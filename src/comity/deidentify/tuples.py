@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,9 +54,10 @@ class Tuples:
     of_row: NDArray[np.int64]
     sensitive: Mapping[str, Sensitive]
 
-    @property
+    @cached_property
     def rows(self) -> int:
-        return len(self.of_row)
+        """Rows of the table."""
+        return int(self.counts.sum())
 
 
 def dense(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:

@@ -116,7 +116,9 @@ class RowSpace:
         coefficients = np.zeros((sum(more._sizes), 2), dtype=np.int64)
         coefficients[self._kept] = (prime - _product(ahead, weights, prime)) % prime
         coefficients[sum(self._sizes) + independent] = weights
-        more._left = (self._left - more._combination(coefficients)) % prime
+        more._left = (
+            self._left - _combination(more._groupings, more._sizes, coefficients, len(self._left))
+        ) % prime
         if _sums(grouping, more._left, size, prime).any():
             raise UnluckyPrime
         return more
@@ -125,21 +127,29 @@ class RowSpace:
         """(kept, size) how many records each kept group shares with each new one."""
         counts = [np.zeros((0, size), dtype=np.int64)]
         for old, width in zip(self._groupings, self._sizes, strict=True):
-            both = (old >= 0) & (grouping >= 0)
-            joint = np.bincount(old[both] * size + grouping[both], minlength=width * size)
-            counts.append(joint.reshape(width, size))
+            counts.append(shared_counts(old, grouping, width, size))
         return np.concatenate(counts)[self._kept]
 
-    def _combination(self, coefficients: Integers) -> Integers:
-        """(records, 2) the combination of all groups' indicators with these coefficients."""
-        total = np.zeros_like(self._left)
-        start = 0
-        for grouping, size in zip(self._groupings, self._sizes, strict=True):
-            # -1 finds the row of zeros at the end
-            table = np.concatenate([coefficients[start : start + size], np.zeros((1, 2), dtype=np.int64)])
-            total += table[grouping]
-            start += size
-        return total
+
+def _combination(
+    groupings: Sequence[Integers], sizes: Sequence[int], coefficients: Integers, records: int
+) -> Integers:
+    """(records, 2) the combination of all groups' indicators with these coefficients."""
+    total = np.zeros((records, 2), dtype=np.int64)
+    start = 0
+    for grouping, size in zip(groupings, sizes, strict=True):
+        # -1 finds the row of zeros at the end
+        table = np.concatenate([coefficients[start : start + size], np.zeros((1, 2), dtype=np.int64)])
+        total += table[grouping]
+        start += size
+    return total
+
+
+def shared_counts(one: Integers, two: Integers, width: int, size: int) -> Integers:
+    """(width, size) how many records each group of one grouping shares with each of another."""
+    # a record in no group of one of them falls into an extra row or column
+    joint = np.bincount((one + 1) * (size + 1) + (two + 1), minlength=(width + 1) * (size + 1))
+    return joint.reshape(width + 1, size + 1)[1:, 1:].astype(np.int64)
 
 
 def random_prime() -> int:
@@ -194,12 +204,12 @@ def _product(one: Integers, two: Integers, prime: int) -> Integers:
 
 def _sums(groups: Integers, values: Integers, size: int, prime: int) -> Integers:
     """(size, columns) sums of residues per group, modulo the prime; exact for 2^38 records."""
-    inside = groups >= 0
-    chosen, kept = groups[inside], values[inside]
+    shifted = groups + 1  # group 0 collects the records in no group
     sums = np.empty((size, values.shape[1]), dtype=np.int64)
     for at in range(values.shape[1]):
-        low = np.bincount(chosen, weights=kept[:, at] & 0x7FFF, minlength=size).astype(np.int64)
-        high = np.bincount(chosen, weights=kept[:, at] >> _HALF, minlength=size).astype(np.int64)
+        column = np.ascontiguousarray(values[:, at])
+        low = np.bincount(shifted, weights=column & 0x7FFF, minlength=size + 1)[1:].astype(np.int64)
+        high = np.bincount(shifted, weights=column >> _HALF, minlength=size + 1)[1:].astype(np.int64)
         sums[:, at] = (low + (high % prime << _HALF)) % prime
     return sums
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from comity.data import equivalence_classes
 from comity.errors import BadInput, ClauseRefused, UsageError
 from comity.validate.frame import Frame
-from comity.validate.isolation import RowSpace
+from comity.validate.isolation import RowSpace, shared_counts
 
 Integers = NDArray[np.int64]
 
@@ -185,17 +185,15 @@ class Monitor:
 
     def _require_differences(self, new: Sequence[Integers]) -> None:
         pairs = [(one, old) for one in new for old in self._admitted] + list(combinations(new, 2))
+        every = {id(grouping): _all_sizes(grouping) for grouping in [*self._admitted, *new]}
         for one, two in pairs:
-            if self._leaves_few(one, two) or self._leaves_few(two, one):
+            sizes = every[id(one)], every[id(two)]
+            shared = shared_counts(one, two, len(sizes[0]), len(sizes[1]))
+            if self._leaves_few(shared, *sizes) or self._leaves_few(shared.T, *reversed(sizes)):
                 raise self._refusal("the difference of two answered groups is too small")
 
-    def _leaves_few(self, outer: Integers, inner: Integers) -> bool:
-        """Whether taking groups of `inner` out of a group of `outer` that holds them leaves few records."""
-        outer_sizes, inner_sizes = _all_sizes(outer), _all_sizes(inner)
-        both = (outer >= 0) & (inner >= 0)
-        width = len(inner_sizes)
-        shared = np.bincount(outer[both] * width + inner[both], minlength=len(outer_sizes) * width)
-        shared = shared.reshape(len(outer_sizes), width)
+    def _leaves_few(self, shared: Integers, outer_sizes: Integers, inner_sizes: Integers) -> bool:
+        """Whether taking inner groups out of an outer group that holds them leaves few records."""
         inside = np.where((shared == inner_sizes) & (shared > 0), shared, 0)
         # without all the groups it holds, and without any one of them
         left_of_all = outer_sizes - inside.sum(axis=1)
@@ -257,8 +255,12 @@ def _numbered_by_first(numbers: Integers) -> Integers:
     return result
 
 
+def _width(grouping: Integers) -> int:
+    return int(grouping.max(initial=-1)) + 1
+
+
 def _all_sizes(grouping: Integers) -> Integers:
-    return np.bincount(grouping[grouping >= 0], minlength=1).astype(np.int64)
+    return np.bincount(grouping[grouping >= 0], minlength=_width(grouping)).astype(np.int64)
 
 
 def _sizes(grouping: Integers) -> Integers:

@@ -1,0 +1,336 @@
+"""`validation` (2.A, linked): the ML party asks for sums of labels per group, providers answer with noise.
+
+The ML party holds features and record ids, each provider the labels of its own records. From a start model
+fitted on the seed rows the ML party designs one question (`comity.validate.additive`): bins of the features
+and a matrix that mixes their label sums. A provider recomputes every row's weight itself, so that no label
+can move its answer by more than the question's cap, whatever was sent. The monitor looks at the groups, the
+gate charges, the noise is added, and the answer leaves; labels never do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from comity.architectures.definition import (
+    Architecture,
+    Guarantee,
+    Options,
+    Pilot,
+    Seat,
+    Task,
+    Trust,
+)
+from comity.architectures.exchange import (
+    account_of,
+    receive_query,
+    receive_release,
+    send_answer,
+    send_query,
+)
+from comity.architectures.models import fit_logistic, keep_scores, labels_of, membership_attack
+from comity.attack.result import AttackResult
+from comity.data.encode import Encoder
+from comity.data.rawmatrix import RawEncoder
+from comity.data.table import Table, concat_tables
+from comity.errors import BadInput, ClauseRefused, ComityError
+from comity.ledger import PrivacyUnit, gaussian_noise_multiplier
+from comity.plan import Outcome, Plan
+from comity.validate.additive import START_LIMIT, Design, Frame, solve
+from comity.validate.coarsen import coarsened, merged
+from comity.validate.effects import Effects
+from comity.validate.mechanism import Calibration, NoisySums, Price, answer, calibrate
+from comity.validate.monitor import Monitor
+from comity.validate.request import ScoreStatistics
+from comity.wire import Channel, Message
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+_TOPIC = "feedback"
+_BINS = 32
+_FEWER_BINS = 8
+_MOST_WIDTH = 2_000
+MINIMUM_GROUP = 10
+QUERIES = 1
+_CANARY_TRIALS = 2_000
+
+
+def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
+    message = receive_query(channel, seat.ml_party, _TOPIC)
+    ids = _sorted_ids(seat)
+    request = _taken(message, ids)
+    budget = seat.agreement.data_of(seat.party).budget
+    additive = 0.0 if budget is None else budget.delta_additive
+    price = Price(seat.options.epsilon, additive)
+    plan = Plan(
+        architecture="validation",
+        purpose=f"noisy sums of {seat.party}'s labels over {sum(request.widths)} groups of records",
+        recipient=seat.ml_party,
+        topic=_TOPIC,
+        request={"query": dict(message.body), "parts": _digests(message.parts)},
+        asks={"mode": "linked", "minimum_group": _watched(seat, ids, request)},
+        account=account_of(seat, unit=PrivacyUnit.label),
+        cost=price.cost,
+        run=lambda: _noisy_sums(seat, ids, request, price),
+    )
+    send_answer(seat, channel, plan)
+    return {"rows_used": request.rows}
+
+
+def _sorted_ids(seat: Seat) -> list[str]:
+    """The frame: this provider's record ids in their one order. The ML party knows them too."""
+    ids = seat.table("train", columns=[seat.task.id]).column(0).to_pylist()
+    return sorted(ids)
+
+
+def _frame_digest(ids: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(ids).encode()).hexdigest()
+
+
+def _digests(parts: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()}
+
+
+def _taken(message: Message, ids: Sequence[str]) -> ScoreStatistics:
+    """The question, checked: it is about this frame, and it is well formed."""
+    if set(message.body) != {"frame", "question"} or not isinstance(message.body["question"], dict):
+        raise BadInput(f"'{message.sender}' asked in a form that validation does not know")
+    request = ScoreStatistics.from_message(message.body["question"], message.parts)
+    if message.body["frame"] != _frame_digest(ids) or request.rows != len(ids):
+        raise BadInput(
+            f"'{message.sender}' asks about other records than those both ends know: "
+            "agree on the ids of the frame first"
+        )
+    return request
+
+
+def _watched(seat: Seat, ids: Sequence[str], request: ScoreStatistics) -> int:
+    """The smallest group that the monitor saw; 0 if it refuses, which the clause then does too."""
+    clause = seat.agreement.architectures.get("validation")
+    minimum = getattr(clause, "minimum_group", None) or MINIMUM_GROUP
+    monitor = Monitor(range(len(ids)), minimum=minimum)
+    try:
+        admitted = monitor.admit_all(
+            [request.codes[:, column].astype(np.int64) for column in range(len(request.widths))]
+        )
+    except ClauseRefused:
+        return 0
+    return admitted.smallest
+
+
+def _noisy_sums(seat: Seat, ids: Sequence[str], request: ScoreStatistics, price: Price) -> Outcome:
+    """Read the labels and answer. Runs after the charge."""
+    rows = seat.table("train", columns=[seat.task.id, seat.task.target])
+    place = {id_: at for at, id_ in enumerate(rows.column(seat.task.id).to_pylist())}
+    order = np.array([place[id_] for id_ in ids], dtype=np.int64)
+    labels = labels_of(rows, seat.task)[order].astype(np.int8)
+    sums = answer(request, labels, price)
+    return Outcome(
+        body={
+            "law": sums.calibration.law,
+            "shift": sums.calibration.shift,
+            "scale": sums.calibration.scale,
+        },
+        parts={"sums": np.asarray(sums.values, dtype="<f8").tobytes()},
+    )
+
+
+def _ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
+    linked = {provider: _linked(seat, provider) for provider in seat.providers}
+    start = _StartModel(seat)
+    bins = _Bins.over(seat.task, [Table(table) for table, _ in linked.values()], start, seat)
+    frames = {provider: bins.frame(Table(table), start) for provider, (table, _) in linked.items()}
+    design = Design.make(
+        bins.effects,
+        list(frames.values()),
+        multiplier=_total_multiplier(seat),
+        seed=seat.options.seed,
+    )
+    for provider, (_, ids) in linked.items():
+        question, parts = design.query(frames[provider]).to_message()
+        body = {"frame": _frame_digest(ids), "question": question}
+        send_query(channel, provider, _TOPIC, body, parts)
+    answers = [_answer(seat, channel, provider, design) for provider in seat.providers]
+    effects = solve(design, list(frames.values()), answers)
+    probe = bins.frame(Table(seat.table("probe")), start)
+    scores = probe.start + bins.effects.at(probe.codes, effects)
+    keep_scores(seat, {"feedback": 0.5 * (1 + np.tanh(scores / 2))})
+    seeds = seat.table("seed").num_rows
+    return {"rows_used": seeds + sum(frame.rows for frame in frames.values())}
+
+
+def _linked(seat: Seat, provider: str) -> tuple[pa.Table, list[str]]:
+    """Ids and features of one provider's records, in the frame's order."""
+    table = seat.table(f"linked-{provider}")
+    ids: list[str] = table.column(seat.task.id).to_pylist()
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    return table.take(order), [ids[at] for at in order]
+
+
+def _total_multiplier(seat: Seat) -> float:
+    """Noise over sensitivity of all providers' noises together; each provider adds its own."""
+    variances: list[float] = []
+    for provider in seat.providers:
+        budget = seat.agreement.data_of(provider).budget
+        if budget is None or budget.delta_additive <= 0:
+            raise ClauseRefused(
+                f"the agreement gives the data of '{provider}' no budget for feedback",
+                clause=f"data.{provider}.budget",
+            )
+        variances.append(gaussian_noise_multiplier(seat.options.epsilon, budget.delta_additive) ** 2)
+    return float(np.sqrt(sum(variances)))
+
+
+class _StartModel:
+    """The baseline that feedback improves: logistic regression on the seed rows."""
+
+    def __init__(self, seat: Seat) -> None:
+        rows = Table(seat.table("seed"))
+        self._encoder = RawEncoder.from_features(rows, seat.task.schema, names=seat.task.features)
+        labels = labels_of(rows.arrow, seat.task)
+        self._model = fit_logistic(self._encoder.linear(rows), labels, seat.options.seed)
+
+    def scores(self, table: Table) -> NDArray[np.float64]:
+        """(rows,) log-odds, cut to where a model fitted on few rows may be believed."""
+        return np.clip(self._model.decision_function(self._encoder.linear(table)), -START_LIMIT, START_LIMIT)
+
+
+class _Bins:
+    """Features and start score as bins; the score's own bins let feedback correct its calibration."""
+
+    def __init__(
+        self, encoder: Encoder, edges: NDArray[np.float64], effects: Effects, becomes: Sequence[Any]
+    ) -> None:
+        self._encoder = encoder
+        self._edges = edges
+        self._becomes = becomes
+        self.effects = effects
+
+    @classmethod
+    def over(cls, task: Task, tables: Sequence[Table], start: _StartModel, seat: Seat) -> _Bins:
+        """From all linked features, which are public to the ML party; no label is used."""
+        together = concat_tables(list(tables))
+        encoder = Encoder.from_features(together, task.schema, bins=_BINS, names=task.features)
+        if sum(column.width for column in encoder.columns) > _MOST_WIDTH:
+            encoder = Encoder.from_features(
+                together, task.schema, bins=_FEWER_BINS, minimum=together.rows // 50, names=task.features
+            )
+        scores = start.scores(together)
+        edges = np.unique(np.quantile(scores, np.linspace(0, 1, _BINS + 1)[1:-1]))
+        effects = Effects(
+            widths=(*(column.width for column in encoder.columns), len(edges) + 2),
+            ordered=(*(task.schema[column.name].type.is_numeric for column in encoder.columns), True),
+        )
+        bins = cls(encoder, edges, effects, ())
+        clause = seat.agreement.architectures.get("validation")
+        minimum = getattr(clause, "minimum_group", None) or MINIMUM_GROUP
+        codes = [bins._codes(table, start.scores(table)) for table in tables]
+        return cls(encoder, edges, effects, coarsened(codes, effects, minimum))
+
+    def frame(self, table: Table, start: _StartModel) -> Frame:
+        scores = start.scores(table)
+        return Frame(merged(self._codes(table, scores), self._becomes), scores)
+
+    def _codes(self, table: Table, scores: NDArray[np.float64]) -> NDArray[np.uint16]:
+        own = (np.searchsorted(self._edges, scores) + 1).astype(np.uint16)
+        return np.column_stack([self._encoder.codes(table), own])
+
+
+def _answer(seat: Seat, channel: Channel, provider: str, design: Design) -> NoisySums:
+    message = receive_release(seat, channel, provider, _TOPIC)
+    outcome = message.body["outcome"]
+    values = np.frombuffer(message.parts["sums"], dtype="<f8")
+    if values.shape != (design.mix.shape[1],) or not np.isfinite(values).all():
+        raise BadInput(f"'{provider}' answered with {values.size} sums, {design.mix.shape[1]} were asked")
+    calibration = Calibration(str(outcome["law"]), int(outcome["shift"]), float(outcome["scale"]))
+    return NoisySums(values.astype(np.float64), calibration)
+
+
+def _clause(options: Options) -> dict[str, Any]:
+    return {
+        "mode": "linked",
+        "epsilon": options.epsilon,
+        "delta": options.delta,
+        "minimum_group": MINIMUM_GROUP,
+        "queries": QUERIES,
+    }
+
+
+def _guarantee(options: Options) -> Guarantee:
+    return Guarantee(
+        epsilon=options.epsilon,
+        delta=options.delta,
+        unit="label",
+        relation="change-one",
+        prior_knowledge=("features", "ids"),
+        note="Holds for each record's label at each provider, given that features and ids are known. It says "
+        "nothing about who is in the table; the seed rows are outside it.",
+    )
+
+
+def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
+    return {"label": label_attack(pilot), "membership": membership_attack(pilot)}
+
+
+def label_attack(pilot: Pilot) -> AttackResult:
+    """Guess a coin-flip canary's label from fresh runs of the mechanism at this run's price.
+
+    The canary moves the answer as far as the question's cap allows any record to, so what it is measured on
+    is what the guarantee is about, whatever records a table holds.
+    """
+    from comity.attack.label import infer_labels
+    from comity.validate.mechanism import add_noise, read_noisy
+
+    price = Price(pilot.options.epsilon, pilot.options.delta)
+    canary = _Canary()
+    calibration = calibrate(canary, price)
+
+    def draw(count: int) -> NDArray[np.float64]:
+        zeros = np.zeros((count, canary.dimensions), dtype=np.int64)
+        return read_noisy(add_noise(zeros, calibration), calibration)
+
+    return infer_labels(
+        draw,
+        canary.row(0).astype(np.float64),
+        epsilon=pilot.options.epsilon,
+        delta=pilot.options.delta,
+        trials=_CANARY_TRIALS,
+        seed=pilot.options.seed,
+    )
+
+
+def _Canary() -> ScoreStatistics:
+    """One record in one bin, whose row is exactly as long as the cap."""
+    codes = np.zeros((1, 1), dtype=np.uint16)
+    mix = np.array([[1 << 10, 1 << 10, 1 << 10, 1 << 10]], dtype=np.int32)
+    query = ScoreStatistics(codes, (1,), mix, 1 << 11)
+    if query.row(0).size != query.dimensions:
+        raise ComityError("the canary's row does not have the question's size")
+    return query
+
+
+ARCHITECTURE = Architecture(
+    name="validation",
+    summary="The ML party improves its model by noisy sums of each provider's labels (2.A).",
+    programs={"provider": _provider, "ml_party": _ml_party},
+    clause=_clause,
+    guarantee=_guarantee,
+    trust=(
+        Trust("provider", "answers honestly, adds the noise, and keeps the question to itself"),
+        Trust("ml_party", "may know the features and ids of the records it asks about"),
+    ),
+    seen_by={
+        "provider": (
+            "the groups that the ML party's question puts its records into, and how they are weighed",
+        ),
+        "ml_party": ("noisy sums of each provider's labels", "features and ids, which it had before"),
+    },
+    modes=("linked",),
+    charges=True,
+    attacks=_attacks,
+)
