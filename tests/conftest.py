@@ -90,12 +90,12 @@ def pact() -> Pact:
     return make_pact()
 
 
-@pytest.fixture()
+@pytest.fixture
 def pact_with() -> Callable[..., Pact]:
     return make_pact
 
 
-@pytest.fixture()
+@pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     with Ledger.open(tmp_path / "ledger.db", owner="north") as opened:
         yield opened

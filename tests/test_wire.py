@@ -152,7 +152,9 @@ def test_waiting_ends_when_the_sender_fails_or_stays_silent() -> None:
 
 def test_memory_channels_carry_and_count() -> None:
     ends = {
-        name: MemoryChannel(name, sealer(name, may_query=name == "analyst"), Inbox(session="s", agreement="a"))
+        name: MemoryChannel(
+            name, sealer(name, may_query=name == "analyst"), Inbox(session="s", agreement="a")
+        )
         for name in KEYS
     }
     for name, channel in ends.items():

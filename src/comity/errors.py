@@ -142,7 +142,7 @@ class BudgetRefused(Refused):
 
 
 class Withheld(Refused):
-    """A release without differential privacy failed its check. It stays charged; the steward has the reason."""
+    """A release without differential privacy failed its check. It stays charged; the steward knows why."""
 
     code = "withheld"
 

@@ -1,4 +1,4 @@
-"""A stage for architectures: real tables, real agreement, real gate, programs in threads over memory channels."""
+"""A stage for architectures: real tables, agreement and gate; programs in threads over memory channels."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ class Stage:
         return None
 
 
-@pytest.fixture()
+@pytest.fixture
 def stage(tmp_path: Path) -> Stage:
     inputs = prepare_inputs(settings_for(tmp_path), tmp_path / "parties")
     keys = {name: SigningKey.generate() for name in (*inputs.providers, ML_PARTY)}

@@ -46,9 +46,7 @@ def test_it_runs_and_learns_and_its_account_balances(name: str, stage: Any) -> N
 def test_a_provider_sends_only_what_its_ledger_says_it_released(name: str, stage: Any) -> None:
     outcome = stage.play(name)
     for provider in stage.inputs.providers:
-        released = {
-            entry.body["outcome"] for entry in outcome.ledgers[provider].events("released")
-        }
+        released = {entry.body["outcome"] for entry in outcome.ledgers[provider].events("released")}
         assert outcome.sent[provider]
         for message in outcome.sent[provider]:
             assert message.kind in ("release", "share")

@@ -16,7 +16,7 @@ import pytest
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture()
+@pytest.fixture
 def comity(tmp_path: Path) -> Run:
     """Runs the command in an empty folder."""
 

@@ -103,7 +103,7 @@ STARTER = """
     from pathlib import Path
     from comity.compare.pool import Pool
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs
 
     with Pool({n: Path(sys.argv[1]) / n for n in ("north", "analyst")}, threads={}) as pool:
         print(pool.parties["north"].pid, flush=True)

@@ -188,25 +188,25 @@ def _learn(
 ) -> NDArray[np.float64]:
     """Train on the released cells as distributions over what they cover; score the raw probe rows."""
     import numpy as np
-    from scipy.sparse import vstack
+    from scipy.sparse import csr_matrix, vstack
 
     from comity.deidentify.expand import SoftEncoder
 
     encoder = SoftEncoder.from_manifests(manifests, seat.task.schema)
-    matrices: list[Any] = []
+    matrices: list[csr_matrix] = []
     weights: list[NDArray[np.float64]] = []
     labels: list[NDArray[np.uint8]] = []
     for table in (*tables.values(), seat.table("seed")):
         distinct, index = encoder.distinct(Table(table))
         positive = labels_of(table, seat.task)
         for value in (0, 1):
-            counts = np.bincount(index[positive == value], minlength=distinct.shape[0])
+            counts = np.bincount(index[positive == value], minlength=len(distinct.indptr) - 1)
             present = np.flatnonzero(counts)
             matrices.append(distinct[present])
             weights.append(counts[present].astype(np.float64))
             labels.append(np.full(len(present), value, dtype=np.uint8))
     model = fit_logistic(
-        vstack(matrices, format="csr").astype(np.float64),
+        csr_matrix(vstack(matrices, format="csr"), dtype=np.float64),
         np.concatenate(labels),
         seat.options.seed,
         np.concatenate(weights),

@@ -51,7 +51,9 @@ def boosted_scores(rows: pa.Table, probe: pa.Table, task: Task, seed: int) -> ND
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     encoder = RawEncoder.from_features(Table(rows), task.schema, names=task.features)
-    model = HistGradientBoostingClassifier(random_state=seed, categorical_features=encoder.categorical)
+    model = HistGradientBoostingClassifier(
+        random_state=seed, categorical_features=encoder.categorical.tolist()
+    )
     model.fit(encoder.ordinal(Table(rows)), labels_of(rows, task))
     return model.predict_proba(encoder.ordinal(Table(probe)))[:, 1]
 

@@ -58,6 +58,8 @@ _MOST_WIDTH = 2_000
 MINIMUM_GROUP = 10
 QUERIES = 1
 _CANARY_TRIALS = 2_000
+# beyond it the grid's share of delta, which grows as e^epsilon, would not fit; more noise is no harm there
+_LARGEST_EPSILON = 16.0
 
 
 def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     request = _taken(message, ids)
     budget = seat.agreement.data_of(seat.party).budget
     additive = 0.0 if budget is None else budget.delta_additive
-    price = Price(seat.options.epsilon, additive)
+    price = Price(min(seat.options.epsilon, _LARGEST_EPSILON), additive)
     plan = Plan(
         architecture="validation",
         purpose=f"noisy sums of {seat.party}'s labels over {sum(request.widths)} groups of records",
@@ -182,7 +184,8 @@ def _total_multiplier(seat: Seat) -> float:
                 f"the agreement gives the data of '{provider}' no budget for feedback",
                 clause=f"data.{provider}.budget",
             )
-        variances.append(gaussian_noise_multiplier(seat.options.epsilon, budget.delta_additive) ** 2)
+        epsilon = min(seat.options.epsilon, _LARGEST_EPSILON)
+        variances.append(gaussian_noise_multiplier(epsilon, budget.delta_additive) ** 2)
     return float(np.sqrt(sum(variances)))
 
 
@@ -286,7 +289,7 @@ def label_attack(pilot: Pilot) -> AttackResult:
     from comity.attack.label import infer_labels
     from comity.validate.mechanism import add_noise, read_noisy
 
-    price = Price(pilot.options.epsilon, pilot.options.delta)
+    price = Price(min(pilot.options.epsilon, _LARGEST_EPSILON), pilot.options.delta)
     canary = _Canary()
     calibration = calibrate(canary, price)
 

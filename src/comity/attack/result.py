@@ -1,7 +1,7 @@
 """What an attack measured: one frozen object for every attack, so that reports can compare them.
 
-An attack is a lower bound on leakage: an advantage near zero says that this adversary learned nothing,
-not that none could. The control is the same adversary run where nothing can leak (held-out rows, shuffled
+An attack is a lower bound on leakage: an advantage near zero says that this adversary learned nothing, not
+that none could. The control is the same adversary run where nothing can leak (held-out rows, shuffled
 labels); an advantage means something only where it exceeds its control.
 """
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from comity.assess.report import Assessment
 
 
 def assess(
@@ -39,27 +36,7 @@ def assess(
     if json is not None:
         write_json(assessment.to_dict(), json)
     if json != "-":
-        _print(assessment)
+        from rich.console import Console
+
+        Console().print(assessment.to_rich())
     return 0
-
-
-def _print(assessment: Assessment) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    columns = Table(title=Text(f"{assessment.source}: {assessment.rows:,} rows"), title_justify="left")
-    for heading in ("column", "type", "proposed role", "missing", "distinct", "evidence"):
-        columns.add_column(heading, overflow="fold")
-    for row in assessment.column_rows():
-        columns.add_row(*(Text(cell) for cell in row))
-    console.print(columns)
-    risk = Table(title="Re-identification risk", title_justify="left", show_header=False)
-    for measure, value in assessment.risk_rows():
-        risk.add_row(Text(measure), Text(value))
-    if risk.row_count:
-        console.print(risk)
-    for line in assessment.advice:
-        console.print(Text(f"- {line}"))
-    console.print("For the holder of the table: what stands here describes its rows. It is not a release.")

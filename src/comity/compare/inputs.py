@@ -91,8 +91,8 @@ def prepare_inputs(settings: Settings, folder: Path) -> Inputs:
         BadInput: if a table, the schema or the target cannot be used.
     """
     schema = None if settings.schema is None else read_schema(settings.schema)
-    tables, notes = _read(settings, schema)
-    schema, inferred = _schema(settings, schema, tables)
+    tables = _read(settings, schema)
+    schema, inferred, notes = _schema(settings, schema, tables)
     positive = positive_class(concat_tables(list(tables.values())), settings.target, settings.positive)
     id_column = settings.id or GENERATED_ID
     task = Task(schema=schema, target=settings.target, positive=positive, id=id_column)
@@ -126,7 +126,7 @@ def prepare_inputs(settings: Settings, folder: Path) -> Inputs:
     )
 
 
-def _read(settings: Settings, schema: Schema | None) -> tuple[dict[str, Table], tuple[str, ...]]:
+def _read(settings: Settings, schema: Schema | None) -> dict[str, Table]:
     tables = {name: read_table(path, schema=schema) for name, path in settings.providers}
     first = next(iter(tables.values()))
     for name in (settings.target, *([settings.id] if settings.id else [])):
@@ -137,12 +137,12 @@ def _read(settings: Settings, schema: Schema | None) -> tuple[dict[str, Table], 
             concat_tables([first, table])
     if settings.id == settings.target:
         raise UsageError("--id and --target name the same column")
-    return tables, ()
+    return tables
 
 
 def _schema(
     settings: Settings, schema: Schema | None, tables: dict[str, Table]
-) -> tuple[Schema, tuple[Mapping[str, str], ...]]:
+) -> tuple[Schema, tuple[Mapping[str, str], ...], tuple[str, ...]]:
     """The given or an inferred schema, with target and id in their roles; tables are checked against it."""
     inferred: tuple[Mapping[str, str], ...] = ()
     if schema is None:
@@ -154,10 +154,12 @@ def _schema(
         keys = ("column", "type", "role", "range", "evidence")
         inferred = tuple(dict(zip(keys, row, strict=True)) for row in found.rows())
     schema = _with_roles(schema, settings)
+    notes: list[str] = []
     for name, table in tables.items():
         checked = check_table(table, schema)
+        notes += [f"{name}: {note}" for note in checked.notes]
         tables[name] = _with_ids(checked.table, settings.id, name)
-    return _with_observed_levels(schema, list(tables.values())), inferred
+    return _with_observed_levels(schema, list(tables.values())), inferred, tuple(notes)
 
 
 def _with_roles(schema: Schema, settings: Settings) -> Schema:

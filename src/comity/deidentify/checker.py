@@ -1,8 +1,7 @@
 """Check a released table against privacy models, independently of the search that made it.
 
-It reads the released texts alone: no hierarchies, codes or lattice. Classes are the groups of equal
-quasi-identifiers; each is tested in plain integers, one class at a time. The gate runs it before a table
-leaves.
+It reads the released texts alone: no hierarchies, codes or lattice. Classes are the groups of equal quasi-
+identifiers; each is tested in plain integers, one class at a time. The gate runs it before a table leaves.
 """
 
 from __future__ import annotations

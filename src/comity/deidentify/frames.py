@@ -1,4 +1,5 @@
 """Frames in and out: any table that narwhals reads becomes coded columns, and the answer the kind that went
+
 in.
 
 A column is coded once: distinct values, and for each row the position of its value. Everything after that

@@ -1,8 +1,8 @@
 """Generalisation hierarchies: for each value of a column, what it becomes one level up, and the next.
 
 The layout is ARX's: one row per value (leaf), the first column the value, each next column one level up.
-`share` of a label is the part of the hierarchy's rows that it covers; it is what generalisation costs.
-A hierarchy is public: it is written down before the data is seen, or travels with the release.
+`share` of a label is the part of the hierarchy's rows that it covers; it is what generalisation costs. A
+hierarchy is public: it is written down before the data is seen, or travels with the release.
 """
 
 from __future__ import annotations

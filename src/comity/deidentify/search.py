@@ -5,8 +5,8 @@ term per attribute that only grows with the level, so it bounds the node's loss 
 a node says more about all nodes under it: rows in classes that violate a steady model (k-anonymity, distinct
 l-diversity) are suppressed there too. More of them than the limit: everything below is out. Otherwise they
 raise the bound of everything below. The search visits, among the nodes whose bound is under the best loss so
-far,
-the one with the highest bound: it rules out the most. What it ends with is the optimum, whatever the order.
+far, the one with the highest bound: it rules out the most. What it ends with is the optimum, whatever the
+order.
 
 The reference that tests compare with evaluates every node (tests/deidentify/reference.py).
 """

@@ -1,9 +1,9 @@
 """How a party's process is steered: one JSON object a line, in on standard input, out on standard output.
 
-In: `{"do": "connect" | "where" | "sign" | "open" | "run" | "abort" | "close", ...}`. Out: `{"event": "ready" |
-"connected" | "listening" | "signed" | "opened" | "done" | "closed" | "failed", ...}`. `abort` is obeyed at once, from the
-reading thread; everything else is done in order. When the input ends, the process ends: nothing outlives
-whoever started it.
+In: `{"do": "connect" | "where" | "sign" | "open" | "run" | "abort" | "close", ...}`. Out: `{"event": "ready"
+| "connected" | "listening" | "signed" | "opened" | "done" | "closed" | "failed", ...}`. `abort` is obeyed at
+once, from the reading thread; everything else is done in order. When the input ends, the process ends:
+nothing outlives whoever started it.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class Effects:
                 np.bincount(codes[:, column], weights=weights, minlength=width)
                 for column, width in enumerate(self.widths)
             ]
-        )
+        ).astype(np.float64)
 
     def pair_sums(self, codes: Codes, weights: Floats) -> Floats:
         """(width, width) sum of weights of the records that two bins share: X^T diag(weights) X.
@@ -167,11 +167,11 @@ def _centred(block: Floats, shares: Floats) -> Floats:
 
 def _root(covariance: Floats) -> Floats:
     heights, directions = np.linalg.eigh(covariance)
-    kept = heights > 1e-8 * max(float(heights[-1]), 1e-300)
-    return directions[:, kept] * np.sqrt(heights[kept])
+    kept = np.flatnonzero(heights > 1e-8 * max(float(heights[-1]), 1e-300))
+    return np.asarray(directions[:, kept] * np.sqrt(heights[kept]), dtype=np.float64)
 
 
 def _inverse_root(block: Floats) -> Floats:
     heights, directions = np.linalg.eigh(block)
-    kept = heights > 1e-6 * max(float(heights[-1]), 1e-300)
+    kept = np.flatnonzero(heights > 1e-6 * max(float(heights[-1]), 1e-300))
     return directions[:, kept] / np.sqrt(heights[kept])
