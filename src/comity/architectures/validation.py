@@ -36,7 +36,7 @@ from comity.attack.result import AttackResult
 from comity.data.encode import Encoder
 from comity.data.rawmatrix import RawEncoder
 from comity.data.table import Table, concat_tables
-from comity.errors import BadInput, ClauseRefused, ComityError
+from comity.errors import BadInput, ClauseRefused
 from comity.ledger import PrivacyUnit, gaussian_noise_multiplier
 from comity.plan import Outcome, Plan
 from comity.validate.additive import START_LIMIT, Design, Frame, solve
@@ -57,7 +57,7 @@ _FEWER_BINS = 8
 _MOST_WIDTH = 2_000
 MINIMUM_GROUP = 10
 QUERIES = 1
-_CANARY_TRIALS = 2_000
+_CANARY_TRIALS = 20_000
 # beyond it the grid's share of delta, which grows as e^epsilon, would not fit; more noise is no harm there
 _LARGEST_EPSILON = 16.0
 
@@ -290,7 +290,7 @@ def label_attack(pilot: Pilot) -> AttackResult:
     from comity.validate.mechanism import add_noise, read_noisy
 
     price = Price(min(pilot.options.epsilon, _LARGEST_EPSILON), pilot.options.delta)
-    canary = _Canary()
+    canary = _canary()
     calibration = calibrate(canary, price)
 
     def draw(count: int) -> NDArray[np.float64]:
@@ -307,14 +307,10 @@ def label_attack(pilot: Pilot) -> AttackResult:
     )
 
 
-def _Canary() -> ScoreStatistics:
-    """One record in one bin, whose row is exactly as long as the cap."""
+def _canary() -> ScoreStatistics:
+    """One record in one bin, whose row is as long as the cap but for a rounding."""
     codes = np.zeros((1, 1), dtype=np.uint16)
-    mix = np.array([[1 << 10, 1 << 10, 1 << 10, 1 << 10]], dtype=np.int32)
-    query = ScoreStatistics(codes, (1,), mix, 1 << 11)
-    if query.row(0).size != query.dimensions:
-        raise ComityError("the canary's row does not have the question's size")
-    return query
+    return ScoreStatistics(codes, (1,), np.array([[1 << 19]], dtype=np.int32), 1 << 19)
 
 
 ARCHITECTURE = Architecture(
