@@ -133,7 +133,7 @@ def test_columns_are_refused_in_words_not_in_silence(tmp_path: Path) -> None:
         settings_for(tmp_path, partition="columns", architectures=["direct-release"]), quiet
     ).document
     assert document["results"] == []
-    assert "partition" in document["skipped"][0]["reason"]
+    assert "different columns" in document["skipped"][0]["reason"]
 
 
 def test_ctrl_c_leaves_no_process_and_no_result(tmp_path: Path) -> None:

@@ -7,6 +7,10 @@ import sys
 import traceback
 
 
+_INTERRUPTED = 130
+"""What typer returns, and shells expect, when somebody presses Ctrl-C."""
+
+
 def main() -> None:
     """Run the command line; every way out has its exit code and one clear line."""
     import click
@@ -17,8 +21,7 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        print("comity: interrupted; every party's process has been ended", file=sys.stderr)
-        code = 130
+        code = _INTERRUPTED
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -39,4 +42,6 @@ def main() -> None:
         traceback.print_exc()
         print("comity: this is a defect in comity; the lines above say where", file=sys.stderr)
         code = 70
+    if code == _INTERRUPTED:
+        print("comity: interrupted; every party's process has been ended", file=sys.stderr)
     sys.exit(code or 0)

@@ -49,6 +49,8 @@ def run_comparison(settings: Settings, progress: Progress) -> Comparison:
     Raises:
         BadInput, UsageError: before any process starts, if the tables or options cannot be used.
     """
+    if settings.partition == "columns":
+        return Comparison(_nothing_by_columns(settings), 0)
     with _folder(settings.keep) as folder:
         progress(0, 1, "reading tables")
         inputs = prepare_inputs(settings, folder)
@@ -57,6 +59,23 @@ def run_comparison(settings: Settings, progress: Progress) -> Comparison:
         document = _document(settings, inputs, results, skipped)
     failed = any("error" in result for result in document["results"])
     return Comparison(document, PartyFailed.exit_code if failed else 0)
+
+
+def _nothing_by_columns(settings: Settings) -> dict[str, Any]:
+    """The document where every architecture is skipped: none joins tables that hold different columns."""
+    reason = "it runs on tables split by rows; it cannot join tables that hold different columns"
+    return {
+        "comity": __version__,
+        "note": PILOT_NOTE,
+        "inputs": {
+            "providers": [{"name": name} for name, _ in settings.providers],
+            "target": settings.target,
+        },
+        "references": {},
+        "results": [],
+        "skipped": [{"architecture": name, "reason": reason} for name in settings.architectures or names()],
+        "keep": None,
+    }
 
 
 def _run_all(
@@ -101,8 +120,6 @@ def _jobs(settings: Settings, inputs: Inputs) -> tuple[list[_Job], list[dict[str
 
 
 def _skip_reason(architecture: Architecture, settings: Settings, inputs: Inputs) -> str | None:
-    if settings.partition == "columns" and not architecture.baseline:
-        return "it runs on tables split by rows; --partition columns is not among its modes"
     if settings.mode is not None and architecture.modes and settings.mode not in architecture.modes:
         return f"it has no mode '{settings.mode}'; it has: {', '.join(architecture.modes)}"
     return architecture.skip(inputs.task, inputs.providers)
