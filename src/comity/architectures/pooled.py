@@ -81,7 +81,7 @@ def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
 
 ARCHITECTURE = Architecture(
     name="pooled",
-    summary="Every raw row goes to the ML party: the most that could be learned, and no protection at all.",
+    summary="Every raw row goes to the ML party, which trains ordinary models on them; no protection at all.",
     programs={"provider": _provider, "ml_party": _ml_party},
     clause=_clause,
     guarantee=_guarantee,

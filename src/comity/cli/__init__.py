@@ -6,7 +6,6 @@ import os
 import sys
 import traceback
 
-
 _INTERRUPTED = 130
 """What typer returns, and shells expect, when somebody presses Ctrl-C."""
 

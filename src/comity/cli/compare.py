@@ -188,7 +188,9 @@ def _print(comparison: Comparison, document: object, json: str | None, html: str
 
         console = Console()
         console.print(render_table(comparison.document))
-        for name, value in (("JSON", json), ("page", html), ("kept in", comparison.document.get("keep"))):
+        kept = comparison.document.get("keep")
+        words = None if kept is None else f"{kept} (raw rows and private keys: guard it like the tables)"
+        for name, value in (("JSON", json), ("page", html), ("kept in", words)):
             if value is not None:
                 console.print(f"{name}: {value}", markup=False, highlight=False)
     return comparison.exit_code

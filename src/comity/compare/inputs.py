@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GENERATED_ID = "comity_row"
+MOST_LEVELS = 2_000
 _MEMBER_SAMPLE = 5_000
+_MANY_SEED_ROWS = 0.1
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,27 @@ def prepare_inputs(settings: Settings, folder: Path) -> Inputs:
         member_labels=binary_labels(members, task.target, positive).values,
         seed_rows={name: table.rows for name, table in seeds.items()},
         inferred=inferred,
-        notes=notes,
+        notes=(*notes, *_choices(settings, positive, train, seeds)),
     )
+
+
+def _choices(
+    settings: Settings, positive: str, train: Mapping[str, Table], seeds: Mapping[str, Table]
+) -> list[str]:
+    """What was chosen for the user, so that it does not go unnoticed."""
+    notes: list[str] = []
+    if settings.positive is None:
+        notes.append(f"{settings.target} = {positive} counts as 1: the rarer value; --positive names another")
+    if settings.id is None:
+        notes.append("no --id: row numbers stand in for the record ids that provider and ML party share")
+    disclosed = sum(table.rows for table in seeds.values())
+    rows = disclosed + sum(table.rows for table in train.values())
+    if disclosed > _MANY_SEED_ROWS * rows:
+        notes.append(
+            f"the {disclosed} seed rows are {disclosed / rows:.0%} of the training rows, and they are disclosed "
+            "outright: lower --seed-rows to see what fewer would do"
+        )
+    return notes
 
 
 def _read(settings: Settings, schema: Schema | None) -> dict[str, Table]:
@@ -159,7 +180,8 @@ def _schema(
         checked = check_table(table, schema)
         notes += [f"{name}: {note}" for note in checked.notes]
         tables[name] = _with_ids(checked.table, settings.id, name)
-    return _with_observed_levels(schema, list(tables.values())), inferred, tuple(notes)
+    schema, more = _with_observed_levels(schema, list(tables.values()))
+    return schema, inferred, (*notes, *more)
 
 
 def _with_roles(schema: Schema, settings: Settings) -> Schema:
@@ -201,23 +223,50 @@ def _with_ids(table: Table, id: str | None, provider: str) -> Table:
     return table.with_column(id, pa.array(table.strings(id)))
 
 
-def _with_observed_levels(schema: Schema, tables: Sequence[Table]) -> Schema:
-    """Levels and bounds that the schema leaves open, from all tables: a pilot may look, a node may not."""
+def _with_observed_levels(schema: Schema, tables: Sequence[Table]) -> tuple[Schema, list[str]]:
+    """Levels and bounds that the schema leaves open, from all tables: a pilot may look, a node may not.
+
+    A text that is not an identifier is taken as a category. One with too many levels is left out, and a
+    note says so: nothing can be learned from values that hardly recur.
+    """
     together = concat_tables([table.select(list(schema)) for table in tables])
     columns: dict[str, Column] = {}
+    notes: list[str] = []
     for name, column in schema.columns.items():
-        update: dict[str, Any] = {}
         if column.role is Role.identifier:
-            pass
-        elif column.type is ColumnType.category and column.values is None:
-            update["values"] = together.levels(name)[1]
-        elif column.type.is_numeric and not together.missing(name).all():
-            numbers = together.numbers(name)
-            low, high = _finite_ends(numbers)
-            update["min"] = low if column.min is None else column.min
-            update["max"] = high if column.max is None else column.max
-        columns[name] = column.model_copy(update=update) if update else column
-    return Schema(columns=columns, unit=schema.unit)
+            columns[name] = column
+        elif column.type.is_numeric:
+            columns[name] = _with_bounds(column, together, name)
+        else:
+            columns[name] = _with_levels(column, together, name)
+            if columns[name].role is Role.identifier:
+                notes.append(
+                    f"{name} is left out: it has more than {MOST_LEVELS} different texts; to use it, make "
+                    "numbers or groups of it"
+                )
+    return Schema(columns=columns, unit=schema.unit), notes
+
+
+def _with_bounds(column: Column, together: Table, name: str) -> Column:
+    if together.missing(name).all():
+        return column
+    low, high = _finite_ends(together.numbers(name))
+    return column.model_copy(
+        update={
+            "min": low if column.min is None else column.min,
+            "max": high if column.max is None else column.max,
+        }
+    )
+
+
+def _with_levels(column: Column, together: Table, name: str) -> Column:
+    """The column as a category with its levels, or as an identifier, which is not learned from."""
+    if column.values is not None:
+        return column
+    levels = together.levels(name)[1]
+    if len(levels) > MOST_LEVELS and column.role is not Role.target:
+        return column.model_copy(update={"role": Role.identifier, "hierarchy": None})
+    return column.model_copy(update={"type": ColumnType.category, "values": levels})
 
 
 def _finite_ends(numbers: NDArray[np.float64]) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from comity.compare.pool import Pool
 from comity.compare.progress import Progress
 from comity.compare.result import Result, Utility
 from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
-from comity.errors import BadInput, PartyFailed
+from comity.errors import BadInput, PartyFailed, UsageError
 
 _REFERENCES = ("alone", "pooled")
 PILOT_NOTE = (
@@ -57,8 +57,11 @@ def run_comparison(settings: Settings, progress: Progress) -> Comparison:
         jobs, skipped = _jobs(settings, inputs)
         results = _run_all(jobs, inputs, progress, sweeps=len(settings.epsilons) > 1) if jobs else []
         document = _document(settings, inputs, results, skipped)
-    failed = any("error" in result for result in document["results"])
-    return Comparison(document, PartyFailed.exit_code if failed else 0)
+    if any("error" in result for result in document["results"]):
+        return Comparison(document, PartyFailed.exit_code)
+    if settings.architectures is not None and not document["results"]:
+        return Comparison(document, UsageError.exit_code)
+    return Comparison(document, 0)
 
 
 def _nothing_by_columns(settings: Settings) -> dict[str, Any]:
@@ -153,14 +156,22 @@ def _document(
         if job.architecture.name in _REFERENCES
     }
     alone, pooled = reference.get("alone"), reference.get("pooled")
+    shown = [result.to_dict(alone=alone, pooled=pooled) for job, result in results if job.asked]
+    described = inputs.describe(settings)
+    above = [result["architecture"] for result in shown if (result["utility"]["gap_closed"] or 0) > 1]
+    if above:
+        described["notes"].append(
+            f"{', '.join(dict.fromkeys(above))} scored above pooled: the models that pooled trains are ordinary "
+            "ones, not tuned to this table, so it is a reference and not a ceiling"
+        )
     return {
         "comity": __version__,
         "note": PILOT_NOTE,
-        "inputs": inputs.describe(settings),
+        "inputs": described,
         "references": {
             name: None if utility is None else {"auc": utility.auc} for name, utility in reference.items()
         },
-        "results": [result.to_dict(alone=alone, pooled=pooled) for job, result in results if job.asked],
+        "results": shown,
         "skipped": skipped,
         "keep": None if settings.keep is None else str(settings.keep),
     }
@@ -183,4 +194,10 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         raise BadInput(f"--keep {keep} cannot be used: {error.strerror}") from None
     if taken:
         raise BadInput(f"--keep {keep} already holds a run; give an empty or a new folder")
-    yield keep
+    before = set(keep.iterdir())
+    try:
+        yield keep
+    except BaseException:
+        for entry in set(keep.iterdir()) - before:
+            shutil.rmtree(entry, ignore_errors=True)
+        raise

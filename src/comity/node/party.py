@@ -185,7 +185,10 @@ class Party:
         """Forget the session; its folder stays."""
         if self._server is not None:
             self._server.close_session(session)
-        self._sessions.pop(session, None)
+        state = self._sessions.pop(session, None)
+        if state is not None:
+            # closing writes what is still in SQLite's -wal file into the ledger itself, so that a copy is whole
+            state.ledger.close()
 
     def _session(self, session: str) -> Session:
         if session not in self._sessions:

@@ -90,7 +90,7 @@ def _utility(result: Result) -> str:
 
 
 def _most_useful(ran: Iterable[Result]) -> Pick:
-    need = "The most accurate model"
+    need = "The most accurate way of sharing"
     best = _best(ran, lambda result: result.auc, most=True)
     if best is None:
         return Pick(need, None, "no figure", "No architecture produced a model that could be scored.")
