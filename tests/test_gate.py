@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +27,16 @@ from comity.errors import (
     Withheld,
 )
 from comity.gate import MAX_ATTEMPTS, answer, execute, refusal_of
-from comity.ledger import Account, Ledger, PrivacyUnit, Relation, approximate, gaussian
+from comity.ledger import (
+    Account,
+    Ledger,
+    PrivacyUnit,
+    Relation,
+    approximate,
+    gaussian,
+    pure,
+    without_dp,
+)
 from comity.plan import Outcome, Plan, Refusal, Release, Share, Verdict
 
 LABELS = Account("north", "patients", PrivacyUnit.label)
@@ -143,7 +154,7 @@ def test_a_renewed_agreement_does_not_refill_the_account(
         ({"account": Account("north", "customers", PrivacyUnit.label)}, "data.north.lineage"),
         ({"account": Account("analyst", "patients", PrivacyUnit.label)}, "parties.analyst"),
         ({"asks": {"minimum_group": 4}}, "architectures.validation.minimum_group"),
-        ({"asks": {"mode": "hosted"}}, "architectures.validation.mode"),
+        ({"asks": {"mode": "hosted", "minimum_group": 5}}, "architectures.validation.mode"),
     ],
 )
 def test_a_clause_that_forbids_it_is_named_and_nothing_is_charged_or_read(
@@ -162,7 +173,9 @@ def test_a_clause_that_forbids_it_is_named_and_nothing_is_charged_or_read(
     assert kinds(ledger) == ["founded", "asked", "refused"]
 
 
-@pytest.mark.parametrize(("asks", "name"), [({"k": 2}, "k"), ({"k": 3, "suppression": 0.2}, "suppression")])
+@pytest.mark.parametrize(
+    ("asks", "name"), [({"k": 2, "suppression": 0.1}, "k"), ({"k": 3, "suppression": 0.2}, "suppression")]
+)
 def test_a_weaker_release_than_the_clause_allows_is_refused(
     asks: dict[str, Any], name: str, pact: Any, ledger: Ledger
 ) -> None:
@@ -178,7 +191,9 @@ def test_without_a_budget_nothing_with_differential_privacy_leaves(
     clauses = {"direct-release": {"k": 3, "suppression": 0.1}}
     bare = pact_with(clauses=clauses, budget={})
     with pytest.raises(ClauseRefused):
-        execute(spending(architecture="direct-release", asks={}), bare.agreement, ledger)
+        execute(
+            spending(architecture="direct-release", asks={"k": 3, "suppression": 0.1}), bare.agreement, ledger
+        )
 
 
 def test_an_agreement_out_of_force_opens_no_door(pact_with: Callable[..., Any], ledger: Ledger) -> None:
@@ -226,6 +241,72 @@ def test_one_release_without_differential_privacy_per_lineage(pact: Any, ledger:
         execute(exact(run=lambda: Outcome(body={"rows": 31})), pact.agreement, ledger)
 
 
+def test_another_unit_is_no_way_around_one_release_per_lineage(pact: Any, ledger: Ledger) -> None:
+    execute(exact(), pact.agreement, ledger)
+    for unit in (PrivacyUnit.person, PrivacyUnit.label):
+        other = exact(account=Account("north", "patients", unit), request={"columns": ["job"]})
+        with pytest.raises(ClauseRefused, match="released once"):
+            execute(other, pact.agreement, ledger)
+
+
+def test_of_several_releases_at_once_one_leaves(pact: Any, ledger: Ledger) -> None:
+    """Three different plans whose checks take their time: the first charge has the lineage to itself."""
+    came: list[str] = []
+
+    def slow(_outcome: Outcome) -> Verdict:
+        time.sleep(0.3)
+        return PASSES
+
+    def ask(number: int) -> None:
+        try:
+            execute(exact(request={"columns": [str(number)]}, check=slow), pact.agreement, ledger)
+            came.append("released")
+        except ClauseRefused:
+            came.append("refused")
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(came) == ["refused", "refused", "released"]
+    assert len(ledger.events("released")) == 1
+
+
+def test_of_several_queries_at_once_the_clause_lets_through_its_number(
+    pact_with: Callable[..., Any], ledger: Ledger
+) -> None:
+    clause = {"mode": "linked", "epsilon": 1.0, "delta": 1e-6, "minimum_group": 5, "queries": 1}
+    agreement = pact_with(clauses={"validation": clause}).agreement
+    came: list[str] = []
+
+    def ask() -> None:
+        try:
+            execute(spending(epsilon=0.1, delta=1e-8), agreement, ledger)
+            came.append("released")
+        except ClauseRefused:
+            came.append("refused")
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert came.count("released") == 1
+
+
+def test_a_limit_of_the_clause_cannot_be_left_unsaid(pact: Any, ledger: Ledger) -> None:
+    with pytest.raises(ComityError, match="does not say what it asks"):
+        execute(exact(asks={"k": 3}), pact.agreement, ledger)
+
+
+def test_a_cost_of_nothing_is_no_price() -> None:
+    terms = {"unit": PrivacyUnit.label, "relation": Relation.change_one}
+    for cost in (without_dp(**terms), pure(0.0, **terms)):
+        with pytest.raises(ComityError, match="cost of nothing"):
+            spending(cost=cost)
+
+
 def test_a_plan_states_a_price_or_a_check_and_never_both() -> None:
     with pytest.raises(ComityError, match="neither"):
         exact(check=None)
@@ -234,7 +315,7 @@ def test_a_plan_states_a_price_or_a_check_and_never_both() -> None:
 
 
 def test_a_refusal_tells_the_asker_clause_and_remedy(pact: Any, ledger: Ledger) -> None:
-    refusal = answer(exact(asks={"k": 2}), pact.agreement, ledger)
+    refusal = answer(exact(asks={"k": 2, "suppression": 0.1}), pact.agreement, ledger)
     assert isinstance(refusal, Refusal)
     assert refusal.body["code"] == "clause-refused"
     assert refusal.body["clause"] == "architectures.direct-release.k"

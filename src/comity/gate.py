@@ -17,7 +17,7 @@ from typing import Any
 
 from comity.agreement import Agreement, verify_agreement
 from comity.errors import BudgetRefused, ClauseRefused, ComityError, Refused, Withheld
-from comity.ledger import Budget, Cost, Ledger, PrivacyUnit, Relation, without_dp
+from comity.ledger import Budget, Cost, Entry, Ledger, PrivacyUnit, Relation, without_dp
 from comity.plan import Outcome, Plan, Receipt, Refusal, Release, Share
 
 MAX_ATTEMPTS = 3
@@ -39,11 +39,15 @@ def execute(plan: Plan, agreement: Agreement, ledger: Ledger) -> Release | Share
     ledger.append("asked", _asked(plan, clause))
     try:
         _check_agreement(plan, agreement)
-        _check_queries(plan, agreement, ledger, clause)
+        _check_queries(plan, agreement, ledger, clause, ledger.size)
         if plan.cost is None:
-            _charge_attempt(plan, agreement, ledger, clause)
+            _check_attempt(plan, agreement, ledger, clause, ledger.size)
+            charge = _charge_attempt(plan, agreement, ledger, clause)
+            _check_attempt(plan, agreement, ledger, clause, charge.seq)
         else:
-            _charge(plan, agreement, ledger, clause, plan.cost)
+            charge = _charge(plan, agreement, ledger, clause, plan.cost)
+        # charges have one order that everybody sees: of several at once, only the first ones pass here
+        _check_queries(plan, agreement, ledger, clause, charge.seq)
     except BudgetRefused:
         raise  # the ledger has recorded it, in the same transaction as its decision
     except Refused as refusal:
@@ -122,17 +126,24 @@ def _check_agreement(plan: Plan, agreement: Agreement) -> None:
             asked=plan.account.lineage,
             would_pass=lineage,
         )
+    for name in sorted((_AT_LEAST | _AT_MOST) - _IN_THE_COST):
+        if getattr(clause, name, None) is not None and name not in plan.asks:
+            raise ComityError(f"the plan '{plan.purpose}' does not say what it asks of the clause's {name}")
     for name, asked in plan.asks.items():
         _check_limit(plan.architecture, name, asked, getattr(clause, name, None))
 
 
-def _check_queries(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str) -> None:
-    """How many queries the clause allows on this account; those answered count."""
+def _check_queries(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str, before: int) -> None:
+    """How many queries the clause allows on this account; those charged before entry `before` count."""
     allowed = getattr(agreement.clause(plan.architecture), "queries", None)
     if allowed is None:
         return
     charged = ledger.events("charged", account=plan.account)
-    asked = sum(1 for entry in charged if entry.body["clause"] == f"{agreement.digest}/{clause}")
+    asked = sum(
+        1
+        for entry in charged
+        if entry.seq < before and entry.body["clause"] == f"{agreement.digest}/{clause}"
+    )
     if asked >= allowed:
         raise ClauseRefused(
             "the clause's queries are used up",
@@ -144,6 +155,7 @@ def _check_queries(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str
 
 _AT_LEAST = frozenset({"k", "l", "minimum_group"})
 _AT_MOST = frozenset({"suppression", "t", "epsilon", "delta"})
+_IN_THE_COST = frozenset({"epsilon", "delta"})
 
 
 def _check_limit(architecture: str, name: str, asked: Any, allowed: Any) -> None:
@@ -166,7 +178,7 @@ def _check_limit(architecture: str, name: str, asked: Any, allowed: Any) -> None
         )
 
 
-def _charge(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str, cost: Cost) -> None:
+def _charge(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str, cost: Cost) -> Entry:
     budget = agreement.data_of(plan.account.provider).budget
     if budget is None:
         raise ClauseRefused(
@@ -178,7 +190,7 @@ def _charge(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str, cost:
         plan.account,
         Budget(epsilon=budget.epsilon, delta=budget.delta, delta_additive=budget.delta_additive),
     )
-    ledger.charge(
+    return ledger.charge(
         cost,
         account=plan.account,
         purpose=plan.purpose,
@@ -188,10 +200,21 @@ def _charge(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str, cost:
     )
 
 
-def _charge_attempt(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str) -> None:
-    """One release without differential privacy per lineage, and few attempts at it, durably counted."""
-    released = _released_exactly(plan, ledger)
-    if any(body["plan"] != plan.name for body in released):
+def _check_attempt(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str, before: int) -> None:
+    """One release without differential privacy per lineage, and few attempts at it.
+
+    The first plan that was charged has the lineage to itself, unless its release was withheld.
+    """
+    entries = [entry for entry in ledger.events() if _same_data(entry, plan)]
+    charged = [entry for entry in entries if _without_dp(entry) and entry.seq < before]
+    withheld = [entry for entry in entries if entry.kind == "withheld"]
+    others = [
+        entry
+        for entry in charged
+        if entry.body["request"] != plan.name
+        and not any(w.seq > entry.seq and w.body["plan"] == entry.body["request"] for w in withheld)
+    ]
+    if others:
         raise ClauseRefused(
             "this data has been released once without differential privacy, and two such releases "
             "together can reveal what neither does",
@@ -200,13 +223,8 @@ def _charge_attempt(plan: Plan, agreement: Agreement, ledger: Ledger, clause: st
             left="none",
             would_pass="the release already made, asked for again, or one with differential privacy",
         )
-    attempts = sum(
-        1
-        for entry in ledger.events("charged", account=plan.account)
-        if entry.body["cost"]["mechanism"] == _WITHOUT_DP
-    )
     allowed = min(MAX_ATTEMPTS, getattr(agreement.clause(plan.architecture), "attempts", MAX_ATTEMPTS))
-    if attempts >= allowed and not released:
+    if len(charged) >= allowed:
         raise ClauseRefused(
             "every attempt at a release without differential privacy tells something, and they are used up",
             clause=f"{clause}.attempts",
@@ -214,9 +232,22 @@ def _charge_attempt(plan: Plan, agreement: Agreement, ledger: Ledger, clause: st
             left=f"0 of {allowed}",
             would_pass="a release with differential privacy",
         )
+
+
+def _same_data(entry: Entry, plan: Plan) -> bool:
+    """Whether an entry is about the same lineage of the same provider, whatever the privacy unit."""
+    account = entry.body.get("account")
+    return isinstance(account, str) and account.startswith(f"{plan.account.provider}/{plan.account.lineage}/")
+
+
+def _without_dp(entry: Entry) -> bool:
+    return entry.kind == "charged" and entry.body["cost"]["mechanism"] == _WITHOUT_DP
+
+
+def _charge_attempt(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str) -> Entry:
     unit = plan.account.unit
     relation = Relation.change_one if unit is PrivacyUnit.label else Relation.add_remove
-    ledger.charge(
+    return ledger.charge(
         without_dp(unit=unit, relation=relation),
         account=plan.account,
         purpose=plan.purpose,
@@ -226,8 +257,9 @@ def _charge_attempt(plan: Plan, agreement: Agreement, ledger: Ledger, clause: st
 
 
 def _released_exactly(plan: Plan, ledger: Ledger) -> list[Mapping[str, Any]]:
-    entries = ledger.events("released", account=plan.account)
-    return [entry.body for entry in entries if entry.body["exact"]]
+    return [
+        entry.body for entry in ledger.events("released") if _same_data(entry, plan) and entry.body["exact"]
+    ]
 
 
 def _run(plan: Plan) -> Outcome:

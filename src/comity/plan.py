@@ -83,6 +83,11 @@ class Plan:
             raise ComityError(
                 f"the plan '{self.purpose}' has neither a cost nor a check: one of them is needed"
             )
+        if self.cost is not None and not any(self.cost.curve) and not self.cost.delta:
+            raise ComityError(
+                f"the plan '{self.purpose}' states a cost of nothing, or of a release without differential "
+                "privacy: the latter has no cost but a check"
+            )
         if self.cost is not None and self.check is not None:
             raise ComityError(
                 f"the plan '{self.purpose}' is differentially private: a check that reads its data would leak"

@@ -98,7 +98,7 @@ def test_every_architecture_in_one_run(tmp_path: Path) -> None:
     by_name = {result["architecture"]: result for result in document["results"]}
     assert by_name["alone"]["cost"]["messages"] == 0
     assert by_name["pooled"]["cost"]["messages"] == 4
-    ledgers = list(kept.glob("*/sessions/*/ledger.db"))
+    ledgers = list(kept.glob("*/ledger.db"))
     assert ledgers
     assert all(verify_ledger(ledger).ok for ledger in ledgers)
     assert processes_of(tmp_path) == []

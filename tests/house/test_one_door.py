@@ -257,7 +257,8 @@ RULES: tuple[Rule, ...] = (
             "comity.data.split": "splits of a pilot, by --seed",
             "comity.attack.*": "an adversary's samples and controls, by --seed; they protect nobody",
             "comity.compare.inputs": "the sample of rows that a pilot's attacks run on, by --seed",
-            "comity.validate.additive": "the public features that a question is designed on, by --seed",
+            "comity.validate.terms": "the sample of public features that a question is designed on",
+            "comity.validate.metrics": "draws for intervals, from answers that have left",
         },
     ),
     Rule(

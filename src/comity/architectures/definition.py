@@ -6,6 +6,7 @@ other functions are pure and run wherever somebody wants to know (compare, advis
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,16 @@ from typing import TYPE_CHECKING, Any
 from comity.errors import BadInput
 from comity.schema import Schema
 from comity.wire import Channel
+
+DELTA_ADDITIVE_SHARE = 0.9
+"""The additive part of a pilot's delta: one release whose noise is fixed before its first answer takes nearly
+all of it, and the rest keeps the Renyi filter's own part above zero."""
+
+
+def rounded_delta(delta: float) -> float:
+    """The delta in steps of 1e-15, as accounts are kept, rounded down to a whole number of them."""
+    return float(f"{math.floor(round(delta * 1e15, 3))}e-15")
+
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,8 +1,9 @@
 """`direct-release` (1.A): each provider de-identifies its table and releases it to the ML party.
 
 At the provider: identifiers are dropped, the record id becomes a pseudonym under a key for this recipient
-alone, quasi-identifiers are generalised until every class has k rows, the rest is suppressed. The gate runs
-the check and the attacks below before anything leaves. At the ML party: released cells become
+alone, quasi-identifiers are generalised until every class has k rows, the rest is suppressed. Before anything
+leaves the gate reads the released bytes back, checks every class and runs the linkage attack; attacks that
+need held-out people are the pilot's. At the ML party: released cells become
 distributions over what they cover, so that tables generalised to different levels train one model.
 """
 
@@ -108,6 +109,7 @@ class _Protector:
 
     def check(self, outcome: Outcome) -> Verdict:
         """The released bytes, read back: every class has k rows, so linking is right at most 1 in k times."""
+        from comity.assess import reidentification_risk
         from comity.deidentify import KAnonymity
         from comity.deidentify.checker import check
 
@@ -115,9 +117,12 @@ class _Protector:
         names = list(outcome.body["manifest"]["quasi_identifiers"])
         k = self._seat.options.k * self._seat.task.schema.unit.max_rows
         found = check(released, names, [KAnonymity(k)])
+        if not found.holds or found.rows == 0:
+            return Verdict(passed=False, reason="; ".join(found.violations) or "no row is left")
+        linked = reidentification_risk(released, names).prosecutor_max
         return Verdict(
-            passed=found.holds and found.rows > 0,
-            reason="; ".join(found.violations) or ("no row is left" if found.rows == 0 else "holds"),
+            passed=linked <= 1 / k,
+            reason=f"who knows the quasi-identifiers finds the row with probability {linked:.4f} at most",
             figures={"rows": found.rows, "classes": found.classes, "smallest_class": found.smallest},
         )
 
@@ -134,9 +139,10 @@ def _master_key(path: Path) -> MasterKey:
 
 
 def _public_part(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What the recipient needs: not the risk before, which describes rows that were not released."""
+    """What the recipient needs: nothing about rows that were not released."""
     plain = json.loads(json.dumps(manifest))
     plain["risk"].pop("before", None)
+    plain["rows"] = {"released": plain["rows"]["released"]}
     return plain
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from comity.architectures.definition import Seat
-from comity.errors import BadInput, ClauseRefused, PartyFailed, Refused
+from comity.errors import BadInput, ClauseRefused, ComityError, PartyFailed, VerificationFailed
 from comity.gate import execute, refusal_of
-from comity.ledger import Account, PrivacyUnit
-from comity.plan import Plan
+from comity.ledger import Account, Checkpoint, PrivacyUnit
+from comity.plan import Outcome, Plan
 from comity.wire import Channel, Kind, Message, Query
 
 
@@ -44,12 +44,13 @@ def send_answer(seat: Seat, channel: Channel, plan: Plan) -> None:
     """Take the plan through the gate and send what comes out, be it a refusal.
 
     Raises:
-        Refused: after the refusal has been sent, so that this party's program stops too.
+        ComityError: after the refusal has been sent, so that this party's program stops too.
     """
     try:
         issued = execute(plan, seat.agreement, seat.ledger)
-    except Refused as refusal:
-        channel.send(plan.recipient, refusal_of(refusal, topic=plan.topic))
+    except ComityError as error:
+        # the asker learns that there is no answer, in words that depend on public facts, and waits no longer
+        channel.send(plan.recipient, refusal_of(error, topic=plan.topic))
         raise
     channel.send(plan.recipient, issued)
 
@@ -75,6 +76,31 @@ def receive_release(seat: Seat, channel: Channel, sender: str, topic: str) -> Me
             f"'{sender}' sent a {message.kind} about '{message.topic[:40]}' where a release of "
             f"'{topic}' was due"
         )
+    receipt = _sound_receipt(seat, message)
     with open(seat.session / "receipts.jsonl", "a", encoding="utf-8") as file:
-        file.write(json.dumps({"from": sender, **message.body["receipt"]}) + "\n")
+        file.write(json.dumps({"from": sender, **receipt}) + "\n")
     return message
+
+
+def _sound_receipt(seat: Seat, message: Message) -> Mapping[str, Any]:
+    """The receipt of a release, if it is about this release and agreement and signed by the sender's ledger.
+
+    Raises:
+        VerificationFailed: if it is not.
+    """
+    receipt, outcome = message.body.get("receipt"), message.body.get("outcome")
+    if not isinstance(receipt, dict) or not isinstance(outcome, dict):
+        raise VerificationFailed(f"'{message.sender}' sent a release without a receipt")
+    try:
+        checkpoint = Checkpoint.from_dict(receipt["checkpoint"])
+        checkpoint.verify(seat.agreement.party(message.sender).key)
+        matches = (
+            receipt["agreement"] == seat.agreement.digest
+            and receipt["outcome"] == Outcome(body=outcome, parts=message.parts).digest
+            and receipt["sequence"] < checkpoint.size
+        )
+    except (KeyError, TypeError, ValueError, BadInput):
+        matches = False
+    if not matches:
+        raise VerificationFailed(f"the receipt that '{message.sender}' sent does not fit its release")
+    return receipt

@@ -1,7 +1,7 @@
 """`validation` (2.A, linked): the ML party asks for sums of labels per group, providers answer with noise.
 
 The ML party holds features and record ids, each provider the labels of its own records. From a start model
-fitted on the seed rows the ML party designs one question (`comity.validate.additive`): bins of the features
+fitted on the seed rows the ML party draws up one question (`comity.validate.design`): bins of the features
 and a matrix that mixes their label sums. A provider recomputes every row's weight itself, so that no label
 can move its answer by more than the question's cap, whatever was sent. The monitor looks at the groups, the
 gate charges, the noise is added, and the answer leaves; labels never do.
@@ -10,12 +10,14 @@ gate charges, the noise is added, and the answer leaves; labels never do.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from comity.architectures.definition import (
+    DELTA_ADDITIVE_SHARE,
     Architecture,
     Guarantee,
     Options,
@@ -23,6 +25,7 @@ from comity.architectures.definition import (
     Seat,
     Task,
     Trust,
+    rounded_delta,
 )
 from comity.architectures.exchange import (
     account_of,
@@ -33,17 +36,19 @@ from comity.architectures.exchange import (
 )
 from comity.architectures.models import fit_logistic, keep_scores, labels_of, membership_attack
 from comity.attack.result import AttackResult
+from comity.crypto.canonical import digest
 from comity.data.encode import Encoder
 from comity.data.rawmatrix import RawEncoder
 from comity.data.table import Table, concat_tables
-from comity.errors import BadInput, ClauseRefused
+from comity.errors import BadInput, ClauseRefused, PartyFailed
 from comity.ledger import PrivacyUnit, gaussian_noise_multiplier
 from comity.plan import Outcome, Plan
-from comity.validate.additive import START_LIMIT, Design, Frame, solve
-from comity.validate.coarsen import coarsened, merged
-from comity.validate.effects import Effects
+from comity.validate.bins import Columns, public_encoder
+from comity.validate.coarsen import Layout, coarsened, merged
+from comity.validate.design import Design, tempered
 from comity.validate.mechanism import Calibration, NoisySums, Price, answer, calibrate
 from comity.validate.monitor import Monitor
+from comity.validate.prior import score_codes
 from comity.validate.request import ScoreStatistics
 from comity.wire import Channel, Message
 
@@ -52,9 +57,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TOPIC = "feedback"
-_BINS = 32
-_FEWER_BINS = 8
-_MOST_WIDTH = 2_000
+_MOST_COLUMNS = 60
+_MOST_SHIFT = 64
 MINIMUM_GROUP = 10
 QUERIES = 1
 _CANARY_TRIALS = 20_000
@@ -69,6 +73,7 @@ def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     budget = seat.agreement.data_of(seat.party).budget
     additive = 0.0 if budget is None else budget.delta_additive
     price = Price(min(seat.options.epsilon, _LARGEST_EPSILON), additive)
+    calibrate(request, price)  # what cannot be answered is refused before it is charged
     plan = Plan(
         architecture="validation",
         purpose=f"noisy sums of {seat.party}'s labels over {sum(request.widths)} groups of records",
@@ -91,7 +96,7 @@ def _sorted_ids(seat: Seat) -> list[str]:
 
 
 def _frame_digest(ids: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(ids).encode()).hexdigest()
+    return digest(list(ids))
 
 
 def _digests(parts: Mapping[str, bytes]) -> dict[str, str]:
@@ -102,7 +107,12 @@ def _taken(message: Message, ids: Sequence[str]) -> ScoreStatistics:
     """The question, checked: it is about this frame, and it is well formed."""
     if set(message.body) != {"frame", "question"} or not isinstance(message.body["question"], dict):
         raise BadInput(f"'{message.sender}' asked in a form that validation does not know")
-    request = ScoreStatistics.from_message(message.body["question"], message.parts)
+    try:
+        request = ScoreStatistics.from_message(message.body["question"], message.parts)
+    except (TypeError, ValueError):
+        raise BadInput(f"'{message.sender}' asked in a form that validation does not know") from None
+    if len(request.widths) > _MOST_COLUMNS + 2:
+        raise BadInput(f"'{message.sender}' asked about more than {_MOST_COLUMNS} columns at once")
     if message.body["frame"] != _frame_digest(ids) or request.rows != len(ids):
         raise BadInput(
             f"'{message.sender}' asks about other records than those both ends know: "
@@ -113,9 +123,7 @@ def _taken(message: Message, ids: Sequence[str]) -> ScoreStatistics:
 
 def _watched(seat: Seat, ids: Sequence[str], request: ScoreStatistics) -> int:
     """The smallest group that the monitor saw; 0 if it refuses, which the clause then does too."""
-    clause = seat.agreement.architectures.get("validation")
-    minimum = getattr(clause, "minimum_group", None) or MINIMUM_GROUP
-    monitor = Monitor(range(len(ids)), minimum=minimum)
+    monitor = Monitor(range(len(ids)), minimum=_minimum_group(seat))
     try:
         admitted = monitor.admit_all(
             [request.codes[:, column].astype(np.int64) for column in range(len(request.widths))]
@@ -145,25 +153,33 @@ def _noisy_sums(seat: Seat, ids: Sequence[str], request: ScoreStatistics, price:
 def _ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
     linked = {provider: _linked(seat, provider) for provider in seat.providers}
     start = _StartModel(seat)
-    bins = _Bins.over(seat.task, [Table(table) for table, _ in linked.values()], start, seat)
-    frames = {provider: bins.frame(Table(table), start) for provider, (table, _) in linked.items()}
-    design = Design.make(
-        bins.effects,
-        list(frames.values()),
-        multiplier=_total_multiplier(seat),
-        seed=seat.options.seed,
+    together = concat_tables([Table(table) for table, _ in linked.values()])
+    holders = np.repeat(np.arange(len(linked)), [table.num_rows for table, _ in linked.values()])
+    bins = _Bins.over(together, start.scores(together), holders, seat)
+    design = Design.draw_up(
+        bins.columns(together),
+        start.scores(together),
+        noise=_total_multiplier(seat),
+        holders=holders,
+        minimum=_minimum_group(seat),
     )
-    for provider, (_, ids) in linked.items():
-        question, parts = design.query(frames[provider]).to_message()
-        body = {"frame": _frame_digest(ids), "question": question}
-        send_query(channel, provider, _TOPIC, body, parts)
-    answers = [_answer(seat, channel, provider, design) for provider in seat.providers]
-    effects = solve(design, list(frames.values()), answers)
-    probe = bins.frame(Table(seat.table("probe")), start)
-    scores = probe.start + bins.effects.at(probe.codes, effects)
+    for at, (provider, (_, ids)) in enumerate(linked.items()):
+        question, parts = design.request.of(np.flatnonzero(holders == at)).to_message()
+        send_query(channel, provider, _TOPIC, {"frame": _frame_digest(ids), "question": question}, parts)
+    answers = [_answer(seat, channel, provider, design.request.dimensions) for provider in seat.providers]
+    correction = design.learn(
+        np.sum([answer.values for answer in answers], axis=0),
+        float(np.sqrt(sum(answer.deviation**2 for answer in answers))),
+    )
+    probe = Table(seat.table("probe"))
+    scores = correction.scores(bins.columns(probe), start.scores(probe))
     keep_scores(seat, {"feedback": 0.5 * (1 + np.tanh(scores / 2))})
-    seeds = seat.table("seed").num_rows
-    return {"rows_used": seeds + sum(frame.rows for frame in frames.values())}
+    return {"rows_used": seat.table("seed").num_rows + together.rows}
+
+
+def _minimum_group(seat: Seat) -> int:
+    clause = seat.agreement.architectures.get("validation")
+    return getattr(clause, "minimum_group", None) or MINIMUM_GROUP
 
 
 def _linked(seat: Seat, provider: str) -> tuple[pa.Table, list[str]]:
@@ -199,59 +215,77 @@ class _StartModel:
         self._model = fit_logistic(self._encoder.linear(rows), labels, seat.options.seed)
 
     def scores(self, table: Table) -> NDArray[np.float64]:
-        """(rows,) log-odds, cut to where a model fitted on few rows may be believed."""
-        return np.clip(self._model.decision_function(self._encoder.linear(table)), -START_LIMIT, START_LIMIT)
+        """(rows,) log-odds."""
+        return self._model.decision_function(self._encoder.linear(table))
 
 
 class _Bins:
-    """Features and start score as bins; the score's own bins let feedback correct its calibration."""
+    """Features as bins that every provider's monitor admits, beside the bins of the start model's score."""
 
-    def __init__(
-        self, encoder: Encoder, edges: NDArray[np.float64], effects: Effects, becomes: Sequence[Any]
-    ) -> None:
+    def __init__(self, encoder: Encoder, becomes: Sequence[NDArray[np.uint16]]) -> None:
         self._encoder = encoder
-        self._edges = edges
         self._becomes = becomes
-        self.effects = effects
 
     @classmethod
-    def over(cls, task: Task, tables: Sequence[Table], start: _StartModel, seat: Seat) -> _Bins:
+    def over(
+        cls, together: Table, scores: NDArray[np.float64], holders: NDArray[np.int64], seat: Seat
+    ) -> _Bins:
         """From all linked features, which are public to the ML party; no label is used."""
-        together = concat_tables(list(tables))
-        encoder = Encoder.from_features(together, task.schema, bins=_BINS, names=task.features)
-        if sum(column.width for column in encoder.columns) > _MOST_WIDTH:
-            encoder = Encoder.from_features(
-                together, task.schema, bins=_FEWER_BINS, minimum=together.rows // 50, names=task.features
-            )
-        scores = start.scores(together)
-        edges = np.unique(np.quantile(scores, np.linspace(0, 1, _BINS + 1)[1:-1]))
-        effects = Effects(
-            widths=(*(column.width for column in encoder.columns), len(edges) + 2),
-            ordered=(*(task.schema[column.name].type.is_numeric for column in encoder.columns), True),
+        names = _most_telling(together, seat.task, scores)
+        minimum = _minimum_group(seat)
+        encoder = public_encoder(together.select(names), minimum=minimum)
+        own, width, _ = score_codes(tempered(scores))
+        codes = np.column_stack([encoder.codes(together), own.astype(np.uint16)])
+        layout = Layout(
+            widths=(*(int(each) for each in encoder.widths), width),
+            ordered=(*encoder.ordered, True),
+            fixed=codes.shape[1] - 1,
         )
-        bins = cls(encoder, edges, effects, ())
-        clause = seat.agreement.architectures.get("validation")
-        minimum = getattr(clause, "minimum_group", None) or MINIMUM_GROUP
-        codes = [bins._codes(table, start.scores(table)) for table in tables]
-        return cls(encoder, edges, effects, coarsened(codes, effects, minimum))
+        frames = [codes[holders == at] for at in range(len(seat.providers))]
+        return cls(encoder, coarsened(frames, layout, minimum)[:-1])
 
-    def frame(self, table: Table, start: _StartModel) -> Frame:
-        scores = start.scores(table)
-        return Frame(merged(self._codes(table, scores), self._becomes), scores)
-
-    def _codes(self, table: Table, scores: NDArray[np.float64]) -> NDArray[np.uint16]:
-        own = (np.searchsorted(self._edges, scores) + 1).astype(np.uint16)
-        return np.column_stack([self._encoder.codes(table), own])
+    def columns(self, table: Table) -> Columns:
+        coded = Columns.of(self._encoder, table)
+        return Columns(merged(coded.codes, self._becomes), coded.widths, coded.ordered)
 
 
-def _answer(seat: Seat, channel: Channel, provider: str, design: Design) -> NoisySums:
+def _most_telling(table: Table, task: Task, scores: NDArray[np.float64]) -> list[str]:
+    """The features to ask about: all, or those by which the start model's score varies most.
+
+    The monitor's work grows with the square of the number of columns.
+    """
+    if len(task.features) <= _MOST_COLUMNS:
+        return list(task.features)
+    told: dict[str, float] = {}
+    for name in task.features:
+        codes = public_encoder(table.select([name])).codes(table)[:, 0].astype(np.int64)
+        counts = np.maximum(np.bincount(codes), 1)
+        means = np.bincount(codes, weights=scores - scores.mean()) / counts
+        told[name] = float((counts * means**2).sum())
+    best = set(sorted(told, key=lambda name: -told[name])[:_MOST_COLUMNS])
+    return [name for name in task.features if name in best]
+
+
+def _answer(seat: Seat, channel: Channel, provider: str, dimensions: int) -> NoisySums:
+    """A provider's noisy sums, with nothing taken on trust but that it answered honestly."""
     message = receive_release(seat, channel, provider, _TOPIC)
-    outcome = message.body["outcome"]
-    values = np.frombuffer(message.parts["sums"], dtype="<f8")
-    if values.shape != (design.mix.shape[1],) or not np.isfinite(values).all():
-        raise BadInput(f"'{provider}' answered with {values.size} sums, {design.mix.shape[1]} were asked")
-    calibration = Calibration(str(outcome["law"]), int(outcome["shift"]), float(outcome["scale"]))
-    return NoisySums(values.astype(np.float64), calibration)
+    try:
+        outcome = message.body["outcome"]
+        calibration = Calibration(outcome["law"], int(outcome["shift"]), float(outcome["scale"]))
+        values = np.frombuffer(message.parts["sums"], dtype="<f8").astype(np.float64)
+        sound = (
+            calibration.law in ("gaussian", "laplace")
+            and 0 <= calibration.shift < _MOST_SHIFT
+            and math.isfinite(calibration.scale)
+            and calibration.scale > 0
+            and values.shape == (dimensions,)
+            and bool(np.isfinite(values).all())
+        )
+    except (KeyError, TypeError, ValueError):
+        raise PartyFailed(f"'{provider}' answered in a form that cannot be read") from None
+    if not sound:
+        raise PartyFailed(f"'{provider}' answered with sums or noise that cannot be")
+    return NoisySums(values, calibration)
 
 
 def _clause(options: Options) -> dict[str, Any]:
@@ -289,7 +323,8 @@ def label_attack(pilot: Pilot) -> AttackResult:
     from comity.attack.label import infer_labels
     from comity.validate.mechanism import add_noise, read_noisy
 
-    price = Price(min(pilot.options.epsilon, _LARGEST_EPSILON), pilot.options.delta)
+    delta = rounded_delta(pilot.options.delta * DELTA_ADDITIVE_SHARE)
+    price = Price(min(pilot.options.epsilon, _LARGEST_EPSILON), delta)
     canary = _canary()
     calibration = calibrate(canary, price)
 

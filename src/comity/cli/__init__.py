@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 
 _INTERRUPTED = 130
 """What typer returns, and shells expect, when somebody presses Ctrl-C."""
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def main() -> None:
@@ -17,6 +22,9 @@ def main() -> None:
     from comity.cli.app import app
     from comity.errors import ComityError
 
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        # ended politely, we leave as by Ctrl-C: no party's process and no folder with raw tables stays
+        signal.signal(ending, _interrupt)
     try:
         code = app(standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):

@@ -49,7 +49,11 @@ Partition = Annotated[
 Seed = Annotated[int, typer.Option("--seed", help="Fixes splits and models; noise never depends on it.")]
 Keep = Annotated[
     Path | None,
-    typer.Option("--keep", metavar="DIR", help="Keep ledgers, agreements and what was received here."),
+    typer.Option(
+        "--keep",
+        metavar="DIR",
+        help="Keep the parties' folders: ledgers, agreements, keys, raw rows, what was received.",
+    ),
 ]
 JsonFile = Annotated[
     str | None,

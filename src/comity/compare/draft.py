@@ -8,14 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from comity.agreement import agreement_from
-from comity.architectures.definition import Architecture, Options, Task
+from comity.architectures.definition import (
+    DELTA_ADDITIVE_SHARE,
+    Architecture,
+    Options,
+    Task,
+    rounded_delta,
+)
 from comity.compare.pool import Pool
 from comity.compare.settings import MEDIATOR
 
 _DAYS = 7
-# The additive part of delta: one release whose noise is fixed before its first answer takes nearly all of
-# it, the rest keeps the Renyi filter's own part of delta above zero.
-DELTA_ADDITIVE_SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def draft_agreement(
     budget = {
         "epsilon": options.epsilon,
         "delta": options.delta,
-        "delta_additive": options.delta * DELTA_ADDITIVE_SHARE,
+        "delta_additive": rounded_delta(options.delta * DELTA_ADDITIVE_SHARE),
     }
     data = [
         {

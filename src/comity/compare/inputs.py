@@ -141,8 +141,8 @@ def _choices(
     rows = disclosed + sum(table.rows for table in train.values())
     if disclosed > _MANY_SEED_ROWS * rows:
         notes.append(
-            f"the {disclosed} seed rows are {disclosed / rows:.0%} of the training rows, and they are disclosed "
-            "outright: lower --seed-rows to see what fewer would do"
+            f"the {disclosed} seed rows are {disclosed / rows:.0%} of the training rows, and they are "
+            "disclosed outright: lower --seed-rows to see what fewer would do"
         )
     return notes
 
@@ -180,7 +180,8 @@ def _schema(
         checked = check_table(table, schema)
         notes += [f"{name}: {note}" for note in checked.notes]
         tables[name] = _with_ids(checked.table, settings.id, name)
-    schema, more = _with_observed_levels(schema, list(tables.values()))
+    tests = [] if settings.test is None else [read_table(settings.test, schema=schema)]
+    schema, more = _with_observed_levels(schema, [*tables.values(), *tests])
     return schema, inferred, (*notes, *more)
 
 
@@ -352,6 +353,7 @@ def _put(folder: Path, name: str, table: Table) -> None:
 
     tables = folder / "tables"
     tables.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
     pq.write_table(table.arrow, tables / f"{name}.parquet")
 
 

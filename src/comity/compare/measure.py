@@ -14,7 +14,7 @@ from comity.compare.inputs import Inputs
 from comity.compare.pool import Pool
 from comity.compare.result import Cost, Result, Utility
 from comity.compare.settings import MEDIATOR, ML_PARTY
-from comity.errors import ComityError
+from comity.errors import BadInput, ComityError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,8 +83,16 @@ def _measure(
         guarantee=architecture.guarantee(options),
         utility=utility,
         cost=Cost.of(reports, wall_s=wall_s, startup_s=pool.startup_s),
-        attacks=architecture.attacks(pilot),
+        **_attacked(architecture, pilot),
     )
+
+
+def _attacked(architecture: Architecture, pilot: Pilot) -> dict[str, Any]:
+    """The attacks' results, or why there are none: a table may be too small to tell anything by them."""
+    try:
+        return {"attacks": architecture.attacks(pilot)}
+    except BadInput as error:
+        return {"attacks": {}, "attacks_note": f"no attack was run: {error}"}
 
 
 def _taking_part(architecture: Architecture, inputs: Inputs) -> list[str]:

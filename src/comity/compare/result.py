@@ -56,6 +56,7 @@ class Result:
     cost: Cost | None
     attacks: Mapping[str, AttackResult]
     error: Mapping[str, Any] | None = None
+    attacks_note: str | None = None
 
     def to_dict(self, *, alone: Utility | None, pooled: Utility | None) -> dict[str, Any]:
         """The CONTRACT form; `alone` and `pooled` are the ends of the gap."""
@@ -74,6 +75,7 @@ class Result:
             "privacy": {
                 **self.guarantee.to_dict(),
                 "attacks": {name: attack.to_dict() for name, attack in self.attacks.items()},
+                "attacks_note": self.attacks_note,
             },
             "cost": _cost_dict(self.cost),
             "trust": [

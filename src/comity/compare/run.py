@@ -161,8 +161,8 @@ def _document(
     above = [result["architecture"] for result in shown if (result["utility"]["gap_closed"] or 0) > 1]
     if above:
         described["notes"].append(
-            f"{', '.join(dict.fromkeys(above))} scored above pooled: the models that pooled trains are ordinary "
-            "ones, not tuned to this table, so it is a reference and not a ceiling"
+            f"{', '.join(dict.fromkeys(above))} scored above pooled: the models that pooled trains are "
+            "ordinary ones, not tuned to this table, so it is a reference and not a ceiling"
         )
     return {
         "comity": __version__,
@@ -188,7 +188,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
         return
     try:
-        keep.mkdir(parents=True, exist_ok=True)
+        keep.mkdir(mode=0o700, parents=True, exist_ok=True)
         taken = [party for party in (ML_PARTY, MEDIATOR) if (keep / party).exists()]
     except OSError as error:
         raise BadInput(f"--keep {keep} cannot be used: {error.strerror}") from None

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Self
 
 from comity.architectures import names
+from comity.architectures.definition import rounded_delta
 from comity.errors import UsageError
 
 _NAME = re.compile(r"[a-z](-?[a-z0-9])*")
 MODES = ("linked", "hosted", "entrusted")
+_SMALLEST_EPSILON = 1e-6
+_SMALLEST_DELTA = 1e-12
 ML_PARTY = "analyst"
 MEDIATOR = "mediator"
 
@@ -67,8 +70,8 @@ class Settings:
             raise UsageError(f"--mode is one of {', '.join(MODES)}, not '{mode}'")
         if partition not in ("rows", "columns"):
             raise UsageError(f"--partition is rows or columns, not '{partition}'")
-        if not 0 < delta < 1:
-            raise UsageError(f"--delta is between 0 and 1, not {delta:g}; 1e-6 is usual")
+        if not _SMALLEST_DELTA <= delta < 1:
+            raise UsageError(f"--delta is between {_SMALLEST_DELTA:g} and 1, not {delta:g}; 1e-6 is usual")
         if k < 1:
             raise UsageError(f"--k is 1 or more, not {k}")
         if seed_rows < 2:
@@ -85,7 +88,7 @@ class Settings:
             test=test,
             schema=schema,
             epsilons=_parse_epsilons(epsilon),
-            delta=delta,
+            delta=rounded_delta(delta),
             k=k,
             seed_rows=seed_rows,
             architectures=_parse_architectures(architectures),
@@ -124,8 +127,10 @@ def _parse_epsilons(text: str) -> tuple[float, ...]:
             value = float(item)
         except ValueError:
             raise UsageError(f"--epsilon takes a number or a list such as 0.1,1,3, not '{text}'") from None
-        if not math.isfinite(value) or value <= 0 or value > 100:
-            raise UsageError(f"--epsilon is above 0 and at most 100, not {item.strip()}")
+        if not math.isfinite(value) or value < _SMALLEST_EPSILON or value > 100:
+            raise UsageError(f"--epsilon is from {_SMALLEST_EPSILON:g} to 100, not {item.strip()}")
+        # accounts are kept in steps of 1e-9
+        value = math.floor(round(value * 1e9, 3)) / 1e9
         if value not in values:
             values.append(value)
     return tuple(values)

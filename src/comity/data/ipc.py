@@ -14,8 +14,14 @@ def table_to_bytes(table: pa.Table) -> bytes:
     """An Arrow IPC stream with the table's rows in their order, without metadata of where it came from."""
     import pyarrow as pa
 
+    # a dictionary-encoded column carries every value it was built from, those of rows left out included
+    plain = pa.table(
+        {
+            name: column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+            for name, column in zip(table.column_names, table.columns, strict=True)
+        }
+    )
     sink = pa.BufferOutputStream()
-    plain = table.replace_schema_metadata(None)
     with pa.ipc.new_stream(sink, plain.schema) as writer:
         writer.write_table(plain)
     return sink.getvalue().to_pybytes()

@@ -48,9 +48,11 @@ def main() -> int:
         reports = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         party = Party(arguments.party, arguments.folder, host=arguments.host, port=arguments.port)
+        control = Control(party, sys.stdin, reports)
+        control.listen()
         for module in _WARM:
             importlib.import_module(module)
-        Control(party, sys.stdin, reports).serve()
+        control.serve()
     except ComityError as error:
         print(f"comity node: {error}", file=sys.stderr)
         return error.exit_code

@@ -29,9 +29,12 @@ class Control:
         self._reports = reports
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
 
+    def listen(self) -> None:
+        """Start reading, and from now on end when the input ends."""
+        threading.Thread(target=self._read, name="orders", daemon=True).start()
+
     def serve(self) -> None:
         """Report readiness and obey until the input ends."""
-        threading.Thread(target=self._read, name="orders", daemon=True).start()
         self._report(
             {
                 "event": "ready",
@@ -45,17 +48,22 @@ class Control:
             self._report(self._obey(order))
 
     def _read(self) -> None:
-        for line in self._orders:
-            try:
-                order = json.loads(line)
-            except ValueError:
-                continue
-            if order.get("do") == "abort":
+        try:
+            for line in self._orders:
+                self._take(line)
+        finally:
+            # the steering process is gone, perhaps killed: a program in progress must not go on without it
+            os._exit(0)
+
+    def _take(self, line: str) -> None:
+        try:
+            order = json.loads(line)
+            if order["do"] == "abort":
                 self._party.abort(order["session"], order["party"], order["reason"])
             else:
                 self._queue.put(order)
-        # the steering process is gone, perhaps killed: a program in progress must not go on without it
-        os._exit(0)
+        except (ValueError, TypeError, KeyError):
+            self._queue.put({"do": "nothing that can be read"})
 
     def _report(self, event: dict[str, Any]) -> None:
         self._reports.write(json.dumps(event) + "\n")

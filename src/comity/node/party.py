@@ -103,7 +103,8 @@ class Party:
             agreement=agreement,
             folder=folder,
             inbox=self._server.open_session(session, agreement.digest),
-            ledger=Ledger.open(folder / "ledger.db", key=self.key, owner=self.name),
+            # one ledger for the party's life: what is spent stays spent, whatever the session
+            ledger=Ledger.open(self.folder / "ledger.db", key=self.key, owner=self.name),
         )
 
     def _check_keys(self, agreement: Agreement) -> None:
@@ -187,7 +188,7 @@ class Party:
             self._server.close_session(session)
         state = self._sessions.pop(session, None)
         if state is not None:
-            # closing writes what is still in SQLite's -wal file into the ledger itself, so that a copy is whole
+            # closing writes what is still in SQLite's -wal file into the ledger itself: a copy is whole
             state.ledger.close()
 
     def _session(self, session: str) -> Session:

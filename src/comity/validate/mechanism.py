@@ -145,7 +145,7 @@ def read_noisy(values: NDArray[Any], calibration: Calibration) -> NDArray[np.flo
 
 def _multiplier(query: Query, price: Price) -> float:
     """The analytic Gaussian's, with the price of the grid taken out of delta first."""
-    whole = gaussian_noise_multiplier(price.epsilon, price.delta)
+    whole = _whole_multiplier(price)
     sigma = math.ldexp(whole * query.l2, _shift(whole * query.l2))
     grid = noise.discretisation_delta(sigma, query.dimensions, price.epsilon)
     if grid > price.delta / 2:
@@ -154,6 +154,11 @@ def _multiplier(query: Query, price: Price) -> float:
             f"it must be at least {2 * grid:.2g}, or 0 for Laplace noise"
         )
     return gaussian_noise_multiplier(price.epsilon, price.delta - grid)
+
+
+def _whole_multiplier(price: Price) -> float:
+    """The analytic Gaussian's, with nothing taken out of delta."""
+    return gaussian_noise_multiplier(price.epsilon, price.delta)
 
 
 def _shift(scale: float) -> int:

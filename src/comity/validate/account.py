@@ -1,0 +1,120 @@
+"""The account of a local validator: an in-memory ledger, and what an answer may still cost."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from comity.errors import BudgetRefused, UsageError
+from comity.ledger import Budget, Ledger, PrivacyUnit, Relation, gaussian_noise_multiplier
+from comity.validate.mechanism import Price
+
+if TYPE_CHECKING:
+    from comity.ledger import Remaining
+
+_ACCOUNT = "local/default/label"
+
+
+class LabelAccount:
+    """(epsilon, delta) for a change of one label, over everything that is ever answered.
+
+    How delta is split between answers charged as a whole and answers charged by their Renyi curves is settled
+    with the first answer: a first answer that takes everything gets all of delta, otherwise half and half.
+
+    Args:
+        epsilon: in nats, above 0.
+        delta: in [0, 1); 0 allows Laplace noise only.
+
+    Raises:
+        UsageError: for values out of range.
+    """
+
+    def __init__(self, epsilon: float, delta: float) -> None:
+        Price(epsilon, delta)
+        self.epsilon, self.delta = epsilon, delta
+        self.ledger = Ledger.open(":memory:")
+        self._lock = threading.Lock()
+        self._opened = False
+
+    def remaining(self) -> Remaining:
+        """What one more answer may cost."""
+        with self._lock:
+            if not self._opened:
+                from comity.ledger import Remaining
+
+                least = gaussian_noise_multiplier(self.epsilon, self.delta) if self.delta else float("inf")
+                return Remaining(PrivacyUnit.label, Relation.change_one, self.epsilon, self.delta, least)
+            return self.ledger.remaining(_ACCOUNT)
+
+    def charge(self, epsilon: float | None, purpose: str) -> Price:
+        """Charge one answer, durably as far as memory goes, before it is computed.
+
+        Args:
+            epsilon: of this answer by itself; None: all that is left.
+            purpose: in words.
+
+        Raises:
+            BudgetRefused: if too little is left; nothing was charged.
+        """
+        with self._lock:
+            price = self._price(epsilon)
+            if not self._opened:
+                whole = self._is_whole(epsilon)
+                additive = self.delta if whole else None
+                self.ledger.open_account(_ACCOUNT, Budget(self.epsilon, self.delta, delta_additive=additive))
+                self._opened = True
+            self.ledger.charge(price.cost, account=_ACCOUNT, purpose=purpose)
+            return price
+
+    def price(self, epsilon: float | None) -> Price:
+        """What an answer would be charged now; nothing is charged.
+
+        Raises:
+            BudgetRefused: if all that is left is asked for, and nothing is.
+        """
+        with self._lock:
+            return self._price(epsilon)
+
+    def _price(self, epsilon: float | None) -> Price:
+        if epsilon is not None and not epsilon > 0:
+            raise UsageError(f"epsilon must be above 0, not {epsilon}")
+        if not self._opened and self._is_whole(epsilon):
+            return Price(self.epsilon, self.delta)
+        left = self._left()
+        return self._rest(left) if epsilon is None else self._part(epsilon, left)
+
+    def _is_whole(self, epsilon: float | None) -> bool:
+        return epsilon is None or epsilon == self.epsilon
+
+    def _left(self) -> Remaining:
+        if self._opened:
+            return self.ledger.remaining(_ACCOUNT)
+        with Ledger.open(":memory:") as tried:
+            tried.open_account(_ACCOUNT, Budget(self.epsilon, self.delta))
+            return tried.remaining(_ACCOUNT)
+
+    def _part(self, epsilon: float, left: Remaining) -> Price:
+        """By its Renyi curve while that fits, since many small answers add up better so; else as a whole."""
+        if self.delta == 0:
+            return Price(epsilon, 0.0)
+        multiplier = gaussian_noise_multiplier(epsilon, self.delta)
+        if multiplier >= left.gaussian:
+            return Price(epsilon, self.delta, multiplier, adds_up=True)
+        return Price(epsilon, left.delta)
+
+    def _rest(self, left: Remaining) -> Price:
+        """All that is left, in the form that needs less noise."""
+        as_whole = float("inf")
+        if left.epsilon > 0 and left.delta > 0:
+            as_whole = gaussian_noise_multiplier(left.epsilon, left.delta)
+        if left.gaussian < as_whole:
+            return Price(max(left.epsilon, 1e-9), self.delta, left.gaussian, adds_up=True)
+        if left.epsilon > 0 and (left.delta > 0 or self.delta == 0):
+            return Price(left.epsilon, left.delta)
+        raise BudgetRefused(
+            "the budget is spent, for the data's lifetime",
+            clause=f"account {_ACCOUNT}",
+            asked="all that is left",
+            left=left.words(),
+            would_pass="nothing more",
+        )
