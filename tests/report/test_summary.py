@@ -47,7 +47,7 @@ def test_a_useful_release_without_dp_is_paired_with_the_best_private_one(documen
 
 def test_one_architecture_is_not_the_cheapest_of_one(document: dict[str, Any]) -> None:
     document["results"] = [*document["results"][:3], document["results"][-1]]
-    assert [pick.need for pick in picks(Report.read(document))] == ["The most accurate model"]
+    assert [pick.need for pick in picks(Report.read(document))] == ["The most accurate way of sharing"]
 
 
 def test_nothing_to_pick_from(document: dict[str, Any]) -> None:
