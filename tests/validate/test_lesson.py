@@ -132,3 +132,26 @@ def test_feedback_is_near_the_truth_and_its_interval_is_honest_about_it() -> Non
 def test_bad_labels_and_ids_are_refused(ids: list[int], labels: list[int]) -> None:
     with pytest.raises((BadInput, UsageError)):
         LocalValidator(ids, labels, epsilon=1.0, delta=1e-6)
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 1.0, 8.0, 12.5])
+@pytest.mark.parametrize("cap", [1, 7, 35, 1000, 2**18])
+@pytest.mark.parametrize("dimensions", [1, 64, 4096])
+def test_noise_and_grid_together_stay_within_the_charged_delta(
+    epsilon: float, cap: int, dimensions: int
+) -> None:
+    from comity.ledger import gaussian_delta
+    from comity.noise import discretisation_delta
+    from comity.validate import ScoreStatistics
+    from comity.validate.mechanism import calibrate
+
+    mix = np.ones((1, dimensions), dtype=np.int32)
+    query = ScoreStatistics(np.zeros((4, 1), dtype=np.uint16), (1,), mix, cap)
+    price = Price(epsilon, 9e-7)
+    try:
+        calibration = calibrate(query, price)
+    except UsageError:
+        return  # too fine a demand for this grid: refused, not answered
+    multiplier = calibration.scale / (query.l2 * 2.0**calibration.shift)
+    spent = gaussian_delta(multiplier, epsilon)
+    assert spent + discretisation_delta(calibration.scale, dimensions, epsilon) <= 9e-7 * (1 + 1e-9)

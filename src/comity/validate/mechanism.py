@@ -110,7 +110,10 @@ def calibrate(query: Query, price: Price) -> Calibration:
         multiplier = price.multiplier
         if multiplier is None:
             multiplier = _multiplier(query, price)
-        shift = _shift(multiplier * query.l2)
+        # the grid is as fine as was assumed when its own delta was paid for: the final multiplier is a little
+        # larger, and its shift could be one bit coarser
+        whole = multiplier if price.multiplier is not None else _whole_multiplier(price)
+        shift = _shift(whole * query.l2)
         calibration = Calibration(
             "gaussian", shift, math.ldexp(multiplier * query.l2, shift) * (1 + 2.0**-50)
         )
