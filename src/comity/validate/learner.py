@@ -121,7 +121,8 @@ class FeedbackClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """(records,) the likelier class."""
-        return self.classes_[(self.decision_function(X) > 0).astype(np.int64)]
+        likelier = (self.decision_function(X) > 0).astype(np.int64)
+        return self.classes_[likelier]
 
     def _learn(
         self,

@@ -23,6 +23,10 @@ from comity.validate.queries import Labels, Query
 
 _FINE_BITS: Final = 22
 
+LARGEST_EPSILON: Final = 16.0
+"""Gaussian noise is calibrated to at most this: beyond it the grid's share of delta, which grows as
+e^epsilon, would not fit, and more noise than asked for is no harm."""
+
 
 @dataclass(frozen=True)
 class Price:
@@ -112,7 +116,7 @@ def calibrate(query: Query, price: Price) -> Calibration:
             multiplier = _multiplier(query, price)
         # the grid is as fine as was assumed when its own delta was paid for: the final multiplier is a little
         # larger, and its shift could be one bit coarser
-        whole = multiplier if price.multiplier is not None else _whole_multiplier(price)
+        whole = noise_multiplier(price)
         shift = _shift(whole * query.l2)
         calibration = Calibration(
             "gaussian", shift, math.ldexp(multiplier * query.l2, shift) * (1 + 2.0**-50)
@@ -146,22 +150,30 @@ def read_noisy(values: NDArray[Any], calibration: Calibration) -> NDArray[np.flo
     return np.ldexp(np.asarray(values, dtype=np.float64), -calibration.shift)
 
 
+def noise_multiplier(price: Price) -> float:
+    """Standard deviation of Gaussian noise over the L2 sensitivity, with nothing yet paid for the grid.
+
+    Raises:
+        UsageError: for a price of Laplace noise.
+    """
+    if price.multiplier is not None:
+        return price.multiplier
+    if price.delta == 0:
+        raise UsageError("Gaussian noise takes a delta above 0")
+    return gaussian_noise_multiplier(min(price.epsilon, LARGEST_EPSILON), price.delta)
+
+
 def _multiplier(query: Query, price: Price) -> float:
     """The analytic Gaussian's, with the price of the grid taken out of delta first."""
-    whole = _whole_multiplier(price)
+    epsilon, whole = min(price.epsilon, LARGEST_EPSILON), noise_multiplier(price)
     sigma = math.ldexp(whole * query.l2, _shift(whole * query.l2))
-    grid = noise.discretisation_delta(sigma, query.dimensions, price.epsilon)
+    grid = noise.discretisation_delta(sigma, query.dimensions, epsilon)
     if grid > price.delta / 2:
         raise UsageError(
             f"delta {price.delta:g} is too small for {query.dimensions} sums on the integer grid; "
             f"it must be at least {2 * grid:.2g}, or 0 for Laplace noise"
         )
-    return gaussian_noise_multiplier(price.epsilon, price.delta - grid)
-
-
-def _whole_multiplier(price: Price) -> float:
-    """The analytic Gaussian's, with nothing taken out of delta."""
-    return gaussian_noise_multiplier(price.epsilon, price.delta)
+    return gaussian_noise_multiplier(epsilon, price.delta - grid)
 
 
 def _shift(scale: float) -> int:

@@ -211,7 +211,7 @@ class _Base:
         return guess, _fieller(a, b, pieces, self.z(top - guess * bottom), (0.0, 1.0))
 
 
-_DRAWS: Final = 20_000
+_DRAWS: Final = 5_000
 
 
 def _consistent(question: Question, answer: NoisySums) -> _Base:

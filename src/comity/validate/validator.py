@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.errors import BadInput, BadTable, ClauseRefused, UsageError
-from comity.ledger import gaussian_noise_multiplier
 from comity.validate.account import LabelAccount
 from comity.validate.frame import Frame
-from comity.validate.mechanism import NoisySums, Price, answer, calibrate
+from comity.validate.mechanism import NoisySums, Price, answer, calibrate, noise_multiplier
 from comity.validate.metrics import ask_for
 from comity.validate.monitor import Monitor
 from comity.validate.queries import Query
@@ -180,12 +179,7 @@ class LocalValidator:
             BudgetRefused: if nothing is left.
             UsageError: if the validator gives Laplace noise.
         """
-        price = self._account.price(epsilon)
-        if price.multiplier is not None:
-            return price.multiplier
-        if price.delta == 0:
-            raise UsageError("learning takes Gaussian noise: give the validator a delta above 0")
-        return gaussian_noise_multiplier(price.epsilon, price.delta)
+        return noise_multiplier(self._account.price(epsilon))
 
     def _answered(
         self, places: NDArray[np.int64], query: Query, epsilon: float | None, purpose: str
