@@ -17,7 +17,7 @@ from typing import Any
 
 from comity.agreement import Agreement, verify_agreement
 from comity.errors import BudgetRefused, ClauseRefused, ComityError, Refused, Withheld
-from comity.ledger import Budget, Cost, Entry, Ledger, PrivacyUnit, Relation, without_dp
+from comity.ledger import Account, Budget, Cost, Entry, Ledger, PrivacyUnit, Relation, without_dp
 from comity.plan import Outcome, Plan, Receipt, Refusal, Release, Share
 
 MAX_ATTEMPTS = 3
@@ -39,13 +39,18 @@ def execute(plan: Plan, agreement: Agreement, ledger: Ledger) -> Release | Share
     ledger.append("asked", _asked(plan, clause))
     try:
         _check_agreement(plan, agreement)
+        if plan.draws_on is not None:
+            _draw(plan, agreement, ledger, clause)
+            return _issue(plan, _run(plan), agreement, ledger, clause)
         _check_queries(plan, agreement, ledger, clause, ledger.size)
         if plan.cost is None:
             _check_attempt(plan, agreement, ledger, clause, ledger.size)
             charge = _charge_attempt(plan, agreement, ledger, clause)
             _check_attempt(plan, agreement, ledger, clause, charge.seq)
         else:
-            charge = _charge(plan, agreement, ledger, clause, plan.cost)
+            charge = _charge(plan, agreement, ledger, clause, plan.cost, plan.account)
+            for account in plan.also:
+                _charge(plan, agreement, ledger, clause, plan.cost, account)
         # charges have one order that everybody sees: of several at once, only the first ones pass here
         _check_queries(plan, agreement, ledger, clause, charge.seq)
     except BudgetRefused:
@@ -153,6 +158,44 @@ def _check_queries(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str
         )
 
 
+def _draw(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str) -> None:
+    """Take one of the answers that a share has paid for; what is taken stays taken, whatever comes of it.
+
+    Raises:
+        ClauseRefused: if no such share left under this agreement and account, or its answers are used up.
+    """
+    account = str(plan.account)
+    share = next(
+        (
+            entry.body
+            for entry in ledger.events("released", account=plan.account)
+            if (entry.body["plan"], entry.body["clause"]) == (plan.draws_on, clause)
+            and entry.body.get("agreement") == agreement.digest
+        ),
+        None,
+    )
+    if share is None:
+        raise ClauseRefused(
+            "nothing has left under this agreement that pays for this answer",
+            clause=clause,
+            would_pass="an answer after the share that it opens",
+        )
+    claim = ledger.append("note", {"drawn": plan.draws_on, "plan": plan.name, "account": account})
+    # claims have one order that everybody sees: of several at once, the first ones pass
+    taken = sum(
+        1
+        for entry in ledger.events("note", account=plan.account)
+        if entry.seq < claim.seq and entry.body.get("drawn") == plan.draws_on
+    )
+    if taken >= share["opens"]:
+        raise ClauseRefused(
+            "the answers that the share has paid for are used up",
+            clause=f"{clause}.queries",
+            asked="one more answer",
+            left=f"0 of {share['opens']}",
+        )
+
+
 _AT_LEAST = frozenset({"k", "l", "minimum_group"})
 _AT_MOST = frozenset({"suppression", "t", "epsilon", "delta"})
 _IN_THE_COST = frozenset({"epsilon", "delta"})
@@ -178,21 +221,23 @@ def _check_limit(architecture: str, name: str, asked: Any, allowed: Any) -> None
         )
 
 
-def _charge(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str, cost: Cost) -> Entry:
-    budget = agreement.data_of(plan.account.provider).budget
+def _charge(
+    plan: Plan, agreement: Agreement, ledger: Ledger, clause: str, cost: Cost, account: Account
+) -> Entry:
+    budget = agreement.data_of(account.provider).budget
     if budget is None:
         raise ClauseRefused(
             "the agreement gives this data no budget",
-            clause=f"data.{plan.account.provider}.budget",
+            clause=f"data.{account.provider}.budget",
             would_pass="an agreement with data.budget",
         )
     ledger.open_account(
-        plan.account,
+        account,
         Budget(epsilon=budget.epsilon, delta=budget.delta, delta_additive=budget.delta_additive),
     )
     return ledger.charge(
         cost,
-        account=plan.account,
+        account=account,
         purpose=plan.purpose,
         clause=f"{agreement.digest}/{clause}",
         request=plan.name,
@@ -324,8 +369,10 @@ def _issue(
             "recipient": plan.recipient,
             "clause": clause,
             "outcome": outcome.digest,
-            "exact": plan.cost is None,
+            "exact": plan.cost is None and plan.draws_on is None,
             "sealed": plan.sealed,
+            **({"opens": plan.opens, "agreement": agreement.digest} if plan.opens else {}),
+            **({"draws_on": plan.draws_on} if plan.draws_on is not None else {}),
         },
     )
     receipt = Receipt(

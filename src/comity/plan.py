@@ -63,6 +63,10 @@ class Plan:
         check: for releases without differential privacy only: examines the outcome at the provider.
             A differentially private release is never conditioned on a look at private rows.
         sealed: whether the outcome leaves as a share (padded, masked, encrypted, split).
+        opens: for a share, how many later answers its cost pays for.
+        also: other accounts that are charged the same: a pooled answer costs every provider in it.
+        draws_on: for an answer that such a share has paid for, the share's plan name; it then has no cost and
+            no check of its own.
     """
 
     architecture: str
@@ -76,10 +80,21 @@ class Plan:
     run: Callable[[], Outcome]
     check: Callable[[Outcome], Verdict] | None = None
     sealed: bool = False
+    opens: int = 0
+    also: tuple[Account, ...] = ()
+    draws_on: str | None = None
 
     def __post_init__(self) -> None:
         canonical_bytes(dict(self.request))
-        if self.cost is None and self.check is None:
+        if self.draws_on is not None and (self.cost is not None or self.check is not None or self.opens):
+            raise ComityError(
+                f"the plan '{self.purpose}' draws on a share: it has no cost or check of its own"
+            )
+        if self.opens and (self.cost is None or not self.sealed):
+            raise ComityError(
+                f"the plan '{self.purpose}' pays for later answers: it has to be a charged share"
+            )
+        if self.cost is None and self.check is None and self.draws_on is None:
             raise ComityError(
                 f"the plan '{self.purpose}' has neither a cost nor a check: one of them is needed"
             )

@@ -18,7 +18,7 @@ from comity.architectures import find
 from comity.architectures.definition import Options, Seat
 from comity.compare.draft import draft_agreement
 from comity.compare.inputs import Inputs, prepare_inputs
-from comity.compare.settings import ML_PARTY, Settings
+from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
 from comity.crypto.keys import SigningKey
 from comity.errors import VerificationFailed
 from comity.ledger import Ledger
@@ -72,13 +72,18 @@ class Outcome:
     sent: dict[str, list[Message]] = field(default_factory=dict)
     sessions: dict[str, Path] = field(default_factory=dict)
 
+    def paid(self, party: str) -> list[str]:
+        """Kinds of a party's entries, but for answers that an earlier share has paid for."""
+        drawn = [entry.body["plan"] for entry in self.ledgers[party].events("note") if "drawn" in entry.body]
+        return [entry.kind for entry in self.ledgers[party].events() if entry.body.get("plan") not in drawn]
+
     def kinds(self, party: str) -> list[str]:
         return [entry.kind for entry in self.ledgers[party].events()]
 
 
 @dataclass
 class Stage:
-    """Two providers and an ML party with their folders and keys."""
+    """Two providers, a mediator and an ML party with their folders and keys."""
 
     folder: Path
     inputs: Inputs
@@ -100,10 +105,11 @@ class Stage:
         if change is not None:
             change(document)
         agreement = agreement_from(document)
-        for name, key in self.keys.items():
-            agreement = agreement.sign(name, key)
+        parties = [party.name for party in agreement.parties]
+        for name in parties:
+            agreement = agreement.sign(name, self.keys[name])
         outcome = Outcome(agreement)
-        names = [name for name in self.keys if agreement.party(name).role in found.programs]
+        names = [name for name in parties if agreement.party(name).role in found.programs]
         ends = {
             name: MemoryChannel(
                 name,
@@ -146,6 +152,7 @@ class Stage:
             ml_party=ML_PARTY,
             keys={name: str(key.verify_key) for name, key in self.keys.items()},
             seed_rows=self.inputs.seed_rows,
+            frame=self.inputs.frame,
         ).document
 
     def _act(
@@ -196,5 +203,5 @@ class Stage:
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
     inputs = prepare_inputs(settings_for(tmp_path), tmp_path / "parties")
-    keys = {name: SigningKey.generate() for name in (*inputs.providers, ML_PARTY)}
+    keys = {name: SigningKey.generate() for name in (*inputs.providers, MEDIATOR, ML_PARTY)}
     return Stage(tmp_path / "parties", inputs, keys)

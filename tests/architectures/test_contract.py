@@ -37,7 +37,7 @@ def test_it_runs_and_learns_and_its_account_balances(name: str, stage: Any) -> N
     ]
     assert max(aucs) > 0.6
     for provider in stage.inputs.providers:
-        kinds = outcome.kinds(provider)
+        kinds = outcome.paid(provider)
         assert kinds.count("asked") == kinds.count("charged") == kinds.count("released") >= 1
         assert outcome.ledgers[provider].verify().ok
 

@@ -269,6 +269,7 @@ RULES: tuple[Rule, ...] = (
             "comity.noise": "so does noise",
             "comity.ledger.entries": "salts of the log's leaves",
             "comity.ledger.founding": "the name of a draft file beside the store",
+            "comity.deidentify.opaque": "which letter stands for which label, known to the provider alone",
             "comity.deidentify.pseudonymise": "keys of pseudonyms",
             "comity.compare.measure": "names of sessions",
             "comity.validate.isolation": "a prime that nobody who prepares groupings can foresee",

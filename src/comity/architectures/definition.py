@@ -208,6 +208,14 @@ def _always(task: Task, providers: Sequence[str]) -> str | None:
 
 
 @dataclass(frozen=True)
+class Exposure:
+    """Whom a mode trusts with what, and what each role's process receives in it."""
+
+    trust: tuple[Trust, ...]
+    seen_by: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
 class Architecture:
     """One way of collaborating.
 
@@ -219,10 +227,12 @@ class Architecture:
         guarantee: what it promises with these options.
         trust: whom it trusts with what.
         seen_by: what each role's process receives, in plain words.
+        exposures: for modes in which trust or what is seen differs, those of that mode.
         modes: the modes it has; the first is the default.
         charges: whether its guarantee has an epsilon, so that a sweep over epsilon makes sense.
         skip: why it cannot run for this task and these providers, or None.
         attacks: adversaries run against the result, by name.
+        frame: whether its clause fixes a frame: a list of record ids that all parties know, each held once.
     """
 
     name: str
@@ -237,4 +247,10 @@ class Architecture:
     skip: Callable[[Task, Sequence[str]], str | None] = _always
     attacks: Callable[[Pilot], dict[str, AttackResult]] = _no_attacks
     baseline: bool = False
+    frame: bool = False
+    exposures: Mapping[str, Exposure] = field(default_factory=dict[str, Exposure])
     tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+
+    def exposure(self, mode: str | None) -> Exposure:
+        """Whom a run in this mode trusts, and what each role sees in it."""
+        return self.exposures.get(mode or "", Exposure(self.trust, self.seen_by))

@@ -23,7 +23,6 @@ from comity.architectures.definition import (
     Options,
     Pilot,
     Seat,
-    Task,
     Trust,
     rounded_delta,
 )
@@ -34,30 +33,24 @@ from comity.architectures.exchange import (
     send_answer,
     send_query,
 )
-from comity.architectures.models import fit_logistic, keep_scores, labels_of, membership_attack
+from comity.architectures.linked import MOST_COLUMNS, FeatureBins, StartModel, linked_rows
+from comity.architectures.models import keep_scores, labels_of, membership_attack
 from comity.attack.result import AttackResult
 from comity.crypto.canonical import digest
-from comity.data.encode import Encoder
-from comity.data.rawmatrix import RawEncoder
 from comity.data.table import Table, concat_tables
 from comity.errors import BadInput, ClauseRefused, PartyFailed
 from comity.ledger import PrivacyUnit, gaussian_noise_multiplier
 from comity.plan import Outcome, Plan
-from comity.validate.bins import Columns, public_encoder
-from comity.validate.coarsen import Layout, coarsened, merged
-from comity.validate.design import Design, tempered
+from comity.validate.design import Design
 from comity.validate.mechanism import Calibration, NoisySums, Price, answer, calibrate
 from comity.validate.monitor import Monitor
-from comity.validate.prior import score_codes
 from comity.validate.request import ScoreStatistics
 from comity.wire import Channel, Message
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
 _TOPIC = "feedback"
-_MOST_COLUMNS = 60
 _MOST_SHIFT = 64
 MINIMUM_GROUP = 10
 QUERIES = 1
@@ -111,8 +104,8 @@ def _taken(message: Message, ids: Sequence[str]) -> ScoreStatistics:
         request = ScoreStatistics.from_message(message.body["question"], message.parts)
     except (TypeError, ValueError):
         raise BadInput(f"'{message.sender}' asked in a form that validation does not know") from None
-    if len(request.widths) > _MOST_COLUMNS + 2:
-        raise BadInput(f"'{message.sender}' asked about more than {_MOST_COLUMNS} columns at once")
+    if len(request.widths) > MOST_COLUMNS + 2:
+        raise BadInput(f"'{message.sender}' asked about more than {MOST_COLUMNS} columns at once")
     if message.body["frame"] != _frame_digest(ids) or request.rows != len(ids):
         raise BadInput(
             f"'{message.sender}' asks about other records than those both ends know: "
@@ -151,11 +144,11 @@ def _noisy_sums(seat: Seat, ids: Sequence[str], request: ScoreStatistics, price:
 
 
 def _ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
-    linked = {provider: _linked(seat, provider) for provider in seat.providers}
-    start = _StartModel(seat)
+    linked = {provider: linked_rows(seat, provider) for provider in seat.providers}
+    start = StartModel(seat)
     together = concat_tables([Table(table) for table, _ in linked.values()])
     holders = np.repeat(np.arange(len(linked)), [table.num_rows for table, _ in linked.values()])
-    bins = _Bins.over(together, start.scores(together), holders, seat)
+    bins = FeatureBins.over(together, start.scores(together), holders, seat, _minimum_group(seat))
     design = Design.draw_up(
         bins.columns(together),
         start.scores(together),
@@ -182,14 +175,6 @@ def _minimum_group(seat: Seat) -> int:
     return getattr(clause, "minimum_group", None) or MINIMUM_GROUP
 
 
-def _linked(seat: Seat, provider: str) -> tuple[pa.Table, list[str]]:
-    """Ids and features of one provider's records, in the frame's order."""
-    table = seat.table(f"linked-{provider}")
-    ids: list[str] = table.column(seat.task.id).to_pylist()
-    order = sorted(range(len(ids)), key=ids.__getitem__)
-    return table.take(order), [ids[at] for at in order]
-
-
 def _total_multiplier(seat: Seat) -> float:
     """Noise over sensitivity of all providers' noises together; each provider adds its own."""
     variances: list[float] = []
@@ -203,67 +188,6 @@ def _total_multiplier(seat: Seat) -> float:
         epsilon = min(seat.options.epsilon, _LARGEST_EPSILON)
         variances.append(gaussian_noise_multiplier(epsilon, budget.delta_additive) ** 2)
     return float(np.sqrt(sum(variances)))
-
-
-class _StartModel:
-    """The baseline that feedback improves: logistic regression on the seed rows."""
-
-    def __init__(self, seat: Seat) -> None:
-        rows = Table(seat.table("seed"))
-        self._encoder = RawEncoder.from_features(rows, seat.task.schema, names=seat.task.features)
-        labels = labels_of(rows.arrow, seat.task)
-        self._model = fit_logistic(self._encoder.linear(rows), labels, seat.options.seed)
-
-    def scores(self, table: Table) -> NDArray[np.float64]:
-        """(rows,) log-odds."""
-        return self._model.decision_function(self._encoder.linear(table))
-
-
-class _Bins:
-    """Features as bins that every provider's monitor admits, beside the bins of the start model's score."""
-
-    def __init__(self, encoder: Encoder, becomes: Sequence[NDArray[np.uint16]]) -> None:
-        self._encoder = encoder
-        self._becomes = becomes
-
-    @classmethod
-    def over(
-        cls, together: Table, scores: NDArray[np.float64], holders: NDArray[np.int64], seat: Seat
-    ) -> _Bins:
-        """From all linked features, which are public to the ML party; no label is used."""
-        names = _most_telling(together, seat.task, scores)
-        minimum = _minimum_group(seat)
-        encoder = public_encoder(together.select(names), minimum=minimum)
-        own, width, _ = score_codes(tempered(scores))
-        codes = np.column_stack([encoder.codes(together), own.astype(np.uint16)])
-        layout = Layout(
-            widths=(*(int(each) for each in encoder.widths), width),
-            ordered=(*encoder.ordered, True),
-            fixed=codes.shape[1] - 1,
-        )
-        frames = [codes[holders == at] for at in range(len(seat.providers))]
-        return cls(encoder, coarsened(frames, layout, minimum)[:-1])
-
-    def columns(self, table: Table) -> Columns:
-        coded = Columns.of(self._encoder, table)
-        return Columns(merged(coded.codes, self._becomes), coded.widths, coded.ordered)
-
-
-def _most_telling(table: Table, task: Task, scores: NDArray[np.float64]) -> list[str]:
-    """The features to ask about: all, or those by which the start model's score varies most.
-
-    The monitor's work grows with the square of the number of columns.
-    """
-    if len(task.features) <= _MOST_COLUMNS:
-        return list(task.features)
-    told: dict[str, float] = {}
-    for name in task.features:
-        codes = public_encoder(table.select([name])).codes(table)[:, 0].astype(np.int64)
-        counts = np.maximum(np.bincount(codes), 1)
-        means = np.bincount(codes, weights=scores - scores.mean()) / counts
-        told[name] = float((counts * means**2).sum())
-    best = set(sorted(told, key=lambda name: -told[name])[:_MOST_COLUMNS])
-    return [name for name in task.features if name in best]
 
 
 def _answer(seat: Seat, channel: Channel, provider: str, dimensions: int) -> NoisySums:

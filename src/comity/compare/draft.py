@@ -47,9 +47,12 @@ def draft_agreement(
     ml_party: str,
     keys: Mapping[str, str],
     seed_rows: Mapping[str, int],
+    frame: Mapping[str, Any] | None = None,
 ) -> Draft:
     """Write the agreement of one run of a pilot; its data lineage is the run's own, so runs do not add up."""
     clause = architecture.clause(options)
+    if architecture.frame:
+        clause["frame"] = dict(frame or {})
     roles = {**dict.fromkeys(providers, "provider"), ml_party: "ml_party"}
     if "mediator" in architecture.programs:
         roles[MEDIATOR] = "mediator"
@@ -66,7 +69,7 @@ def draft_agreement(
             "source": "the table that this provider brought to the pilot",
             "licence": "for this pilot only",
             "consent": "the provider's steward, for this pilot",
-            "mediator_may_hold": False,
+            "mediator_may_hold": options.mode == "entrusted",
             "seed_rows": seed_rows.get(name, 0),
             "columns": columns,
             "unit": task.schema.unit.model_dump(mode="json"),

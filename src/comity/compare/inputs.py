@@ -10,6 +10,7 @@ gets is only what its own folder holds:
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from comity.architectures.definition import Task
 from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
+from comity.crypto.canonical import digest
 from comity.data.check import check_table
 from comity.data.labels import binary_labels, positive_class
 from comity.data.read import read_table
@@ -46,6 +48,8 @@ class Inputs:
         train: per provider, training rows with ids and target, without the seed rows.
         test: held-out rows of all providers, with target; `test_labels` are their labels, 0 or 1.
         members: the sample of training rows in `probe`, after the test rows; `member_labels` their labels.
+        frame: rows and digest of the list of all training ids, in rising order; None if two providers have an
+            id in common.
         inferred: rows of words about the inferred schema, empty if a schema was given.
         notes: what the holders should know of how their tables were read.
     """
@@ -60,6 +64,7 @@ class Inputs:
     members: pa.Table
     member_labels: NDArray[np.uint8]
     seed_rows: Mapping[str, int]
+    frame: Mapping[str, Any] | None
     inferred: tuple[Mapping[str, str], ...]
     notes: tuple[str, ...]
 
@@ -123,9 +128,17 @@ def prepare_inputs(settings: Settings, folder: Path) -> Inputs:
         members=members.arrow,
         member_labels=binary_labels(members, task.target, positive).values,
         seed_rows={name: table.rows for name, table in seeds.items()},
+        frame=_frame(task, train),
         inferred=inferred,
         notes=(*notes, *_choices(settings, positive, train, seeds)),
     )
+
+
+def _frame(task: Task, train: Mapping[str, Table]) -> dict[str, Any] | None:
+    ids = sorted(id_ for table in train.values() for id_ in table.arrow.column(task.id).to_pylist())
+    if any(one == other for one, other in itertools.pairwise(ids)):
+        return None
+    return {"rows": len(ids), "sha256": digest(ids)}
 
 
 def _choices(

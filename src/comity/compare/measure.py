@@ -59,6 +59,7 @@ def _measure(
             ml_party=ML_PARTY,
             keys=pool.keys,
             seed_rows=inputs.seed_rows,
+            frame=inputs.frame,
         ),
         pool,
     )

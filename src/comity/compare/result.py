@@ -61,6 +61,7 @@ class Result:
     def to_dict(self, *, alone: Utility | None, pooled: Utility | None) -> dict[str, Any]:
         """The CONTRACT form; `alone` and `pooled` are the ends of the gap."""
         utility = self.utility or Utility(None, None, None)
+        exposure = self.architecture.exposure(self.options.mode)
         document: dict[str, Any] = {
             "architecture": self.architecture.name,
             "mode": self.options.mode or (self.architecture.modes[0] if self.architecture.modes else None),
@@ -78,10 +79,8 @@ class Result:
                 "attacks_note": self.attacks_note,
             },
             "cost": _cost_dict(self.cost),
-            "trust": [
-                {"party": trust.party, "assumption": trust.assumption} for trust in self.architecture.trust
-            ],
-            "seen_by": {role: list(seen) for role, seen in self.architecture.seen_by.items()},
+            "trust": [{"party": trust.party, "assumption": trust.assumption} for trust in exposure.trust],
+            "seen_by": {role: list(seen) for role, seen in exposure.seen_by.items()},
         }
         if self.error is not None:
             document["error"] = dict(self.error)

@@ -125,6 +125,8 @@ def _jobs(settings: Settings, inputs: Inputs) -> tuple[list[_Job], list[dict[str
 def _skip_reason(architecture: Architecture, settings: Settings, inputs: Inputs) -> str | None:
     if settings.mode is not None and architecture.modes and settings.mode not in architecture.modes:
         return f"it has no mode '{settings.mode}'; it has: {', '.join(architecture.modes)}"
+    if architecture.frame and inputs.frame is None:
+        return "two providers hold records with the same id, and a frame has one row per record"
     return architecture.skip(inputs.task, inputs.providers)
 
 

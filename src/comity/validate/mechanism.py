@@ -10,14 +10,15 @@ of public facts.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from comity import noise
-from comity.errors import UsageError
+from comity.errors import BadInput, UsageError
 from comity.ledger import Cost, PrivacyUnit, Relation, approximate, gaussian, gaussian_noise_multiplier, pure
 from comity.validate.queries import Labels, Query
 
@@ -62,6 +63,60 @@ class Price:
         return approximate(self.epsilon, self.delta, unit=unit, relation=relation)
 
 
+class Sized(Protocol):
+    """What noise is calibrated to: a query, or what is told of one to who may not see it."""
+
+    @property
+    def dimensions(self) -> int: ...
+    @property
+    def l1(self) -> int: ...
+    @property
+    def l2(self) -> int: ...
+    @property
+    def largest_sum(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large a query's answers and the moves of one label are, and nothing else of it.
+
+    Attributes:
+        dimensions, l1, l2, largest_sum: as of `Query`.
+    """
+
+    dimensions: int
+    l1: int
+    l2: int
+    largest_sum: int
+
+    @classmethod
+    def of(cls, query: Sized) -> Self:
+        return cls(query.dimensions, query.l1, query.l2, query.largest_sum)
+
+    def to_dict(self) -> dict[str, int]:
+        return {
+            "dimensions": self.dimensions,
+            "l1": self.l1,
+            "l2": self.l2,
+            "largest_sum": self.largest_sum,
+        }
+
+    @classmethod
+    def from_dict(cls, document: object) -> Self:
+        """Read `to_dict`'s form.
+
+        Raises:
+            BadInput: unless it holds four whole numbers of 1 or more, up to 2^62.
+        """
+        names = ("dimensions", "l1", "l2", "largest_sum")
+        if not isinstance(document, Mapping) or set(document) != set(names):
+            raise BadInput(f"the sizes of a query are {', '.join(names)}")
+        values = [document[name] for name in names]
+        if not all(type(value) is int and 1 <= value <= 2**62 for value in values):
+            raise BadInput("the sizes of a query are whole numbers from 1 to 2^62")
+        return cls(*values)
+
+
 @dataclass(frozen=True)
 class Calibration:
     """The noise for one query at one price.
@@ -100,7 +155,7 @@ class NoisySums:
         return self.calibration.deviation
 
 
-def calibrate(query: Query, price: Price) -> Calibration:
+def calibrate(query: Sized, price: Price) -> Calibration:
     """The noise that makes this query's answer cost no more than the price.
 
     Raises:
@@ -163,7 +218,7 @@ def noise_multiplier(price: Price) -> float:
     return gaussian_noise_multiplier(min(price.epsilon, LARGEST_EPSILON), price.delta)
 
 
-def _multiplier(query: Query, price: Price) -> float:
+def _multiplier(query: Sized, price: Price) -> float:
     """The analytic Gaussian's, with the price of the grid taken out of delta first."""
     epsilon, whole = min(price.epsilon, LARGEST_EPSILON), noise_multiplier(price)
     sigma = math.ldexp(whole * query.l2, _shift(whole * query.l2))

@@ -22,6 +22,8 @@ from comity.errors import BadInput
 
 Integers = NDArray[np.int64]
 Labels = NDArray[np.int8]
+Words = NDArray[np.uint64]
+"""Whole numbers modulo 2^64; a negative one is written as its complement."""
 
 
 class Query(ABC):
@@ -55,6 +57,13 @@ class Query(ABC):
     @abstractmethod
     def sums(self, labels: Labels) -> Integers:
         """(dimensions,) exact sums for (rows,) labels 0/1. They never leave; noise is added first."""
+
+    @abstractmethod
+    def padded_sums(self, words: Words) -> Words:
+        """(dimensions,) what `sums` is for labels, for any (rows,) words, modulo 2^64.
+
+        Linear: the answer for padded labels is that for the labels plus that for the pads.
+        """
 
     @abstractmethod
     def row(self, record: int) -> Integers:
@@ -114,6 +123,9 @@ class GroupCounts(Query):
     def sums(self, labels: Labels) -> Integers:
         return np.bincount(self.groups[labels == 1], minlength=self.size).astype(np.int64)
 
+    def padded_sums(self, words: Words) -> Words:
+        return grouped(self.groups, words, self.size)
+
     def row(self, record: int) -> Integers:
         row = np.zeros(self.size, dtype=np.int64)
         row[self.groups[record]] = 1
@@ -170,6 +182,9 @@ class WeightedSum(Query):
     def sums(self, labels: Labels) -> Integers:
         return np.array([self.weights[labels == 1].sum(dtype=np.int64)], dtype=np.int64)
 
+    def padded_sums(self, words: Words) -> Words:
+        return np.array([(self.weights.view(np.uint64) * words).sum(dtype=np.uint64)], dtype=np.uint64)
+
     def row(self, record: int) -> Integers:
         return self.weights[record : record + 1].astype(np.int64)
 
@@ -219,6 +234,11 @@ class Joined(Query):
             [f * part.sums(labels) for f, part in zip(self.factors, self.parts, strict=True)]
         )
 
+    def padded_sums(self, words: Words) -> Words:
+        return np.concatenate(
+            [np.uint64(f) * part.padded_sums(words) for f, part in zip(self.factors, self.parts, strict=True)]
+        )
+
     def row(self, record: int) -> Integers:
         return np.concatenate(
             [f * part.row(record) for f, part in zip(self.factors, self.parts, strict=True)]
@@ -235,6 +255,13 @@ class Joined(Query):
             taken.append(np.asarray(values[start : start + part.dimensions], dtype=np.float64) / factor)
             start += part.dimensions
         return taken
+
+
+def grouped(groups: Integers, words: Words, size: int) -> Words:
+    """(size,) the sum of words per group, modulo 2^64."""
+    sums = np.zeros(size, dtype=np.uint64)
+    np.add.at(sums, groups, words)
+    return sums
 
 
 def doubled_centred_ranks(scores: NDArray[np.float64]) -> Integers:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.errors import BadInput
-from comity.validate.queries import Integers, Labels, Query
+from comity.validate.queries import Integers, Labels, Query, Words, grouped
 
 WEIGHT_BITS: Final = 12
 """A record that is not shortened has weight 2^12."""
@@ -121,6 +121,15 @@ class ScoreStatistics(Query):
 
     def sums(self, labels: Labels) -> Integers:
         return self.mix.astype(np.int64).T @ self.counts(np.where(labels == 1, self.weights, 0))
+
+    def padded_sums(self, words: Words) -> Words:
+        weighted = words * self.weights.view(np.uint64)
+        parts = [
+            grouped(self.codes[:, at].astype(np.int64), weighted, width)
+            for at, width in enumerate(self.widths)
+        ]
+        # numpy's whole-number products wrap at 2^64, which is what is meant here
+        return self.mix.astype(np.int64).view(np.uint64).T @ np.concatenate(parts)
 
     def counts(self, weights: NDArray[Any]) -> Integers:
         """(sum of widths,) the sum of whole-numbered weights per bin, exactly."""
