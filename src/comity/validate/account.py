@@ -10,7 +10,7 @@ from comity.ledger import Budget, Ledger, PrivacyUnit, Relation, gaussian_noise_
 from comity.validate.mechanism import Price
 
 if TYPE_CHECKING:
-    from comity.ledger import Remaining
+    from comity.ledger import Cost, Remaining
 
 _ACCOUNT = "local/default/label"
 
@@ -65,6 +65,20 @@ class LabelAccount:
                 self._opened = True
             self.ledger.charge(price.cost, account=_ACCOUNT, purpose=purpose)
             return price
+
+    def charge_pure(self, epsilon: float, purpose: str) -> Cost:
+        """Charge a pure epsilon, of something that answers in its own way.
+
+        Raises:
+            BudgetRefused: if too little is left; nothing was charged.
+        """
+        cost = Price(epsilon, 0.0).cost
+        with self._lock:
+            if not self._opened:
+                self.ledger.open_account(_ACCOUNT, Budget(self.epsilon, self.delta))
+                self._opened = True
+            self.ledger.charge(cost, account=_ACCOUNT, purpose=purpose)
+        return cost
 
     def price(self, epsilon: float | None) -> Price:
         """What an answer would be charged now; nothing is charged.

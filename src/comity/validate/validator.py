@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from comity.errors import BadInput, BadTable, ClauseRefused, UsageError
 from comity.validate.account import LabelAccount
+from comity.validate.arguments import binary, finite_scores
 from comity.validate.frame import Frame
 from comity.validate.mechanism import NoisySums, Price, answer, calibrate, noise_multiplier
 from comity.validate.metrics import ask_for
@@ -26,6 +27,7 @@ from comity.validate.request import ScoreStatistics
 
 if TYPE_CHECKING:
     from comity.ledger import Cost, Ledger, Remaining
+    from comity.validate.ladder import Comparisons, Ladder
 
 _DEFAULT_METRICS = ("auc", "calibration", "confusion")
 
@@ -181,6 +183,45 @@ class LocalValidator:
         """
         return noise_multiplier(self._account.price(epsilon))
 
+    def comparisons(self, epsilon: float, *, yeses: int = 1) -> Comparisons:
+        """Open questions of the kind "is B better than A?", for a fraction of what measuring them costs.
+
+        Args:
+            epsilon: the price of all of them together, charged now.
+            yeses: how many may be answered with yes; any number with no.
+
+        Raises:
+            BudgetRefused: if too little is left; nothing was charged.
+        """
+        from comity.validate.ladder import Comparisons
+
+        cost = self._account.charge_pure(epsilon, f"comparisons, until {yeses} are answered with yes")
+        return Comparisons(self._frame, self._more_right, epsilon, yeses=yeses, cost=cost)
+
+    def ladder(self, epsilon: float, *, step: float | None = None, climbs: int = 5) -> Ladder:
+        """Open a leaderboard that many adaptive submissions cannot overfit.
+
+        Args:
+            epsilon: the price of all submissions together, charged now.
+            step: by how much a submission has to beat the best one to be told; None: as the noise asks for.
+            climbs: how many submissions may be told.
+
+        Raises:
+            BudgetRefused: if too little is left; nothing was charged.
+        """
+        from comity.validate.ladder import Ladder
+
+        cost = self._account.charge_pure(epsilon, f"a ladder of at most {climbs} climbs")
+        return Ladder(len(self), self._more_right, epsilon, step=step, climbs=climbs, cost=cost)
+
+    def _more_right(
+        self, places: NDArray[np.int64], mine: NDArray[np.bool_], theirs: NDArray[np.bool_] | None
+    ) -> int:
+        """How many labels `mine` predicts right, less how many `theirs` does. Private: it is exact."""
+        labels = self._labels[places] == 1
+        right = int((mine == labels).sum())
+        return right if theirs is None else right - int((theirs == labels).sum())
+
     def _answered(
         self, places: NDArray[np.int64], query: Query, epsilon: float | None, purpose: str
     ) -> tuple[NoisySums, Price]:
@@ -220,54 +261,6 @@ def check_bins(query: Query, minimum: int) -> None:
             asked=f"a bin of {int(counts[small].min())}",
             would_pass=f"bins merged until each has {minimum} records or none",
         )
-
-
-def binary(labels: Iterable[Any]) -> NDArray[np.int8]:
-    """Labels 0 and 1 as int8.
-
-    Raises:
-        BadTable: for anything else; the message is private to the holder.
-    """
-    values = np.asarray(
-        labels if hasattr(labels, "__array__") or isinstance(labels, list | tuple) else list(labels)
-    )
-    if values.ndim != 1:
-        raise BadTable(f"labels are one number per record, not {values.ndim} dimensions")
-    if values.dtype.kind == "O" and all(
-        isinstance(value, int | float | np.number) for value in values.tolist()
-    ):
-        values = values.astype(np.float64)
-    if values.dtype.kind not in "biuf":
-        raise BadTable("labels are 0 or 1: map the positive class to 1 and the other to 0 first")
-    wrong = np.flatnonzero((values != 0) & (values != 1))
-    if len(wrong):
-        raise BadTable(
-            f"{len(wrong)} labels are neither 0 nor 1, the first at place {wrong[0]}: {values[wrong[0]]!r}"
-        )
-    return values.astype(np.int8)
-
-
-def finite_scores(scores: Iterable[Any], count: int) -> NDArray[np.float64]:
-    """(count,) scores as floats.
-
-    Raises:
-        BadInput: for another number of scores, and for NaN and infinities.
-    """
-    values = np.asarray(
-        scores if hasattr(scores, "__array__") or isinstance(scores, list | tuple) else list(scores)
-    )
-    if values.ndim != 1:
-        raise BadInput("scores are one number per record; of predict_proba take the column of class 1")
-    if values.dtype.kind not in "biuf":
-        raise BadInput(f"scores are numbers, not {values.dtype}")
-    if len(values) != count:
-        raise BadInput(f"{count} ids came with {len(values)} scores: one each is needed")
-    wrong = np.flatnonzero(~np.isfinite(values))
-    if len(wrong):
-        raise BadInput(
-            f"{len(wrong)} scores are not finite, the first at place {wrong[0]}: {values[wrong[0]]!r}"
-        )
-    return values.astype(np.float64)
 
 
 def _over_frame(query: Query, places: NDArray[np.int64], records: int) -> list[NDArray[np.int64]]:
