@@ -242,3 +242,64 @@ def test_grid_for_largest_fits_and_is_finest(largest: float, bits: int) -> None:
 def test_what_does_not_fit_a_grid_is_refused(bad: float) -> None:
     with pytest.raises(UsageError):
         noise.Grid(10).quantise(np.array([0.5, bad]))
+
+
+@pytest.mark.parametrize("probability", [0.5, 0.3, 1e-3, Fraction(1, 3), Fraction(999, 1000)])
+def test_rows_are_kept_with_that_probability_and_independently(probability: float | Fraction) -> None:
+    kept = noise.sample(1_000_000, probability)
+    p = float(probability)
+    assert kept.dtype == np.bool_
+    assert_distributed(np.bincount(kept, minlength=2), np.array([1 - p, p]))
+    pairs = np.bincount(2 * kept[:-1:2] + kept[1::2], minlength=4)
+    assert_distributed(pairs, np.array([(1 - p) ** 2, p * (1 - p), p * (1 - p), p**2]))
+
+
+def test_sampling_compares_bits_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = iter([[0, 2**63 - 1, 2**63, 2**63 + 1], [5], [6]])
+    monkeypatch.setattr(noise, "_words", lambda count: np.array(next(words)[:count], dtype=np.uint64))
+    kept = noise.sample(4, Fraction(1, 2) + Fraction(6, 2**128))
+    assert kept.tolist() == [True, True, True, False]  # the third ties, and its next word lies below 6
+
+
+def test_sampling_at_its_ends() -> None:
+    assert noise.sample(50, 1).all()
+    assert not noise.sample(50, 0.0).any()
+    assert noise.sample(0, 0.5).shape == (0,)
+    for n, probability in [(-1, 0.5), (5, 1.1), (5, -0.1), (5, math.nan)]:
+        with pytest.raises(UsageError):
+            noise.sample(n, probability)
+
+
+def test_every_order_is_equally_likely() -> None:
+    seen = np.zeros(256)
+    for _ in range(12_000):
+        order = noise.permutation(4)
+        seen[order @ np.array([64, 16, 4, 1])] += 1
+    assert np.count_nonzero(seen) == 24
+    assert_distributed(seen[seen > 0].astype(int), np.full(24, 1 / 24))
+
+
+def test_a_permutation_holds_every_place_once() -> None:
+    order = noise.permutation(100_000)
+    assert order.dtype == np.int64
+    assert np.array_equal(np.sort(order), np.arange(100_000))
+    assert noise.permutation(0).shape == (0,)
+    assert noise.permutation(1).tolist() == [0]
+
+
+def test_equal_words_are_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = iter([[3, 3, 1], [5, 2, 9]])
+    monkeypatch.setattr(noise, "_words", lambda count: np.array(next(words), dtype=np.uint64))
+    assert noise.permutation(3).tolist() == [1, 0, 2]
+
+
+def test_answers_follow_the_weights_of_their_row() -> None:
+    quarter = noise.LARGEST // 4
+    weights = np.array([[quarter, 3 * quarter, 0], [quarter, quarter, 2 * quarter]])
+    codes = np.repeat([0, 1], 200_000)
+    drawn = noise.answers(codes, weights)
+    for code in (0, 1):
+        assert_distributed(np.bincount(drawn[codes == code], minlength=3), weights[code] / noise.LARGEST)
+    for wrong in (weights * 2, -weights, weights[0]):
+        with pytest.raises(UsageError):
+            noise.answers(codes, wrong)

@@ -183,6 +183,50 @@ def norm_bounds(rows: NDArray[Any]) -> Floats:
     return np.sqrt(squares) * (1 + (rows.shape[1] + 8) * 2.0**-52)
 
 
+def sample(n: int, probability: float | Fraction) -> NDArray[np.bool_]:
+    """(n,) booleans: whether a row is kept, each independently and with exactly that probability.
+
+    A float stands for its exact binary value. 64 random bits decide, and 64 more where the first equal the
+    probability's own: the probability that holds lies within 2^-128 of the one asked for.
+    """
+    if n < 0 or not 0 <= probability <= 1:
+        raise UsageError(f"rows are sampled with a probability from 0 to 1, not {probability} (of {n} rows)")
+    whole, rest = divmod(Fraction(probability) * 2**64, 1)
+    if whole == 2**64:
+        return np.ones(n, dtype=np.bool_)
+    words = _words(n)
+    kept = words < np.uint64(whole)
+    tied = np.flatnonzero(words == np.uint64(whole))
+    kept[tied] = _words(len(tied)) < np.uint64(rest * 2**64)
+    return kept
+
+
+def permutation(n: int) -> Integers:
+    """(n,) the numbers 0 to n - 1, every order equally likely: that of n random words, if all differ."""
+    if n < 0:
+        raise UsageError(f"a permutation has 0 places or more, not {n}")
+    while True:
+        words = _words(n)
+        order = np.argsort(words, kind="stable")
+        if bool(np.all(np.diff(words[order]) > 0)):
+            return order.astype(np.int64, copy=False)
+
+
+def answers(codes: Integers, weights: Integers) -> Integers:
+    """(n,) codes drawn for (n,) codes: y for x with probability exactly weights[x, y] / 2^62.
+
+    Raises:
+        UsageError: for (k, m) weights below 0 or rows with another sum.
+    """
+    if weights.ndim != 2 or bool((weights < 0).any()) or any(sum(row) != LARGEST for row in weights.tolist()):
+        raise UsageError("every row of weights sums to 2^62 and holds no negative number")
+    drawn = uniform_below(LARGEST, len(codes))
+    for code in range(len(weights)):
+        here = np.flatnonzero(codes == code)
+        drawn[here] = np.searchsorted(np.cumsum(weights[code]), drawn[here], side="right")
+    return drawn
+
+
 def discrete_gaussian(count: int, sigma: float) -> Integers:
     """(count,) draws of the own sampler: discrete Laplace draws, thinned (CKS 2020, algorithm 3)."""
     width = math.floor(sigma) + 1
@@ -224,7 +268,7 @@ def _laplace(count: int, top: int, bottom: int) -> Integers:
     missing = count
     while missing > 0:
         block = min(_BLOCK, int(missing * 1.8) + 64)
-        rest = _uniform_below(top, block)
+        rest = uniform_below(top, block)
         ratio = rest.astype(np.float64) / top
 
         def exact(at: int, rest: Integers = rest) -> Fraction:
@@ -295,8 +339,10 @@ def _exact_coin(prefix: int, gamma: Fraction) -> bool:
         digits += 30
 
 
-def _uniform_below(limit: int, count: int) -> Integers:
-    """(count,) uniform whole numbers in [0, limit), by rejection; limit up to 2^62."""
+def uniform_below(limit: int, count: int) -> Integers:
+    """(count,) uniform whole numbers in [0, limit), by rejection; limit from 1 to 2^62."""
+    if not 1 <= limit <= LARGEST:
+        raise UsageError(f"uniform numbers lie below a limit from 1 to 2^62, not {limit}")
     if limit == 1:
         return np.zeros(count, dtype=np.int64)
     shift = np.uint64(64 - (limit - 1).bit_length())

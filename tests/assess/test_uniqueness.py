@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comity.assess.uniqueness import _fit, _Sample, _slopes, pitman_share, zayatz_share
+from comity.assess.uniqueness import (
+    _bisect,
+    _fit,
+    _Sample,
+    _slopes,
+    pitman_fit,
+    pitman_share,
+    pitman_uniques,
+    zayatz_share,
+)
 
 SIZES = st.lists(st.integers(1, 12), min_size=2, max_size=60).map(np.array)
 
@@ -74,11 +83,11 @@ def test_a_fit_is_a_maximum_and_no_fit_is_said(sizes: np.ndarray) -> None:
     assert (share is None) == bool(why)
     if share is not None:
         assert 0 <= share <= 1
-    size, count = np.unique(sizes, return_counts=True)
+    size = np.unique(sizes)
     if share is None or size[0] != 1:
         return
-    fit = _fit(_Sample.of(size, count))
-    assert fit is not None
+    fit = pitman_fit(sizes)
+    assert not isinstance(fit, str)
     theta, alpha = fit
     best = log_likelihood(theta, alpha, sizes)
     for other in (
@@ -90,6 +99,62 @@ def test_a_fit_is_a_maximum_and_no_fit_is_said(sizes: np.ndarray) -> None:
         inside = other[1] < 1 and other[0] > 0 and other[0] + (len(sizes) - 1) * min(other[1], 0) > 0
         if inside:
             assert log_likelihood(*other, sizes) <= best + 1e-7
+
+
+@given(SIZES)
+def test_bisection_finds_what_newton_finds(sizes: np.ndarray) -> None:
+    size, count = np.unique(sizes, return_counts=True)
+    if size[0] != 1 or len(size) == 1:
+        return
+    sample = _Sample.of(size, count)
+    newton, bisected = _fit(sample), _bisect(sample)
+    if newton is None or isinstance(bisected, str) or not -1000 < newton[1] < 0.999:
+        return
+    assert log_likelihood(*bisected, sizes) == pytest.approx(log_likelihood(*newton, sizes), abs=1e-6)
+
+
+def test_a_likelihood_that_grows_to_an_edge_is_said() -> None:
+    generator = np.random.default_rng(1)
+    people = 1 + generator.negative_binomial(1.0, 0.2, 200_000)
+    sample = generator.binomial(people, 0.01)
+    fit = pitman_fit(sample[sample > 0])
+    assert isinstance(fit, str)
+    assert "classes of equal size" in fit
+    generator = np.random.default_rng(2)
+    even = np.unique(generator.integers(0, 2000, 1500), return_counts=True)[1]
+    fit = pitman_fit(even)
+    assert isinstance(fit, tuple)
+    assert fit[1] < 0
+
+
+@given(st.integers(1, 6), st.floats(0.2, 20), st.floats(0.05, 0.9))
+def test_uniques_of_the_model_by_its_own_recursion(population: int, theta: float, alpha: float) -> None:
+    """The chance that the first stays alone is the product of the chances that each next one passes it by."""
+    passes = 1.0
+    for others in range(1, population):
+        passes *= (theta + others - 1 + alpha) / (theta + others)
+    exact = population * passes
+    found = pitman_uniques(theta, alpha, population)
+    assert 0 <= found <= population
+    from scipy.special import gamma
+
+    large = gamma(theta + 1) / gamma(theta + alpha) * population**alpha
+    assert found == pytest.approx(large if large <= population else exact, rel=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(1.0, 0.2), (3.0, 0.5), (0.5, 0.02)])
+@pytest.mark.parametrize("fraction", [0.2, 0.5])
+def test_pitman_on_populations_of_negative_binomial_classes(
+    shape: tuple[float, float], fraction: float
+) -> None:
+    """Within a factor of two of the truth, at a fixed seed."""
+    generator = np.random.default_rng(1)
+    people = 1 + generator.negative_binomial(*shape, 100_000)
+    sample = generator.binomial(people, fraction)
+    share, why = pitman_share(sample[sample > 0], int(people.sum()))
+    assert share is not None, why
+    truth = (people == 1).sum() / people.sum()
+    assert truth / 2 < share < 2 * truth
 
 
 def test_words_where_there_is_no_estimate() -> None:

@@ -107,10 +107,8 @@ def test_ordinary_values_pass(values: list[str]) -> None:
 
 def test_a_header_lowers_what_is_asked_of_digits() -> None:
     values = [f"47{row}123{10 + row}"[:9] for row in range(10, 40)]
-    assert find_pii("column", [f"0{value}" for value in values])[:1] in (
-        (),
-        find_pii("phone", [f"0{v}" for v in values])[:1],
-    )
+    kinds = [found.kind for found in find_pii("column", [f"0{value}" for value in values])]
+    assert kinds in ([], ["phone"])
     assert find_pii("mobile phone", [f"0{value}" for value in values])[0].kind == "phone"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import duckdb
 import narwhals as nw
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -13,11 +14,11 @@ from hypothesis import strategies as st
 
 from comity.data import Table
 from comity.deidentify import DistinctLDiversity, Hierarchy, KAnonymity, anonymize, intervals
-from comity.deidentify.anytime import AnytimeSearch
-from comity.deidentify.frames import Frame
-from comity.deidentify.loss import Loss
-from comity.deidentify.search import Search
-from comity.deidentify.tuples import distinct_tuples
+from comity.deidentify.search.anytime import EVALUATIONS, AnytimeSearch
+from comity.deidentify.search.frames import Frame
+from comity.deidentify.search.loss import Loss
+from comity.deidentify.search.optimum import MOST_NODES, Search
+from comity.deidentify.search.tuples import distinct_tuples
 from comity.errors import BadTable, UsageError
 
 AGE = intervals(0, 9, widths=[5])
@@ -204,3 +205,115 @@ def test_importing_the_package_loads_no_engine():
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         == "[]\n"
     )
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "arrow", "duckdb", "polars categorical"])
+@pytest.mark.parametrize("method", ["global", "local"])
+def test_rows_that_come_in_suppressed_stay_so_and_count_nowhere(kind, method):
+    trees = {
+        "age": Hierarchy.from_rows([(str(i), "low" if i < 5 else "high") for i in range(10)]),
+        "town": TOWN,
+    }
+    texts = {name: [str(value) for value in values] for name, values in ROWS.items()}
+    make = {
+        "pandas": pd.DataFrame,
+        "polars": pl.DataFrame,
+        "arrow": pa.table,
+        "duckdb": lambda rows: duckdb.from_arrow(pa.table(rows)),
+        "polars categorical": lambda rows: pl.DataFrame(rows).with_columns(
+            pl.col("town").cast(pl.Categorical)
+        ),
+    }[kind]
+    asked = {
+        "quasi_identifiers": trees,
+        "require": [KAnonymity(2), DistinctLDiversity("ill", 2)],
+        "suppression_limit": 0.2,
+        "method": method,
+    }
+    alone = anonymize(make(texts), **asked)
+    starred = {
+        "name": ["v", *texts["name"], "w"],
+        "age": ["*", *texts["age"], "*"],
+        "town": ["*", *texts["town"], "*"],
+        "ill": ["only here", *texts["ill"], "x"],
+    }
+    done = anonymize(make(starred), **asked)
+    assert (alone.already_suppressed, done.already_suppressed) == (0, 2)
+    for name in ("levels", "loss", "suppressed", "classes", "smallest_class", "bound", "evaluated"):
+        assert getattr(done, name) == getattr(alone, name)
+    assert done.kept.tolist() == [False, *alone.kept.tolist(), False]
+    before, after = columns_of(alone.frame), columns_of(done.frame)
+    for name in ("age", "town"):
+        assert after[name] == ["*", *before[name], "*"]
+    assert after["ill"] == starred["ill"]
+
+
+def test_what_comes_out_can_go_in_again_where_hierarchies_hold_the_labels():
+    first = anonymize(
+        pa.table(ROWS),
+        quasi_identifiers={"age": AGE, "town": TOWN},
+        require=[KAnonymity(2)],
+        suppression_limit=0.2,
+    )
+    assert first.levels == {"age": 1, "town": 0}
+    with pytest.raises(BadTable, match=r"'age' holds labels of level 1 .*'0-4', '5-9'.*generalised already"):
+        anonymize(first.frame, quasi_identifiers={"age": AGE, "town": TOWN}, require=[KAnonymity(2)])
+    decades = Hierarchy.from_rows(dict.fromkeys(row[1:] for row in AGE.rows))
+    second = anonymize(first.frame, quasi_identifiers={"age": decades, "town": TOWN}, require=[KAnonymity(2)])
+    assert second.frame.equals(first.frame)
+    assert (second.suppressed, second.already_suppressed, second.levels) == (0, 1, {"age": 0, "town": 0})
+    third = anonymize(
+        first.frame,
+        quasi_identifiers={"age": decades, "town": TOWN},
+        require=[KAnonymity(3)],
+        suppression_limit=0,
+    )
+    assert (third.suppressed, third.already_suppressed) == (0, 1)
+    assert third.kept.tolist() == first.kept.tolist()
+
+
+def test_a_star_in_some_columns_is_no_suppressed_row():
+    table = pa.table({"town": ["a", "*", "*"], "sex": ["f", "f", "*"]})
+    sex = Hierarchy.from_rows([("f", "*"), ("m", "*")])
+    with pytest.raises(BadTable, match=r"'town' holds labels of level 2 .*'\*'"):
+        anonymize(table, quasi_identifiers={"town": TOWN, "sex": sex}, require=[KAnonymity(1)])
+
+
+def test_a_table_suppressed_whole_has_nothing_to_anonymize():
+    table = pa.table({"town": ["*", "*"]})
+    with pytest.raises(BadTable, match="suppressed already"):
+        anonymize(table, quasi_identifiers={"town": TOWN}, require=[KAnonymity(1)])
+
+
+def test_a_value_no_row_has_asks_for_nothing():
+    frame = pl.DataFrame({"town": pl.Series(["a", "nowhere", "b"], dtype=pl.Categorical)}).filter(
+        pl.col("town") != "nowhere"
+    )
+    done = anonymize(frame, quasi_identifiers={"town": TOWN}, require=[KAnonymity(2)])
+    assert done.levels == {"town": 1}
+
+
+def wide_lattice(attributes, leaves, depth, rows, seed):
+    """Tuples whose lattice has (depth + 1) ** attributes nodes."""
+    rng = np.random.default_rng(seed)
+    tree = Hierarchy.from_rows(
+        [[f"v{i}", *(f"g{d}-{i >> d}" for d in range(1, depth)), "*"] for i in range(leaves)]
+    )
+    table = pa.table({f"q{j}": [f"v{i}" for i in rng.integers(0, leaves, rows)] for j in range(attributes)})
+    trees = dict.fromkeys(table.column_names, tree)
+    return table, trees
+
+
+@pytest.mark.parametrize("aggregate", ["arithmetic", "geometric"])
+def test_a_lattice_too_large_to_hold_gives_a_bound(aggregate):
+    table, trees = wide_lattice(9, 16, 5, 300, 3)
+    assert MOST_NODES < 6**9
+    done = anonymize(
+        table, quasi_identifiers=trees, require=[KAnonymity(3)], suppression_limit=0.1, aggregate=aggregate
+    )
+    assert 0 < done.bound <= done.objective
+    assert done.evaluated <= EVALUATIONS
+    again = anonymize(
+        table, quasi_identifiers=trees, require=[KAnonymity(3)], suppression_limit=0.1, aggregate=aggregate
+    )
+    assert (again.levels, again.bound) == (done.levels, done.bound)

@@ -238,7 +238,10 @@ RULES: tuple[Rule, ...] = (
     Rule(
         starts_process,
         "import subprocess",
-        {"comity.compare.*": "starts the parties' processes of a pilot"},
+        {
+            "comity.compare.*": "starts the parties' processes of a pilot",
+            "comity.sandbox": "runs somebody's program beside the data, behind walls",
+        },
     ),
     Rule(forks, "from concurrent.futures import ProcessPoolExecutor\nProcessPoolExecutor()", {}),
     Rule(unpickles, "import numpy as np\nnp.load(path, allow_pickle=True)", {}),
@@ -269,8 +272,8 @@ RULES: tuple[Rule, ...] = (
             "comity.noise": "so does noise",
             "comity.ledger.entries": "salts of the log's leaves",
             "comity.ledger.founding": "the name of a draft file beside the store",
-            "comity.deidentify.opaque": "which letter stands for which label, known to the provider alone",
-            "comity.deidentify.pseudonymise": "keys of pseudonyms",
+            "comity.deidentify.hierarchies.opaque": "which letter stands for which label",
+            "comity.deidentify.columns.pseudonymise": "keys of pseudonyms",
             "comity.compare.measure": "names of sessions",
             "comity.validate.isolation": "a prime that nobody who prepares groupings can foresee",
             "comity.architectures.direct_release": "the key of a provider's pseudonyms, kept in its folder",

@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from comity.deidentify import Hierarchy
-    from comity.deidentify.pseudonymise import MasterKey
-    from comity.deidentify.release import Protected
+    from comity.deidentify.columns.pseudonymise import MasterKey
+    from comity.deidentify.release.candidate import Protected
     from comity.wire import Message
 
 _TOPIC = "release"
@@ -87,7 +87,7 @@ class _Protector:
         return 0 if self._protected is None else self._protected.table.rows
 
     def run(self) -> Outcome:
-        from comity.deidentify.release import protect
+        from comity.deidentify.release.candidate import protect
 
         seat = self._seat
         master = _master_key(seat.folder / "pseudonyms.key")
@@ -101,9 +101,10 @@ class _Protector:
             hierarchies=read_hierarchies(seat),
             recipient_key=master.for_recipient(str(recipient.key), lineage=lineage),
             pseudonyms=[seat.task.id],
+            measure_model=False,  # the pilot measures the model that the ML party trains
         )
         return Outcome(
-            body={"manifest": _public_part(self._protected.manifest)},
+            body={"manifest": json.loads(json.dumps(self._protected.manifest))},
             parts={"table": table_to_bytes(self._protected.table.arrow)},
         )
 
@@ -111,7 +112,7 @@ class _Protector:
         """The released bytes, read back: every class has k rows, so linking is right at most 1 in k times."""
         from comity.assess import reidentification_risk
         from comity.deidentify import KAnonymity
-        from comity.deidentify.checker import check
+        from comity.deidentify.models.checker import check
 
         released = table_from_bytes(outcome.parts["table"])
         names = list(outcome.body["manifest"]["quasi_identifiers"])
@@ -129,21 +130,13 @@ class _Protector:
 
 def _master_key(path: Path) -> MasterKey:
     """The provider's key for pseudonyms, made on first use and readable by its owner only."""
-    from comity.deidentify.pseudonymise import MasterKey
+    from comity.deidentify.columns.pseudonymise import MasterKey
 
     if not path.exists():
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as file:
             file.write(secrets.token_bytes(32))
     return MasterKey(path.read_bytes())
-
-
-def _public_part(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What the recipient needs: nothing about rows that were not released."""
-    plain = json.loads(json.dumps(manifest))
-    plain["risk"].pop("before", None)
-    plain["rows"] = {"released": plain["rows"]["released"]}
-    return plain
 
 
 def read_hierarchies(seat: Seat) -> dict[str, Hierarchy]:
@@ -196,7 +189,7 @@ def _learn(
     import numpy as np
     from scipy.sparse import csr_matrix, vstack
 
-    from comity.deidentify.expand import SoftEncoder
+    from comity.deidentify.release.expand import SoftEncoder
 
     encoder = SoftEncoder.from_manifests(manifests, seat.task.schema)
     matrices: list[csr_matrix] = []

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from comity.assess.advice import advise
 from comity.assess.columns import ColumnAssessment, assess_columns
-from comity.assess.risk import Risk, reidentification_risk
-from comity.data.classes import equivalence_classes, table_codes
+from comity.assess.contribution import Contribution, contributions
+from comity.assess.hipaa import SafeHarborElement, safe_harbor
+from comity.assess.risk import THRESHOLD, Risk, released_records, risk_of_classes
+from comity.assess.separation import Separation, column_sets
+from comity.assess.sparsity import JointSparsity
+from comity.assess.tuples import Tuples
 from comity.data.read import read_table
+from comity.data.table import Table
+from comity.errors import BadTable
 from comity.schema import Role, Schema
 
 if TYPE_CHECKING:
-    from rich.console import Group
-
-_TELLING = 0.05
+    from comity.assess.drawing import Drawing
 
 
 @dataclass(frozen=True)
@@ -27,94 +33,65 @@ class Assessment:
         source: the table.
         rows: number of rows.
         complete_rows: share of the rows without a missing value.
+        missing_cells: share of all cells without a value.
         duplicate_rows: rows that equal an earlier one in every column.
         columns: one assessment each.
         quasi_identifiers: the columns that `risk` takes as known to an adversary.
-        risk: None if the table has no quasi-identifier.
-        advice: what to look at, one line each, the most pressing first.
+        risk: None if the table has no quasi-identifier; so are `sparsity` and `separation`.
+        contributions: what each quasi-identifier adds to the risk, the one that adds most first.
+        sparsity: how much of the space of joint tuples is filled.
+        separation: how well sets of quasi-identifiers tell rows apart, and the smallest near-keys.
+        safe_harbor: HIPAA's eighteen identifiers, A to R.
+        advice: what to do next, one line each, the most pressing first.
     """
 
     source: str
     rows: int
     complete_rows: float
+    missing_cells: float
     duplicate_rows: int
     columns: tuple[ColumnAssessment, ...]
     quasi_identifiers: tuple[str, ...]
     risk: Risk | None
+    contributions: tuple[Contribution, ...]
+    sparsity: JointSparsity | None
+    separation: Separation | None
+    safe_harbor: tuple[SafeHarborElement, ...]
     advice: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
+        """The JSON form: the attributes by name, each in its own JSON form; no key is ever left out."""
         return {
             "source": self.source,
             "rows": self.rows,
             "complete_rows": self.complete_rows,
+            "missing_cells": self.missing_cells,
             "duplicate_rows": self.duplicate_rows,
             "columns": [column.to_dict() for column in self.columns],
             "quasi_identifiers": list(self.quasi_identifiers),
             "risk": None if self.risk is None else self.risk.to_dict(),
+            "contributions": [each.to_dict() for each in self.contributions],
+            "sparsity": None if self.sparsity is None else self.sparsity.to_dict(),
+            "separation": None if self.separation is None else self.separation.to_dict(),
+            "safe_harbor": [element.to_dict() for element in self.safe_harbor],
             "advice": list(self.advice),
         }
 
-    def to_rich(self) -> Group:
+    def to_rich(self) -> Drawing:
         """The assessment drawn for a terminal."""
-        from rich.box import SIMPLE
-        from rich.console import Group
-        from rich.table import Table
-        from rich.text import Text
+        from comity.assess.drawing import Drawing
 
-        columns = Table("column", "type", "role", "missing", "values", "why", title=self.source, box=SIMPLE)
-        for column in columns.columns[:-1]:
-            column.no_wrap = True
-        for row in self.column_rows():
-            columns.add_row(*(Text(cell) for cell in row))
-        risk = Table("re-identification risk", "", title=f"{self.rows:,} rows", box=SIMPLE)
-        for row in self.risk_rows():
-            risk.add_row(*(Text(cell) for cell in row))
-        return Group(columns, risk, *(Text(f"- {line}") for line in self.advice))
-
-    def column_rows(self) -> tuple[tuple[str, str, str, str, str, str], ...]:
-        """(name, type, role, missing, distinct, evidence or warning) per column, to print."""
-        return tuple(
-            (
-                column.name,
-                column.type,
-                column.role,
-                f"{column.missing:.1%}",
-                f"{column.distinct:,}",
-                column.warning or column.evidence,
-            )
-            for column in self.columns
-        )
-
-    def risk_rows(self) -> tuple[tuple[str, str], ...]:
-        """(measure, value) per measure of risk, to print; empty without a quasi-identifier."""
-        if self.risk is None:
-            return ()
-        risk = self.risk
-        estimates = (
-            (
-                f"population uniques ({name})",
-                "no estimate: " + risk.notes[name] if share is None else f"{share:.3%}",
-            )
-            for name, share in risk.population_uniques.items()
-        )
-        return (
-            ("quasi-identifiers", ", ".join(self.quasi_identifiers)),
-            ("rows", f"{risk.records:,}"),
-            ("equivalence classes", f"{risk.classes:,}"),
-            ("smallest class", f"{risk.smallest_class:,} rows"),
-            ("unique rows", f"{risk.sample_uniques:.2%}"),
-            ("rows in classes of fewer than 5", f"{risk.at_risk:.2%}"),
-            ("prosecutor risk, highest", f"{risk.prosecutor_max:.4f}"),
-            ("prosecutor risk, mean", f"{risk.prosecutor_mean:.4f}"),
-            ("marketer risk", f"{risk.marketer:.4f}"),
-            *estimates,
-        )
+        return Drawing(self)
 
 
 def assess_table(
-    source: Any, schema: Schema | None = None, *, target: str | None = None, population: int | None = None
+    source: Any,
+    schema: Schema | None = None,
+    *,
+    target: str | None = None,
+    population: int | None = None,
+    quasi_identifiers: Sequence[str] | None = None,
+    threshold: float = THRESHOLD,
 ) -> Assessment:
     """Assess a table.
 
@@ -123,43 +100,56 @@ def assess_table(
         schema: types and roles that the steward has given; without one both are inferred.
         target: the column to learn, where no schema names it.
         population: how many people the rows were drawn from, for the estimates of population uniques.
+        quasi_identifiers: the columns that others may know, instead of those of the schema or proposed.
+        threshold: the risk above which a row counts as at risk, in (0, 1].
 
     Raises:
-        BadTable: if the table cannot be read or typed.
-        UsageError: if the population is smaller than the table.
+        BadTable: if the table cannot be read or typed, has no row, or lacks a column that is named.
+        UsageError: if the population is smaller than the table, or the threshold out of range.
     """
     table = read_table(source, schema=schema)
-    columns = assess_columns(table, schema, target=target)
+    if table.rows == 0:
+        raise BadTable(f"{table.source} has no row: there is nothing to assess", private=False)
+    columns = assess_columns(table, schema, target=target, quasi_identifiers=quasi_identifiers)
     known = tuple(column.name for column in columns if column.role == Role.quasi_identifier)
-    risk = reidentification_risk(table, known, population) if known else None
-    complete = np.ones(table.rows, dtype=bool)
-    for name in table.names:
-        complete &= ~table.missing(name)
-    _, sizes = equivalence_classes(table_codes(table, table.names))
+    records, risk = None, None
+    if known:
+        records, suppressed = released_records(table, known)
+        risk = risk_of_classes(records.counts, population, suppressed=suppressed, threshold=threshold)
+    elements = safe_harbor(table, columns)
+    added = contributions(records) if records is not None else ()
+    sets = column_sets(records) if records is not None else None
+    complete, missing = _filled(table)
     return Assessment(
         source=table.source,
         rows=table.rows,
-        complete_rows=float(complete.mean()),
-        duplicate_rows=table.rows - len(sizes),
+        complete_rows=complete,
+        missing_cells=missing,
+        duplicate_rows=_duplicates(table, columns),
         columns=columns,
         quasi_identifiers=known,
         risk=risk,
-        advice=_advice(columns, risk),
+        contributions=added,
+        sparsity=JointSparsity.of(records) if records is not None else None,
+        separation=sets,
+        safe_harbor=elements,
+        advice=advise(columns, risk, added, sets, elements),
     )
 
 
-def _advice(columns: tuple[ColumnAssessment, ...], risk: Risk | None) -> tuple[str, ...]:
-    """What the steward should look at."""
-    lines = [f"{column.name}: {column.warning}" for column in columns if column.warning]
-    lines += [
-        f"{column.name} is {column.role}, but in {column.uniques:.0%} of the rows its value is one that "
-        "no other row has: whoever knows it finds the row"
-        for column in columns
-        if column.role in (Role.sensitive, Role.insensitive) and column.uniques >= _TELLING
-    ]
-    if risk is not None and risk.sample_uniques > 0:
-        lines.append(
-            f"{risk.sample_uniques:.1%} of the rows are unique by their quasi-identifiers: "
-            "generalise or suppress before a release"
-        )
-    return tuple(lines)
+def _filled(table: Table) -> tuple[float, float]:
+    """Share of the rows without a missing value, and share of the cells that are missing."""
+    complete = np.ones(table.rows, dtype=bool)
+    cells = 0
+    for name in table.names:
+        missing = table.missing(name)
+        cells += int(missing.sum())
+        complete &= ~missing
+    return float(complete.mean()), cells / (table.rows * len(table.names))
+
+
+def _duplicates(table: Table, columns: Sequence[ColumnAssessment]) -> int:
+    """Rows that equal an earlier one in every column."""
+    if any(column.distinct == table.rows for column in columns):
+        return 0  # that column alone is a key
+    return table.rows - len(Tuples.of(table, table.names))

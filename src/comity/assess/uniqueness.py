@@ -8,12 +8,14 @@ Two estimators, with the definitions that the ARX anonymisation tool uses:
   the two-parameter Ewens-Pitman model, fitted by maximum likelihood.
 
 Both take the sample as drawn at random from the population. They are estimates, not bounds.
+Pitman's model is fitted by Newton's method from several starts; where that fails, by bisection: for each
+alpha the one theta of highest likelihood, and among those the alpha.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 
@@ -24,6 +26,26 @@ _STEPS = 100
 _ACCURACY = 1e-9
 _EDGE = 1e-6
 _LARGEST = 1e12
+_ALPHAS = (
+    -1000.0,
+    -300.0,
+    -100.0,
+    -30.0,
+    -10.0,
+    -3.0,
+    -1.0,
+    -0.3,
+    -0.1,
+    0.1,
+    0.3,
+    0.5,
+    0.7,
+    0.9,
+    0.99,
+    0.999,
+)
+_ALL_ALIKE = "the likelihood grows without end towards classes of equal size: the model has no finite fit"
+_ALL_ALONE = "the likelihood grows without end towards a population of uniques: the model has no finite fit"
 
 
 def zayatz_share(sizes: NDArray[np.integer], population: int) -> float:
@@ -52,22 +74,45 @@ def pitman_share(sizes: NDArray[np.integer], population: int) -> tuple[float | N
     Returns:
         The share in [0, 1] and "", or None and why the model has no estimate.
     """
-    from scipy.special import gammaln
+    if not (np.asarray(sizes) == 1).any():
+        return 0.0, ""
+    fit = pitman_fit(sizes)
+    return (None, fit) if isinstance(fit, str) else (pitman_uniques(*fit, population) / population, "")
 
+
+def pitman_fit(sizes: NDArray[np.integer]) -> tuple[float, float] | str:
+    """Maximum likelihood (theta, alpha) of Pitman's model, or in words why there is none.
+
+    Args:
+        sizes: (classes,) rows of the sample in each equivalence class, all at least 1.
+    """
     size, count = np.unique(np.asarray(sizes, dtype=np.int64), return_counts=True)
     if len(size) == 0 or size[0] != 1:
-        return 0.0, ""
+        return "no row of the sample is unique: the model is not fitted"
     if len(size) == 1:
-        return None, "every row of the sample is unique: the model has no finite fit"
-    fit = _fit(_Sample.of(size, count))
-    if fit is None:
-        return None, "the model's fit did not converge"
-    theta, alpha = fit
+        return "every row of the sample is unique: the model has no finite fit"
+    sample = _Sample.of(size, count)
+    return _fit(sample) or _bisect(sample)
+
+
+def pitman_uniques(theta: float, alpha: float, population: int) -> float:
+    """Expected number of uniques in a population of N, in [0, N].
+
+    Hoshino's form for a large population, as ARX has it, where it is below N.
+
+    That holds for N far above theta; where it exceeds N, the exact expectation stands in,
+    N Gamma(theta+1) Gamma(theta+alpha+N-1) / (Gamma(theta+alpha) Gamma(theta+N)) (Pitman 2006,
+    "Combinatorial stochastic processes", chapter 3), which never does.
+    """
+    from scipy.special import gammaln
+
+    start = gammaln(theta + 1) - gammaln(theta + alpha)
     with np.errstate(over="ignore"):
-        uniques = np.exp(gammaln(theta + 1) - gammaln(theta + alpha) + alpha * np.log(population))
-    if not 0 <= uniques <= population:
-        return None, "the model's estimate is larger than the population"
-    return float(uniques / population), ""
+        uniques = np.exp(start + alpha * np.log(population))
+    if uniques <= population:
+        return float(uniques)
+    end = gammaln(theta + alpha + population - 1) - gammaln(theta + population)
+    return float(population * np.exp(min(start + end, 0.0)))
 
 
 def _chance_of_one(size: NDArray[np.int64], rows: int, population: int) -> NDArray[np.float64]:
@@ -152,6 +197,47 @@ def _newton(start: tuple[float, float], sample: _Sample) -> tuple[float, float] 
                 maximum = curve[0] < 0 and determinant > 0
                 return (theta, alpha) if maximum and not at_edge else None
     return None
+
+
+def _bisect(sample: _Sample) -> tuple[float, float] | str:
+    """Maximum likelihood without a start: the alpha where the likelihood, at its best theta, stops growing.
+
+    Returns:
+        (theta, alpha), or in words why there is no finite fit.
+    """
+    from scipy.optimize import brentq
+
+    def slope(alpha: float) -> float:
+        return float(_slopes(_best_theta(alpha, sample), alpha, sample)[0][1])
+
+    slopes = [slope(alpha) for alpha in _ALPHAS]
+    if slopes[0] < 0:
+        return _ALL_ALIKE
+    falls = next((at for at, value in enumerate(slopes) if value <= 0), None)
+    if falls is None:
+        return _ALL_ALONE
+    before = _ALPHAS[max(falls - 1, 0)]
+    alpha = cast("float", brentq(slope, before, _ALPHAS[falls], xtol=1e-10)) if falls else before
+    return _best_theta(alpha, sample), alpha
+
+
+def _best_theta(alpha: float, sample: _Sample) -> float:
+    """The theta of highest likelihood for an alpha: the slope in theta falls through 0 once."""
+    from scipy.optimize import brentq
+    from scipy.special import digamma
+
+    least = max(-alpha, -(sample.classes - 1) * alpha)
+    step = np.arange(1.0, sample.classes) * alpha + least
+
+    def slope(log_rest: float) -> float:
+        rest = np.exp(log_rest)
+        theta = least + rest
+        return float((1 / (step + rest)).sum() - (digamma(sample.rows + theta) - digamma(theta + 1)))
+
+    low, high = np.log(1e-12), np.log(_LARGEST)
+    if slope(low) <= 0 or slope(high) >= 0:
+        return least + float(np.exp(low if slope(low) <= 0 else high))
+    return least + float(np.exp(cast("float", brentq(slope, low, high, xtol=1e-13))))
 
 
 def _scale(theta: float, alpha: float, down_theta: float, down_alpha: float, sample: _Sample) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from comity.cli import assess, compare, demo, ledger
+from comity.cli import assess, compare, deidentify, demo, ledger
 
 app = typer.Typer(
     name="comity",
@@ -16,6 +16,7 @@ app = typer.Typer(
 app.command("compare")(compare.compare)
 app.command("try")(compare.try_one)
 app.command("assess")(assess.assess)
+app.command("deidentify")(deidentify.deidentify)
 app.command("demo")(demo.demo)
 app.add_typer(ledger.app, name="ledger")
 

@@ -16,6 +16,37 @@ def assess(
         Path | None,
         typer.Option("--schema", metavar="SCHEMA.yaml", help="Roles, types and bounds of columns."),
     ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", metavar="COLUMN", help="The column to learn.")
+    ] = None,
+    quasi_identifiers: Annotated[
+        str | None,
+        typer.Option(
+            "--quasi-identifiers",
+            metavar="A,B,...",
+            help="The columns that others may know, instead of those of the schema or proposed.",
+        ),
+    ] = None,
+    population: Annotated[
+        int | None,
+        typer.Option(
+            "--population",
+            metavar="N",
+            min=1,
+            help="How many people the rows were drawn from, to estimate how many of them are unique.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option("--threshold", metavar="RISK", help="A row above this risk counts as at risk.")
+    ] = 0.2,
+    write_schema: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-schema",
+            metavar="FILE",
+            help="Write the proposed types and roles as a schema to confirm and pass with --schema.",
+        ),
+    ] = None,
     json: Annotated[
         str | None,
         typer.Option("--json", metavar="FILE", help="Write the result as JSON; - for standard output."),
@@ -23,16 +54,27 @@ def assess(
 ) -> int:
     """Show each column's type, role and evidence, and the table's re-identification risk.
 
-    What it prints is for the holder of the table: it is not a release.
+    What it prints and writes is for the holder of the table: it is not a release.
     """
-    from comity.assess import assess_table
-    from comity.cli.output import check_writable, write_json
+    from comity.assess import assess_table, schema_text
+    from comity.cli.output import check_writable, write_json, write_text
     from comity.data import read_table
     from comity.schema import read_schema
 
     check_writable(json, "--json")
+    check_writable(None if write_schema is None else str(write_schema), "--write-schema")
     known = None if schema is None else read_schema(schema)
-    assessment = assess_table(read_table(path, schema=known), known)
+    table = read_table(path, schema=known)
+    assessment = assess_table(
+        table,
+        known,
+        target=target,
+        population=population,
+        quasi_identifiers=_names(quasi_identifiers),
+        threshold=threshold,
+    )
+    if write_schema is not None:
+        write_text(schema_text(table, assessment, known), write_schema)
     if json is not None:
         write_json(assessment.to_dict(), json)
     if json != "-":
@@ -40,3 +82,19 @@ def assess(
 
         Console().print(assessment.to_rich())
     return 0
+
+
+def _names(option: str | None) -> list[str] | None:
+    """The columns of a comma-separated option.
+
+    Raises:
+        UsageError: if it names none.
+    """
+    from comity.errors import UsageError
+
+    if option is None:
+        return None
+    names = list(dict.fromkeys(name.strip() for name in option.split(",") if name.strip()))
+    if not names:
+        raise UsageError("--quasi-identifiers names no column; give one or more, separated by commas")
+    return names

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from comity.architectures.definition import Task
-from comity.errors import BadSchema
+from comity.errors import BadInput, BadSchema
 from comity.schema import Role, Schema
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def hierarchies_of(task: Task, base: Path | None) -> dict[str, Hierarchy]:
     """One hierarchy per quasi-identifier; `base` is the folder that the schema's file names are relative to.
 
     Raises:
-        BadSchema: if a hierarchy file is missing or cannot be used.
+        BadSchema: if a hierarchy file is missing, lies outside the folder, or cannot be used.
     """
     return {
         name: _hierarchy(name, task.schema, base)
@@ -28,12 +28,38 @@ def hierarchies_of(task: Task, base: Path | None) -> dict[str, Hierarchy]:
 
 def _hierarchy(name: str, schema: Schema, base: Path | None) -> Hierarchy:
     from comity.deidentify import Hierarchy
-    from comity.deidentify.builders import from_schema
+    from comity.deidentify.hierarchies.builders import from_schema
 
     column = schema[name]
     if column.hierarchy is None:
         return from_schema(schema, [name])[name]
-    path = (base or Path()) / column.hierarchy
+    path = _within(name, column.hierarchy, base or Path())
     if not path.is_file():
         raise BadSchema(f"the hierarchy of column '{name}' is not at {path}; check 'hierarchy' in the schema")
-    return Hierarchy.read_csv(path)
+    try:
+        return Hierarchy.read_csv(path, separator=None)
+    except BadInput as error:
+        raise BadSchema(f"the hierarchy of column '{name}' cannot be used: {error}") from None
+
+
+def _within(name: str, written: str, base: Path) -> Path:
+    """The file that a schema names, if it lies in the schema's own folder or below it.
+
+    A schema may come from another party: it must not choose which of the holder's files are read.
+    """
+    remedy = "name a file in the schema's own folder, or in a folder below it"
+    for form in (PurePosixPath(written), PureWindowsPath(written)):
+        if form.is_absolute() or form.drive or form.root:
+            raise BadSchema(f"the hierarchy of column '{name}' is the absolute path {written!r}; {remedy}")
+        if ".." in form.parts:
+            raise BadSchema(
+                f"the hierarchy of column '{name}', {written!r}, leaves the folder by '..'; {remedy}"
+            )
+    if "\0" in written:
+        raise BadSchema(f"the hierarchy of column '{name}' is no file name; {remedy}")
+    path = base / written
+    if not path.resolve().is_relative_to(base.resolve()):
+        raise BadSchema(
+            f"the hierarchy of column '{name}', {written!r}, is a link that leads out of the folder; {remedy}"
+        )
+    return path

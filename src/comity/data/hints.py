@@ -100,3 +100,109 @@ def ends_in(header: str, vocabulary: frozenset[str]) -> str | None:
     """The last word of a column name if the vocabulary has it."""
     words = words_of(header)
     return words[-1] if words and words[-1] in vocabulary else None
+
+
+_KIND_TERMS: tuple[tuple[str, frozenset[str]], ...] = (
+    ("email", _terms("email, mail, e mail, courriel, correo, emailadres, e post, epost")),
+    (
+        "phone",
+        _terms(
+            "phone, telephone, tel, mobile, cell, gsm, fax, telefon, telefoon, telefono,"
+            " telefone, handy, movil"
+        ),
+    ),
+    (
+        "first_name",
+        _terms("first name, given name, forename, firstname, voornaam, vorname, prenom, fornamn, imie"),
+    ),
+    (
+        "last_name",
+        _terms(
+            "last name, family name, surname, lastname, maiden name, achternaam, nachname,"
+            " familienname, apellido,"
+            " apellidos, cognome, nazwisko, efternamn, sobrenome"
+        ),
+    ),
+    (
+        "name",
+        _terms(
+            "full name, fullname, patient name, customer name, client name, employee name,"
+            " person name, contact name"
+        ),
+    ),
+    ("user_name", _terms("user name, username, login, user id, account name, nickname, handle")),
+    (
+        "date_of_birth",
+        _terms(
+            "birth, birthdate, birthday, born, dob, geburtsdatum, geboortedatum, naissance,"
+            " nacimiento, nascita,"
+            " nascimento"
+        ),
+    ),
+    ("age", _terms("age, leeftijd, alter, edad, eta, idade, wiek, alder")),
+    ("gender", _terms("gender, sex, geslacht, geschlecht, sexe, sexo, sesso, plec, kon")),
+    (
+        "address",
+        _terms(
+            "address, street, adres, adresse, straat, strasse, rue, direccion, indirizzo, endereco, ulica"
+        ),
+    ),
+    ("postcode", _terms("zip, zipcode, zip code, postcode, post code, postal, plz, postnummer, cap, cep")),
+    (
+        "city",
+        _terms(
+            "city, town, village, municipality, gemeente, stad, ort, stadt, ville, ciudad,"
+            " citta, cidade, miasto"
+        ),
+    ),
+    ("country", _terms("country, land, pays, pais, paese, kraj, nationality, citizenship")),
+    ("region", _terms("state, province, region, county, district")),
+    (
+        "company",
+        _terms(
+            "company, employer, organisation, organization, firm, firma, bedrijf, entreprise,"
+            " empresa, azienda"
+        ),
+    ),
+    (
+        "job",
+        _terms(
+            "job, occupation, profession, beroep, beruf, metier, job title, position, puesto, zawod, yrke"
+        ),
+    ),
+    ("iban", _terms("iban, bank account")),
+    ("credit_card", _terms("credit card, card number, payment card, creditcard")),
+    (
+        "national_number",
+        _terms(
+            "ssn, nin, nino, social security, national number, national id, insurance number,"
+            " rijksregisternummer,"
+            " bsn, nhs, tax number, tax id, personnummer, pesel, cpf, dni, nir, codice fiscale"
+        ),
+    ),
+    (
+        "licence_plate",
+        _terms("license plate, licence plate, number plate, plate, kenteken, kennzeichen, matricula"),
+    ),
+    ("vin", _terms("vin, chassis")),
+    ("imei", _terms("imei")),
+    ("ip", _terms("ip, ip address, ipaddress")),
+    ("mac", _terms("mac address, mac")),
+    ("web", _terms("url, website, homepage, link")),
+    ("coordinates", _terms("latitude, longitude, lat, lon, lng, coordinates, location")),
+    ("blood_group", _terms("blood group, blood type, bloodtype, blutgruppe")),
+    ("amount", _terms("price, amount, salary, cost, total, balance")),
+    ("isbn", _terms("isbn")),
+    ("ean", _terms("ean, gtin, barcode, upc")),
+)
+
+
+def hinted_kind(header: str) -> str | None:
+    """The kind of value (see `pii.KINDS`) that a column's name suggests, the most specific term first."""
+    words = words_of(header)
+    pairs = [f"{one} {two}" for one, two in pairwise(words)]
+    for term in (*pairs, *words):
+        for kind, terms in _KIND_TERMS:
+            if term in terms:
+                return kind
+    return None

@@ -4,11 +4,13 @@ An inferred schema is a proposal to the steward, who confirms or corrects it bef
 rules err on the side of protection:
 
 1. The target and the id that the caller names have those roles. The id is the privacy unit, one row each.
-2. Personal data (`pii`), names and contacts by their header, values that stand nearly once each, and free
-   text are `identifier`: models never see them and releases never carry them.
-3. A header that suggests what others know about people (age, place, job, ...) makes a `quasi_identifier`;
+2. Values that name or reach a person (`pii`), names and contacts by their header, values that stand nearly
+   once each, and free text are `identifier`: models never see them and releases never carry them.
+3. Values that others may know of a person (a city, a date of birth, an occupation) are `quasi_identifier`,
+   unless the header says that people keep them to themselves.
+4. A header that suggests what others know about people (age, place, job, ...) makes a `quasi_identifier`;
    one that suggests what people keep to themselves (diagnosis, salary, ...) makes `sensitive`.
-4. Otherwise categories, dates and numbers with few values are `quasi_identifier`, and numbers with many
+5. Otherwise categories, dates and numbers with few values are `quasi_identifier`, and numbers with many
    values (measurements) are `sensitive`. A column with one value is `insensitive`. Nothing else is.
 
 Bounds and levels are read off the data, so they are not public: good for a pilot, to be confirmed or
@@ -36,7 +38,7 @@ from comity.data.hints import (
     hinted,
     is_exactly,
 )
-from comity.data.pii import Finding, find_pii
+from comity.data.pii import Finding, Tells, find_kinds
 from comity.data.table import Table, concat_tables
 from comity.schema import Column, ColumnType, Role, Schema, Unit
 
@@ -49,7 +51,6 @@ NEARLY_UNIQUE = 0.9
 FEWEST_ROWS = 20
 MOST_LEVELS = 1000
 _FREE_TEXT_LENGTH = 40
-_DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
 _OBSERVED = "observed, not public: confirm"
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 
@@ -63,7 +64,9 @@ class InferredColumn:
         note: that bounds or levels were read off the data, and other things to confirm; "" if nothing is.
         missing: rows without a value.
         distinct: different values.
-        pii: personal data found in the values.
+        kinds: what the values are (see `comity.data.pii.KINDS`), the surest first; empty for plain numbers,
+            categories and text.
+        pii: of those, the kinds that name or reach a person.
     """
 
     name: str
@@ -73,6 +76,7 @@ class InferredColumn:
     missing: int
     distinct: int
     pii: tuple[Finding, ...] = ()
+    kinds: tuple[Finding, ...] = ()
 
     @property
     def words(self) -> str:
@@ -145,7 +149,14 @@ class _Facts:
     missing: int
     low: float | None
     high: float | None
-    pii: tuple[Finding, ...]
+    kinds: tuple[Finding, ...]
+
+    @property
+    def pii(self) -> tuple[Finding, ...]:
+        """Kinds that name or reach a person, if the surest kind is one."""
+        surest = self.kinds[:1]
+        who = tuple(found for found in self.kinds if found.tells is Tells.who)
+        return who if who[:1] == surest else ()
 
     @property
     def unique_share(self) -> float:
@@ -163,8 +174,8 @@ def _facts(table: Table, name: str) -> _Facts:
     if table.type(name).is_numeric and levels:
         numbers = table.numbers(name)
         low, high = float(np.nanmin(numbers)), float(np.nanmax(numbers))
-    pii = () if table.type(name) is ColumnType.number else find_pii(name, levels)
-    return _Facts(name, table.type(name), levels, table.rows - missing, missing, low, high, pii)
+    kinds = find_kinds(name, levels)
+    return _Facts(name, table.type(name), levels, table.rows - missing, missing, low, high, kinds)
 
 
 def _infer_column(table: Table, name: str, target: str | None, id: str | None) -> InferredColumn:
@@ -179,7 +190,7 @@ def _infer_column(table: Table, name: str, target: str | None, id: str | None) -
         role, why = _role(facts)
         kind = _kind(facts, role)
     column, note = _column(facts, role, kind)
-    return InferredColumn(name, column, why, note, facts.missing, len(facts.levels), facts.pii)
+    return InferredColumn(name, column, why, note, facts.missing, len(facts.levels), facts.pii, facts.kinds)
 
 
 def _role(facts: _Facts) -> tuple[Role, str]:
@@ -190,8 +201,10 @@ def _role(facts: _Facts) -> tuple[Role, str]:
         return Role.identifier, str(facts.pii[0])
     if named := _named_identifier(facts):
         return Role.identifier, named
+    if (known := _about_people(facts)) is not None:
+        return known
     if facts.type is ColumnType.text:
-        if facts.nearly_unique and not _are_dates(facts.levels):
+        if facts.nearly_unique and not _dated(facts):
             return Role.identifier, "nearly every row has a value of its own"
         if _is_free_text(facts.levels):
             return Role.identifier, "free text: it may name anybody"
@@ -202,13 +215,27 @@ def _role(facts: _Facts) -> tuple[Role, str]:
     return _role_by_meaning(facts)
 
 
+def _about_people(facts: _Facts) -> tuple[Role, str] | None:
+    """Values that others may know of a person (a city, a date of birth, ...), if they vary at all."""
+    if not facts.kinds or facts.kinds[0].tells is not Tells.about or len(facts.levels) < 2:
+        return None
+    if hinted(facts.name, SENSITIVE):
+        return None
+    return Role.quasi_identifier, f"{facts.kinds[0]}: others may know them"
+
+
+def _dated(facts: _Facts) -> bool:
+    """Whether the values are dates, with or without a time."""
+    return bool(facts.kinds) and facts.kinds[0].kind in ("date", "datetime", "time")
+
+
 def _role_by_meaning(facts: _Facts) -> tuple[Role, str]:
     """Quasi-identifier or sensitive, by the header and by the number of values."""
     if word := hinted(facts.name, SENSITIVE):
         return Role.sensitive, f"'{word}' in its name: kept private"
     if word := hinted(facts.name, DEMOGRAPHICS):
         return Role.quasi_identifier, f"'{word}' in its name: known to others"
-    if facts.type is ColumnType.text and _are_dates(facts.levels):
+    if facts.type is ColumnType.text and _dated(facts):
         return Role.quasi_identifier, "dates: others may know them"
     if facts.type is ColumnType.text:
         return Role.quasi_identifier, "a category: others may know it"
@@ -251,11 +278,6 @@ def _is_free_text(levels: Sequence[str]) -> bool:
     lengths = sum(len(value) for value in sample) / len(sample)
     spaces = sum(value.count(" ") for value in sample) / len(sample)
     return lengths >= _FREE_TEXT_LENGTH and spaces >= 4
-
-
-def _are_dates(levels: Sequence[str]) -> bool:
-    sample = levels[:: max(len(levels) // 200, 1)]
-    return sum(1 for value in sample if _DATE.fullmatch(value)) >= NEARLY_UNIQUE * len(sample)
 
 
 def _kind(facts: _Facts, role: Role) -> ColumnType:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from comity.deidentify.frames import Frame
-from comity.deidentify.hierarchy import Hierarchy
-from comity.deidentify.local import Placed, best_placed
-from comity.deidentify.loss import Loss
-from comity.deidentify.models import PrivacyModel, exact
-from comity.deidentify.score import Found
-from comity.deidentify.search import optimum
-from comity.deidentify.tuples import Tuples, distinct_tuples
+from comity.deidentify.hierarchies.hierarchy import Hierarchy
+from comity.deidentify.models.class_models import PrivacyModel
+from comity.deidentify.models.safepub import sampled
+from comity.deidentify.search.frames import Frame
+from comity.deidentify.search.settings import METHODS, Settings
+from comity.deidentify.search.solve import solve
+from comity.deidentify.search.tuples import SUPPRESSED, distinct_tuples
 from comity.errors import BadTable, UsageError
 
-SUPPRESSED = "*"
-"""What every quasi-identifier of a suppressed row reads."""
+__all__ = ["METHODS", "SUPPRESSED", "Anonymized", "anonymize"]
 
-METHODS = ("global", "local")
+OBJECTIVES = ("loss", "target")
 
 
 @dataclass(frozen=True)
@@ -32,24 +29,29 @@ class Anonymized:
     Attributes:
         frame: the table, rows in their order, quasi-identifiers as texts (a value still missing stays
             missing). A suppressed row stays in its place with "*" for every quasi-identifier; its other
-            columns are as
-            they were, as in ARX: drop such rows before anything leaves, `protect` does.
+            columns are as they were, as in ARX: drop such rows before anything leaves, `protect` does.
         levels: the level of each quasi-identifier; None where levels differ by row (method "local").
-        loss: in [0, 1], as `loss.py` defines it.
-        suppressed: how many rows are suppressed.
+        loss: in [0, 1], as `loss.py` defines it, every quasi-identifier counting the same.
+        objective: in [0, 1], what was minimised: the loss with `weights`; equal to `loss` without.
+        suppressed: how many rows were suppressed now.
+        already_suppressed: how many rows came in suppressed. They stay as they are and count nowhere else:
+            not as rows of the table, nor for the limit, the loss, classes or sensitive values.
         classes: equivalence classes, without the suppressed rows.
         smallest_class: rows of the smallest of them; 0 if everything is suppressed.
         hierarchies: as applied, with a leaf for missing values where the table had some.
         kept: for each row, whether it was kept.
-        bound: no choice of common levels loses less; equal to `loss` where the optimum is proven, as it is
-            unless the lattice has more than half a million nodes. Of method "local" it says nothing: None.
+        bound: no choice of common levels has a lower objective; equal to `objective` where the optimum is
+            proven, as it is unless the lattice has more than half a million nodes. Of method "local" it says
+            nothing: None.
         evaluated: how many nodes of the lattice the search looked at; 0 for method "local".
     """
 
     frame: Any
     levels: dict[str, int] | None
     loss: float
+    objective: float
     suppressed: int
+    already_suppressed: int
     classes: int
     smallest_class: int
     hierarchies: Mapping[str, Hierarchy]
@@ -67,6 +69,9 @@ def anonymize(
     method: str = "global",
     aggregate: str = "arithmetic",
     level_limits: Mapping[str, tuple[int, int]] | None = None,
+    weights: Mapping[str, float] | None = None,
+    objective: str = "loss",
+    target: str | None = None,
 ) -> Anonymized:
     """Make a table satisfy privacy models by generalising quasi-identifiers and suppressing some rows.
 
@@ -76,145 +81,73 @@ def anonymize(
     rows of classes that violate a model are suppressed, no others. Method "local" lets levels differ by
     class: a far lower loss, found by a deterministic heuristic.
 
+    A row that reads "*" in every quasi-identifier came in suppressed (it is how this function shows such
+    rows): it stays so, and the others are treated as if it were not there. Each run may suppress up to its
+    own limit of the rows that are left, so add `already_suppressed` when you judge what is missing. Values
+    that are labels of a higher level are an error: who generalises twice gives hierarchies of the labels.
+
     The privacy unit is one row. Nothing here is differentially private, and the choice of levels depends on
     the data (Wong et al. 2007: minimality; Cohen 2022: downcoding).
 
     Args:
-        frame: pandas, Polars, Arrow, DuckDB: anything narwhals reads.
+        frame: pandas, Polars, Arrow, DuckDB: anything narwhals reads. `anonymize_file` takes files larger
+            than memory.
         quasi_identifiers: the columns that could identify, each with its hierarchy, in order.
         require: the models, at least one; all have to hold.
         suppression_limit: in [0, 1].
-        level_limits: lowest and highest level allowed by column, both inclusive (method "global").
+        level_limits: lowest and highest level allowed by column, both inclusive. With method "local" no
+            class goes below or above them; suppressed rows read "*" all the same.
+        weights: how much a quasi-identifier's loss counts, by column, at least 0; 1 for those not named.
+            Only their ratio matters (`loss.py` has the formula). A column of weight 0 is generalised as far
+            as it helps the others.
+        objective: "loss", or "target": among many releases that satisfy the models, the one from which a
+            model of `target` learns most (`utility.objective.best_for_target` tells how it chose).
+        target: a column with two values, for objective "target" only.
 
     Raises:
         UsageError: if an argument is out of range or columns contradict each other.
         BadTable: if values are missing from a hierarchy, or no release keeps to the limit.
     """
-    models = _checked(quasi_identifiers, require, suppression_limit, method)
+    if objective not in OBJECTIVES or (objective == "target") != (target is not None):
+        raise UsageError(
+            f"objective is {objective!r} and target {target!r}: 'loss' takes no target, 'target' takes one"
+        )
+    if target is not None:
+        from comity.deidentify.utility.objective import best_for_target
+
+        return best_for_target(
+            frame,
+            quasi_identifiers=quasi_identifiers,
+            require=require,
+            target=target,
+            suppression_limit=suppression_limit,
+            method=method,
+            aggregate=aggregate,
+            level_limits=level_limits,
+            weights=weights,
+        )[0]
+    settings = Settings.checked(
+        quasi_identifiers, require, suppression_limit, method, aggregate, level_limits, weights
+    )
+    frame, settings = sampled(frame, settings)
     table = Frame(frame, {name: hierarchy.texts for name, hierarchy in quasi_identifiers.items()})
     if table.rows == 0:
         raise BadTable("the table has no rows: there is nothing to anonymize", private=False)
-    sensitive = list(dict.fromkeys(model.sensitive for model in models if model.sensitive is not None))
-    tuples = distinct_tuples(table, quasi_identifiers, sensitive)
-    names = list(quasi_identifiers)
-    limit = math.floor(exact(suppression_limit) * table.rows)
-    loss = Loss(tuples.hierarchies, table.rows, aggregate)
-    ranges = _ranges(names, tuples, level_limits or {})
-    found = optimum(tuples, models, limit, loss, ranges)
-    placed = best_placed(tuples, models, limit, loss, found) if method == "local" else None
-    if placed is not None and (found is None or loss.score(placed.losses) < loss.score(found.losses)):
-        return _local_result(table, names, tuples, placed, loss)
-    if found is None:
-        raise BadTable(
-            f"no combination of levels satisfies {'; '.join(model.describe() for model in models)} "
-            f"with at most {limit} of {table.rows} rows suppressed. Raise suppression_limit, relax a model, "
-            "or add a level to a hierarchy"
-        )
-    done = _global_result(table, names, tuples, found, loss)
-    return done if method == "global" else replace(done, levels=None, bound=None)
-
-
-def _checked(
-    quasi_identifiers: Mapping[str, Hierarchy],
-    require: Sequence[PrivacyModel],
-    suppression_limit: float,
-    method: str,
-) -> list[PrivacyModel]:
-    if not quasi_identifiers:
-        raise UsageError("quasi_identifiers is empty: name the columns that could identify somebody")
-    for name, hierarchy in quasi_identifiers.items():
-        if not isinstance(hierarchy, Hierarchy):
-            raise UsageError(
-                f"quasi-identifier '{name}' comes with a {type(hierarchy).__name__}, not a Hierarchy"
-            )
-    models = list(require)
-    if not models:
-        raise UsageError("require is empty: name at least one privacy model, for example KAnonymity(5)")
-    for model in models:
-        if not isinstance(model, PrivacyModel):
-            raise UsageError(f"{model!r} is no privacy model")
-        if model.sensitive in quasi_identifiers:
-            raise UsageError(
-                f"column '{model.sensitive}' is both a quasi-identifier and sensitive: choose one"
-            )
-    if not 0 <= suppression_limit <= 1:
-        raise UsageError(f"suppression_limit is {suppression_limit}: it is a share of the rows, from 0 to 1")
-    if method not in METHODS:
-        raise UsageError(f"method is {method!r}: it is one of {', '.join(METHODS)}")
-    return models
-
-
-def _ranges(
-    names: Sequence[str], tuples: Tuples, limits: Mapping[str, tuple[int, int]]
-) -> list[tuple[int, int]]:
-    unknown = [name for name in limits if name not in names]
-    if unknown:
-        raise UsageError(f"level_limits names '{unknown[0]}', which is no quasi-identifier")
-    ranges = []
-    for name, hierarchy in zip(names, tuples.hierarchies, strict=True):
-        low, high = limits.get(name, (0, hierarchy.levels - 1))
-        if not 0 <= low <= high < hierarchy.levels:
-            raise UsageError(
-                f"level_limits of '{name}' are {low} to {high}; its hierarchy has levels 0 to "
-                f"{hierarchy.levels - 1}"
-            )
-        ranges.append((low, high))
-    return ranges
-
-
-def _global_result(
-    table: Frame, names: Sequence[str], tuples: Tuples, found: Found, loss: Loss
-) -> Anonymized:
-    kept = np.ones(len(tuples.counts), dtype=bool)
-    kept[found.evaluation.violating()] = False
-    replaced = {}
-    for name, hierarchy, codes, level in zip(
-        names, tuples.hierarchies, tuples.codes, found.evaluation.node, strict=True
-    ):
-        labels = list(hierarchy.labels[level])
-        if SUPPRESSED not in labels:
-            labels.append(SUPPRESSED)
-        shown = np.where(kept, hierarchy.codes[level][codes], np.int32(labels.index(SUPPRESSED)))
-        replaced[name] = (shown[tuples.of_row], labels)
-    sizes = found.evaluation.remaining()
+    tuples = distinct_tuples(table, quasi_identifiers, settings.sensitive)
+    done = solve(tuples, settings)
     return Anonymized(
-        frame=table.with_labels(replaced),
-        levels=dict(zip(names, found.evaluation.node, strict=True)),
-        loss=loss.value(found.losses),
-        suppressed=found.evaluation.suppressed,
-        classes=len(sizes),
-        smallest_class=int(sizes.min()) if len(sizes) else 0,
-        hierarchies=dict(zip(names, tuples.hierarchies, strict=True)),
-        kept=kept[tuples.of_row],
-        bound=found.bound,
-        evaluated=found.evaluated,
-    )
-
-
-def _local_result(
-    table: Frame, names: Sequence[str], tuples: Tuples, placed: Placed, loss: Loss
-) -> Anonymized:
-    kept = placed.of_tuple >= 0
-    owners = placed.of_tuple[kept]
-    replaced = {}
-    for j, (name, hierarchy, codes) in enumerate(zip(names, tuples.hierarchies, tuples.codes, strict=True)):
-        labels = [label for of_level in hierarchy.labels for label in of_level]
-        starts = np.cumsum([0, *(len(of_level) for of_level in hierarchy.labels)])
-        labels.append(SUPPRESSED)
-        table_of = np.stack(hierarchy.codes)
-        levels = placed.levels[owners, j]
-        shown = np.full(len(codes), len(labels) - 1, dtype=np.int64)
-        shown[kept] = starts[levels] + table_of[levels, codes[kept]]
-        replaced[name] = (shown[tuples.of_row], labels)
-    return Anonymized(
-        frame=table.with_labels(replaced),
-        levels=None,
-        loss=loss.value(placed.losses),
-        suppressed=placed.suppressed,
-        classes=len(placed.sizes),
-        smallest_class=int(placed.sizes.min()) if len(placed.sizes) else 0,
-        hierarchies=dict(zip(names, tuples.hierarchies, strict=True)),
-        kept=kept[tuples.of_row],
-        bound=None,
-        evaluated=0,
+        frame=table.with_labels(
+            {name: (shown.codes[tuples.of_row], shown.labels) for name, shown in done.columns.items()}
+        ),
+        levels=done.levels,
+        loss=done.loss,
+        objective=done.objective,
+        suppressed=done.suppressed,
+        already_suppressed=done.already_suppressed,
+        classes=done.classes,
+        smallest_class=done.smallest_class,
+        hierarchies=done.hierarchies,
+        kept=done.kept[tuples.of_row],
+        bound=done.bound,
+        evaluated=done.evaluated,
     )

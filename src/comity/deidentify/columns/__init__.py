@@ -1,0 +1,1 @@
+"""Column tools: scrub, mask, pseudonymise, perturb, microaggregate, enrich."""

@@ -1,0 +1,1 @@
+"""Generalisation hierarchies: read, built, suggested, made opaque, checked for completeness."""

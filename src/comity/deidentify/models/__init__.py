@@ -1,0 +1,1 @@
+"""Privacy models, and the check of each that is independent of the search."""

@@ -1,0 +1,1 @@
+"""Which levels lose least: distinct tuples, their classes, the lattice, local recoding."""
