@@ -153,3 +153,37 @@ def test_the_file_form_is_read_back_as_the_same_schema(columns: dict[str, Column
     assert again == schema
     assert canonical_bytes(again.to_dict()) == canonical_bytes(schema.to_dict())
     assert set(schema.features) | set(schema.named(Role.identifier)) == set(columns)
+
+
+INTERVALS = {"intervals": {"widths": [10], "top": 90}}
+DATES = {"dates": {"first": 2020, "last": 2025, "levels": ["month", "year"]}}
+SIZES = ["low", "mid", "high", "top"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "becomes"),
+    [
+        ({"type": "integer", "min": 0, "max": 99, "hierarchy": INTERVALS}, 95, ">= 90"),
+        ({"type": "text", "hierarchy": DATES}, "2024-03-17", "2024"),
+        ({"type": "text", "hierarchy": {"postcodes": {"country": "be"}}}, "9000", "900*"),
+        ({"type": "category", "values": SIZES, "hierarchy": {"ordered": {}}}, "mid", "low to mid"),
+        ({"type": "category", "values": ["a1", "a2", "b1"], "hierarchy": {"prefix": {}}}, "a2", "a*"),
+    ],
+)
+def test_a_rule_builds_a_hierarchy(column: dict[str, object], value: object, becomes: str) -> None:
+    from comity.deidentify import from_schema
+
+    document = {"columns": {"x": {"role": "quasi_identifier", **column}}}
+    schema = parse_schema(document, where="here")
+    assert parse_schema(schema.to_dict(), where="there") == schema
+    hierarchy = from_schema(schema, ["x"])["x"]
+    assert becomes in [hierarchy.generalise([value], level)[0] for level in range(hierarchy.levels)]
+
+
+@pytest.mark.parametrize(
+    "rule", [{}, {"dates": {"first": 1, "last": 2}, "ordered": {}}, {"waves": {}}, {"dates": {"from": 2020}}]
+)
+def test_a_rule_is_of_exactly_one_known_kind(rule: dict[str, object]) -> None:
+    document = {"columns": {"x": {"role": "quasi_identifier", "type": "text", "hierarchy": rule}}}
+    with pytest.raises(BadSchema, match="hierarchy"):
+        parse_schema(document, where="here")

@@ -8,6 +8,7 @@ The file form (YAML)::
     columns:
       age: {role: quasi_identifier, type: integer, min: 0, max: 110, hierarchy: age.csv}
       diagnosis: {role: sensitive, type: category, values: [flu, asthma]}
+      seen: {role: quasi_identifier, type: text, hierarchy: {dates: {first: 2020, last: 2025}}}
     unit: {column: person_id, max_rows: 1}
 """
 
@@ -46,8 +47,68 @@ class ColumnType(StrEnum):
         return self in (ColumnType.integer, ColumnType.number)
 
 
+class _Rule(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Intervals(_Rule):
+    """Intervals of a number between its public bounds: by widths, by cuts, or so many levels of them."""
+
+    widths: tuple[float, ...] | None = None
+    cuts: tuple[float, ...] | None = None
+    levels: int | None = Field(default=None, ge=1)
+    bottom: float | None = None
+    top: float | None = None
+
+
+class Dates(_Rule):
+    """Dates of a public range, as years or whole dates, and the units that they become."""
+
+    first: int | str
+    last: int | str
+    levels: tuple[str, ...] = ("day", "week", "month", "quarter", "year", "decade")
+    day_first: bool = True
+
+
+class Postcodes(_Rule):
+    """Postcodes as a country writes them: its code, two letters."""
+
+    country: str
+
+
+class Ordered(_Rule):
+    """The column's values in their order, neighbours put together two by two."""
+
+
+class Prefix(_Rule):
+    """The column's values as texts, masked from the right, one character a level."""
+
+    steps: int | None = Field(default=None, ge=0)
+
+
+class HierarchyRule(_Rule):
+    """How a hierarchy is built from public facts; exactly one of the kinds."""
+
+    intervals: Intervals | None = None
+    dates: Dates | None = None
+    postcodes: Postcodes | None = None
+    ordered: Ordered | None = None
+    prefix: Prefix | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            kinds = ", ".join(type(self).model_fields)
+            raise ValueError(f"a hierarchy is a file, or exactly one of: {kinds}")
+        return self
+
+
 class Column(BaseModel):
-    """One column. `min`/`max` are inclusive and public; `values` are the public levels of a category."""
+    """One column. `min`/`max` are inclusive and public; `values` are the public levels of a category.
+
+    `hierarchy` is the name of a file in the schema's folder, or a rule that builds one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -56,7 +117,7 @@ class Column(BaseModel):
     min: float | None = None
     max: float | None = None
     values: tuple[str, ...] | None = None
-    hierarchy: str | None = None
+    hierarchy: str | HierarchyRule | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -20,18 +20,23 @@ def hierarchies_of(task: Task, base: Path | None) -> dict[str, Hierarchy]:
         BadSchema: if a hierarchy file is missing, lies outside the folder, or cannot be used.
     """
     return {
-        name: _hierarchy(name, task.schema, base)
+        name: read_hierarchy(name, task.schema, base)
         for name in task.features
         if task.schema[name].role is Role.quasi_identifier
     }
 
 
-def _hierarchy(name: str, schema: Schema, base: Path | None) -> Hierarchy:
+def read_hierarchy(name: str, schema: Schema, base: Path | None) -> Hierarchy:
+    """The hierarchy of one quasi-identifier: the file that the schema names, or built by its rule or bounds.
+
+    Raises:
+        BadSchema: as `hierarchies_of`.
+    """
     from comity.deidentify import Hierarchy
     from comity.deidentify.hierarchies.builders import from_schema
 
     column = schema[name]
-    if column.hierarchy is None:
+    if not isinstance(column.hierarchy, str):
         return from_schema(schema, [name])[name]
     path = _within(name, column.hierarchy, base or Path())
     if not path.is_file():

@@ -14,7 +14,7 @@ from comity.deidentify.hierarchies.periods import dates
 from comity.deidentify.hierarchies.postal import Style, cut, listed_codes, style_of
 from comity.deidentify.hierarchies.reading import Postcodes
 from comity.errors import BadSchema, UsageError
-from comity.schema import ColumnType, Schema
+from comity.schema import Column, ColumnType, HierarchyRule, Schema
 
 __all__ = [
     "MOST_LEAVES",
@@ -190,16 +190,18 @@ def _distinct(values: Iterable[object]) -> list[object]:
 
 def from_schema(schema: Schema, names: Sequence[str]) -> dict[str, Hierarchy]:
     """A hierarchy for each column from its public bounds or levels: intervals for numbers, else value and
-    "*".
+    "*"; or by the rule that the schema gives. A file that it names instead is the caller's to read.
 
     Raises:
-        BadSchema: naming the columns that declare neither.
+        BadSchema: naming the columns that declare neither, or whose rule cannot be followed.
     """
     found: dict[str, Hierarchy] = {}
     lacking = []
     for name in names:
         column = schema[name]
-        if column.type.is_numeric and column.min is not None and column.max is not None:
+        if isinstance(column.hierarchy, HierarchyRule):
+            found[name] = _by_rule(name, column, column.hierarchy)
+        elif column.type.is_numeric and column.min is not None and column.max is not None:
             if column.min == column.max:
                 found[name] = flat([f"{column.min:g}"])
             else:
@@ -214,3 +216,34 @@ def from_schema(schema: Schema, names: Sequence[str]) -> dict[str, Hierarchy]:
             f"{', '.join(lacking)}"
         )
     return found
+
+
+def _by_rule(name: str, column: Column, rule: HierarchyRule) -> Hierarchy:
+    try:
+        return _built(column, rule)
+    except UsageError as error:
+        raise BadSchema(f"the hierarchy of column '{name}' cannot be built: {error}") from None
+
+
+def _built(column: Column, rule: HierarchyRule) -> Hierarchy:
+    if rule.dates is not None:
+        given = rule.dates
+        return dates(given.first, given.last, levels=given.levels, day_first=given.day_first)
+    if rule.postcodes is not None:
+        return postcodes(rule.postcodes.country, column.values)
+    if rule.intervals is not None:
+        if column.min is None or column.max is None:
+            raise UsageError("intervals need the column's public bounds, min and max")
+        return intervals(
+            column.min,
+            column.max,
+            **rule.intervals.model_dump(exclude_none=True),
+            integer=column.type is ColumnType.integer,
+        )
+    if column.values is None:
+        raise UsageError("this kind of hierarchy needs the column's public values")
+    return (
+        ordered(column.values)
+        if rule.ordered is not None
+        else prefix(column.values, steps=rule.prefix.steps if rule.prefix else None)
+    )
