@@ -20,6 +20,9 @@ LIKELY = 0.8
 
 _MOST_RARE = 3
 
+_TELLING = 0.005
+"""Share of rows that a column has to add to the unique ones before it is worth naming."""
+
 
 def advise(
     columns: Sequence[ColumnAssessment],
@@ -64,7 +67,7 @@ def _unique_rows(risk: Risk | None, added: Sequence[Contribution]) -> Iterator[s
         "before a release"
     )
     most = added[0] if len(added) > 1 else None
-    if most is not None and most.uniques_added > 0:
+    if most is not None and most.uniques_added >= _TELLING:
         yield (
             f"Generalise {most.column} first: without it the unique rows fall from {risk.sample_uniques:.1%} "
             f"to {most.uniques_without:.1%}"
