@@ -36,7 +36,7 @@ bench: $(STAMP)
 # re-pin after pyproject.toml has changed; what is pinned stays unless `make lock UPGRADE=--upgrade`
 lock: $(STAMP)
 	@$(BIN)/uv pip compile pyproject.toml --python-version 3.11 --quiet --no-annotate --no-header \
-		--extra federated --extra encrypted --extra homomorphic --extra synthetic --extra postgres \
+		--extra federated --extra encrypted --extra homomorphic --extra synthetic --extra hosted --extra postgres \
 		--group dev --group build $(UPGRADE) --output-file requirements.lock
 
 clean:

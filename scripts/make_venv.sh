@@ -58,5 +58,5 @@ uv_pip install --no-deps --no-build-isolation --editable . ||
 # also where Python is told not to keep what it compiles. It changes speed only, so its failure is no failure.
 packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 (cd "$packages" && "$OLDPWD/.venv/bin/python" -m compileall -q -j 0 \
-    anyio click cryptography duckdb httpcore httpx jinja2 joblib matplotlib narwhals numpy opendp pandas pyarrow \
-    pydantic rich scipy sklearn sqlalchemy starlette typer uvicorn >/dev/null 2>&1) || true
+    anyio click cryptography duckdb httpcore httpx jinja2 joblib matplotlib narwhals numpy onnx opendp pandas pyarrow \
+    pydantic rich scipy skl2onnx sklearn sqlalchemy starlette typer uvicorn >/dev/null 2>&1) || true

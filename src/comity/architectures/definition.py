@@ -209,10 +209,11 @@ def _always(task: Task, providers: Sequence[str]) -> str | None:
 
 @dataclass(frozen=True)
 class Exposure:
-    """Whom a mode trusts with what, and what each role's process receives in it."""
+    """Whom a mode trusts with what, what each role's process receives in it, and why it cannot run, if so."""
 
     trust: tuple[Trust, ...]
     seen_by: Mapping[str, tuple[str, ...]]
+    skip: Callable[[Task, Sequence[str]], str | None] = _always
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,9 @@ fitted on the seed rows the ML party draws up one question (`comity.validate.des
 and a matrix that mixes their label sums. A provider recomputes every row's weight itself, so that no label
 can move its answer by more than the question's cap, whatever was sent. The monitor looks at the groups, the
 gate charges, the noise is added, and the answer leaves; labels never do.
+
+Mode `hosted`: the provider holds the features too, and the ML party's model runs beside them
+(`validation_hosted.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from comity.architectures import validation_hosted as hosted
+from comity.architectures import validation_hosted_terms as hosted_terms
 from comity.architectures.definition import (
     DELTA_ADDITIVE_SHARE,
     Architecture,
@@ -60,6 +65,8 @@ _LARGEST_EPSILON = 16.0
 
 
 def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
+    if seat.options.mode == "hosted":
+        return hosted.provider(seat, channel)
     message = receive_query(channel, seat.ml_party, _TOPIC)
     ids = _sorted_ids(seat)
     request = _taken(message, ids)
@@ -144,6 +151,8 @@ def _noisy_sums(seat: Seat, ids: Sequence[str], request: ScoreStatistics, price:
 
 
 def _ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
+    if seat.options.mode == "hosted":
+        return hosted.ml_party(seat, channel)
     linked = {provider: linked_rows(seat, provider) for provider in seat.providers}
     start = StartModel(seat)
     together = concat_tables([Table(table) for table, _ in linked.values()])
@@ -213,6 +222,8 @@ def _answer(seat: Seat, channel: Channel, provider: str, dimensions: int) -> Noi
 
 
 def _clause(options: Options) -> dict[str, Any]:
+    if options.mode == "hosted":
+        return hosted_terms.clause(options)
     return {
         "mode": "linked",
         "epsilon": options.epsilon,
@@ -223,6 +234,8 @@ def _clause(options: Options) -> dict[str, Any]:
 
 
 def _guarantee(options: Options) -> Guarantee:
+    if options.mode == "hosted":
+        return hosted_terms.guarantee(options)
     return Guarantee(
         epsilon=options.epsilon,
         delta=options.delta,
@@ -235,6 +248,8 @@ def _guarantee(options: Options) -> Guarantee:
 
 
 def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
+    if pilot.options.mode == "hosted":
+        return hosted_terms.attacks(pilot)
     return {"label": label_attack(pilot), "membership": membership_attack(pilot)}
 
 
@@ -288,7 +303,8 @@ ARCHITECTURE = Architecture(
         ),
         "ml_party": ("noisy sums of each provider's labels", "features and ids, which it had before"),
     },
-    modes=("linked",),
+    modes=("linked", "hosted"),
     charges=True,
     attacks=_attacks,
+    exposures={"hosted": hosted_terms.EXPOSURE},
 )

@@ -127,7 +127,8 @@ def _skip_reason(architecture: Architecture, settings: Settings, inputs: Inputs)
         return f"it has no mode '{settings.mode}'; it has: {', '.join(architecture.modes)}"
     if architecture.frame and inputs.frame is None:
         return "two providers hold records with the same id, and a frame has one row per record"
-    return architecture.skip(inputs.task, inputs.providers)
+    reason = architecture.skip(inputs.task, inputs.providers)
+    return reason or architecture.exposure(settings.mode).skip(inputs.task, inputs.providers)
 
 
 def _options(settings: Settings, architecture: Architecture, epsilon: float) -> Options:

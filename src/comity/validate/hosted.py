@@ -1,0 +1,326 @@
+"""Feedback about a hosted model: the provider holds features, ids and labels, so scores are private too.
+
+One question for all metrics: how many records of each label have a score in each of a fixed list of bins,
+by the levels of a declared column if wanted. Bins and levels are public, so nothing is refused by size and no
+answer's form depends on the data. A record that comes or goes changes one count by one: L2 and L1
+sensitivity are 1 (for persons, the most rows that one may have). The counts are noised once; every metric is
+derived from them. Unit: record or person; relation: add-remove.
+
+Intervals: first-order error propagation of the noise, at 95%, widened by what bins hide (where in its bin a
+score lies), so that they speak of the metric of the scores themselves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comity import noise
+from comity.errors import BadInput, UsageError
+from comity.ledger import Cost, PrivacyUnit, Relation, approximate, gaussian_noise_multiplier
+from comity.schema import Schema
+from comity.validate.mechanism import (
+    Calibration,
+    NoisySums,
+    Price,
+    Sizes,
+    add_noise,
+    calibrate,
+    read_noisy,
+)
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+MOST_ROWS: Final = 1 << 31
+"""More rows than a provider may have: how many it has is private, and the room for sums must not tell."""
+_FINE: Final = 2.0**22 * (1 - 2.0**-20)
+_LARGEST_EPSILON: Final = 8.0  # beyond it the grid's share of delta would not fit; more noise is no harm
+_Z: Final = 1.959963984540054
+_LEAST_SCORE: Final = 0.01
+_MOST_BINS: Final = 1000
+
+
+@dataclass(frozen=True)
+class HostedUnit:
+    """Whose coming or going is hidden.
+
+    Attributes:
+        unit: `record`, or `person` where several rows may be one person's.
+        rows: the most rows of one person; those beyond are left out. 1 for records.
+        column: the column that says whose row it is; None for records.
+    """
+
+    unit: PrivacyUnit = PrivacyUnit.record
+    rows: int = 1
+    column: str | None = None
+
+    @classmethod
+    def of(cls, schema: Schema, *, id: str | None = None) -> Self:
+        """As the schema says; a unit column that is the id of the rows makes each row a unit."""
+        column = schema.unit.column
+        if column is None or column == id:
+            return cls()
+        return cls(PrivacyUnit.person, schema.unit.max_rows, column)
+
+    def kept(self, people: Sequence[Any]) -> Integers:
+        """Places of the rows that count: the first `rows` of each person. `people` is one name per row."""
+        seen: dict[Any, int] = {}
+        places: list[int] = []
+        for at, person in enumerate(people):
+            seen[person] = seen.get(person, 0) + 1
+            if seen[person] <= self.rows:
+                places.append(at)
+        return np.array(places, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class HostedPrice:
+    """What a whole conversation costs a provider, fixed before its first answer.
+
+    One Gaussian composition: a share s of the budget gives noise 1 / sqrt(s) times that of an answer that has
+    it all, and shares add up to 1 (Dong, Roth and Su 2022: Gaussian mechanisms compose to a Gaussian one,
+    also where a question is chosen after earlier answers). The grid's delta for all sums together is taken
+    out first.
+
+    Attributes:
+        epsilon, delta: of all answers together.
+        unit: whose coming or going it is about.
+        dimensions: of all answers together.
+    """
+
+    epsilon: float
+    delta: float
+    unit: HostedUnit
+    dimensions: int
+
+    @property
+    def cost(self) -> Cost:
+        """What the account is charged. Relation add-remove."""
+        return approximate(self.epsilon, self.delta, unit=self.unit.unit, relation=Relation.add_remove)
+
+    @property
+    def multiplier(self) -> float:
+        """Noise over sensitivity of an answer that has the whole budget."""
+        epsilon = min(self.epsilon, _LARGEST_EPSILON)
+        grid = noise.discretisation_delta(_FINE, self.dimensions, epsilon)
+        if not grid <= self.delta / 2:
+            raise UsageError(
+                f"delta {self.delta:g} is too small for {self.dimensions} sums on the integer grid; "
+                f"it must be at least {2 * grid:.2g}"
+            )
+        return gaussian_noise_multiplier(epsilon, self.delta - grid)
+
+    def calibration(self, sizes: Sizes, share: float) -> Calibration:
+        """The noise of one answer that has this share of the budget; `sizes` are for one row."""
+        rows = self.unit.rows
+        sizes = replace(sizes, l1=sizes.l1 * rows, l2=sizes.l2 * rows)
+        return calibrate(
+            sizes, Price(self.epsilon, self.delta, self.multiplier / math.sqrt(share) * (1 + 2.0**-40))
+        )
+
+    def answer(self, exact: Integers, sizes: Sizes, share: float) -> NoisySums:
+        """(dimensions,) sums with the noise of that share. To be called after the charge is durable."""
+        calibration = self.calibration(sizes, share)
+        noisy = add_noise(exact * np.int64(1 << calibration.shift), calibration)
+        return NoisySums(read_noisy(noisy, calibration), calibration)
+
+
+@dataclass(frozen=True)
+class HostedQuestion:
+    """Counts of records per score bin and label, by the levels of a column if wanted.
+
+    Attributes:
+        edges: (bins - 1,) inner edges, ascending in (0, 1); bin i holds edges[i-1] <= score < edges[i].
+        column: group by this column of the schema; None: all records together.
+        levels: the column's public levels, in order; any other value and missing ones make one more group.
+    """
+
+    edges: tuple[float, ...]
+    column: str | None = None
+    levels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        ends = (0.0, *self.edges, 1.0)
+        if len(ends) > _MOST_BINS or not all(a < b for a, b in pairwise(ends)):
+            raise BadInput(f"score bins are cut at ascending edges between 0 and 1, at most {_MOST_BINS - 2}")
+
+    @classmethod
+    def equal_width(cls, bins: int = 20, *, schema: Schema | None = None, by: str | None = None) -> Self:
+        """`bins` bins of equal width, by the declared levels of a column.
+
+        Raises:
+            BadInput: if the column declares no levels: groups must not be read off the data.
+        """
+        edges = tuple(at / bins for at in range(1, bins))
+        if by is None:
+            return cls(edges)
+        values = None if schema is None or by not in schema.columns else schema[by].values
+        if values is None:
+            raise BadInput(f"feedback by '{by}' needs its levels in the schema: add 'values' to the column")
+        return cls(edges, by, values)
+
+    @property
+    def bins(self) -> int:
+        return len(self.edges) + 1
+
+    @property
+    def groups(self) -> int:
+        return 1 if self.column is None else len(self.levels) + 1
+
+    @property
+    def dimensions(self) -> int:
+        return self.groups * self.bins * 2
+
+    @property
+    def sizes(self) -> Sizes:
+        """Of one row: one count moves by one."""
+        return Sizes(dimensions=self.dimensions, l1=1, l2=1, largest_sum=MOST_ROWS)
+
+    def counts(
+        self, scores: Floats, labels: NDArray[Any], values: Sequence[str | None] | None = None
+    ) -> Integers:
+        """(dimensions,) exact counts, groups outermost, labels innermost. They never leave.
+
+        Args:
+            scores: (rows,) in [0, 1].
+            labels: (rows,) 0 or 1.
+            values: (rows,) of the column, where there is one.
+        """
+        bins = np.searchsorted(np.array(self.edges), scores, side="right")
+        groups = np.zeros(len(scores), dtype=np.int64)
+        if self.column is not None:
+            place: dict[str | None, int] = {level: at for at, level in enumerate(self.levels)}
+            groups = np.array([place.get(value, len(place)) for value in values or ()], dtype=np.int64)
+        cells = (groups * self.bins + bins) * 2 + np.asarray(labels, dtype=np.int64)
+        return np.bincount(cells, minlength=self.dimensions).astype(np.int64)
+
+    def read(self, answer: NoisySums, *, threshold: float = 0.5) -> HostedFeedback:
+        """Everything that follows from the noisy counts; the threshold moves to the nearest edge."""
+        counts = answer.values.reshape(self.groups, self.bins, 2)
+        names = ("all",) if self.column is None else (*self.levels, "other")
+        edges = np.array([0.0, *self.edges, 1.0])
+        cut = int(np.abs(edges - threshold).argmin())
+        by_group = {
+            name: _metrics(table, edges, cut, answer.deviation)
+            for name, table in zip(names, counts, strict=True)
+        }
+        together = counts.sum(axis=0)
+        total = _metrics(together, edges, cut, answer.deviation * math.sqrt(self.groups))
+        return HostedFeedback(total, {} if self.column is None else by_group, float(edges[cut]))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric with its 95% interval; value None where the noise drowns what it divides by."""
+
+    value: float | None
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class HostedFeedback:
+    """What the counts say.
+
+    Attributes:
+        metrics: `records`, `prevalence`, `accuracy`, `precision`, `recall`, `specificity`, `f1`, `auc`,
+            `brier`, `log_loss` (scores clipped to [0.01, 0.99]), `tp`, `fp`, `fn`, `tn`, `calibration-<bin>`.
+        by_group: the same for each group.
+        threshold: scores at or above it count as positive.
+    """
+
+    metrics: Mapping[str, Estimate]
+    by_group: Mapping[str, Mapping[str, Estimate]]
+    threshold: float
+
+
+def _metrics(counts: Floats, edges: Floats, cut: int, deviation: float) -> dict[str, Estimate]:
+    """All metrics of one (bins, 2) table of noisy counts, whose noise has this standard deviation."""
+    negatives, positives = counts[:, 0], counts[:, 1]
+    rows = positives.sum() + negatives.sum()
+    above = np.arange(len(counts)) >= cut
+
+    def of(
+        values: Callable[[Floats], tuple[float, float]], slack: float = 0.0, most: float = 1.0
+    ) -> Estimate:
+        return _ratio(counts, values, deviation, slack, most)
+
+    def weigh(negative: Any, positive: Any) -> Callable[[Floats], float]:
+        return lambda table: float((table[:, 0] * negative + table[:, 1] * positive).sum())
+
+    tp, fp = weigh(0.0, above), weigh(above, 0.0)
+    fn, tn = weigh(0.0, ~above), weigh(~above, 0.0)
+    everybody, hit, missed = weigh(1.0, 1.0), weigh(~above, above), weigh(above, ~above)
+    plain = {"tp": tp, "fp": fp, "fn": fn, "tn": tn, "records": everybody}
+    found = {name: of(lambda t, c=count: (c(t), 1.0), most=math.inf) for name, count in plain.items()}
+    found["prevalence"] = of(lambda t: (weigh(0.0, 1.0)(t), everybody(t)))
+    found["accuracy"] = of(lambda t: (hit(t), everybody(t)))
+    found["precision"] = of(lambda t: (tp(t), tp(t) + fp(t)))
+    found["recall"] = of(lambda t: (tp(t), tp(t) + fn(t)))
+    found["specificity"] = of(lambda t: (tn(t), tn(t) + fp(t)))
+    found["f1"] = of(lambda t: (2 * tp(t), 2 * tp(t) + missed(t)))
+    hidden = float(np.maximum(positives, 0) @ np.maximum(negatives, 0)) / 2
+    pairs = max(float(positives.sum() * negatives.sum()), 1.0)
+    found["auc"] = of(_rank_pairs, slack=hidden / pairs)
+    for name, (low, high) in _losses(edges).items():
+        middle, spread = (low + high) / 2, float((np.abs(counts) * (high - low) / 2).sum())
+        found[name] = of(
+            lambda t, m=middle: (weigh(m[:, 0], m[:, 1])(t), everybody(t)),
+            slack=spread / max(rows, 1.0),
+            most=float(high.max()),
+        )
+    for at in range(len(counts)):
+        found[f"calibration-{at}"] = of(lambda t, at=at: (float(t[at, 1]), float(t[at].sum())))
+    return found
+
+
+def _rank_pairs(table: Floats) -> tuple[float, float]:
+    """Pairs that are ranked right, ties in a bin counted half, and all pairs of unlike labels."""
+    negatives, positives = table[:, 0], table[:, 1]
+    below = np.cumsum(negatives) - negatives
+    return float(positives @ (below + negatives / 2)), float(positives.sum() * negatives.sum())
+
+
+def _losses(edges: Floats) -> dict[str, tuple[Floats, Floats]]:
+    """(bins, 2) the least and the greatest loss that a record of each bin and label can have."""
+    low, high = edges[:-1], edges[1:]
+    clipped_low, clipped_high = (np.clip(each, _LEAST_SCORE, 1 - _LEAST_SCORE) for each in (low, high))
+    return {
+        "brier": (np.stack([low**2, (1 - high) ** 2], 1), np.stack([high**2, (1 - low) ** 2], 1)),
+        "log_loss": (
+            np.stack([-np.log(1 - clipped_low), -np.log(clipped_high)], 1),
+            np.stack([-np.log(1 - clipped_high), -np.log(clipped_low)], 1),
+        ),
+    }
+
+
+def _ratio(
+    counts: Floats,
+    values: Callable[[Floats], tuple[float, float]],
+    deviation: float,
+    slack: float,
+    most: float,
+) -> Estimate:
+    """A ratio of functions of the counts, by Fieller (1954) with both linearised at what was seen."""
+    top, bottom = values(counts)
+    slopes = np.empty((2, counts.size))
+    for at in range(counts.size):
+        moved = counts.copy().ravel()
+        moved[at] += 1.0
+        again = values(moved.reshape(counts.shape))
+        slopes[:, at] = again[0] - top, again[1] - bottom
+    (tt, tb), (_, bb) = (slopes @ slopes.T) * deviation**2
+    a, b, c = bottom**2 - _Z**2 * bb, top * bottom - _Z**2 * tb, top**2 - _Z**2 * tt
+    if a <= 0 or bottom <= 0:  # what is divided by may be nothing
+        return Estimate(None, 0.0, most)
+    root = math.sqrt(max(b * b - a * c, 0.0))
+    low, high = (b - root) / a - slack, (b + root) / a + slack
+    value = min(max(top / bottom, 0.0), most)
+    return Estimate(value, min(max(low, 0.0), value), max(min(high, most), value))
