@@ -125,3 +125,122 @@ def test_bad_input_gets_one_line_and_leaves_nothing(
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+OPEN_SCHEMA = """\
+columns:
+  nir: {role: identifier, type: text}
+  firm: {role: identifier, type: text}
+  born: {role: quasi_identifier, type: text}
+  sex: {role: quasi_identifier, type: category, values: [F, M]}
+  ill: {role: sensitive, type: category, values: [flu, none]}
+"""
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """A French register: national numbers of which some hold a letter, dates of birth, employers."""
+    draw = random.Random(1)
+    with open(tmp_path / "people.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["nir", "firm", "born", "sex", "ill"])
+        for row in range(400):
+            place = "2A" if row % 9 == 0 else "75"
+            born = f"{draw.randint(1970, 1975)}-{draw.randint(1, 12):02}-{draw.randint(1, 28):02}"
+            writer.writerow(
+                [f"1{draw.randint(10, 99)}01{place}{row:06}{draw.randint(10, 97)}", f"BE{row % 4}", born,
+                 draw.choice("FM"), draw.choice(["flu", "none"])]
+            )  # fmt: skip
+    (tmp_path / "people.yaml").write_text(OPEN_SCHEMA, encoding="utf-8")
+    (tmp_path / "register.csv").write_text(
+        "number,sector\nBE0,care\nBE1,care\nBE2,steel\nBE3,steel\n", encoding="utf-8"
+    )
+    return tmp_path
+
+
+def test_a_column_that_is_half_numbers_is_assessed_as_text(comity: Run, people: Path) -> None:
+    done = comity("assess", "people.csv", "--write-schema", "proposed.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "most values of 'nir' are numbers and some are not" in done.stderr
+    written = (people / "proposed.yaml").read_text(encoding="utf-8")
+    assert "  nir:\n    role: identifier\n    type: text\n" in written
+    odd = OPEN_SCHEMA.replace("nir: {role: identifier, type: text}", "nir: {role: identifier, type: integer}")
+    (people / "odd.yaml").write_text(odd, encoding="utf-8")
+    done = comity("assess", "people.csv", "--schema", "odd.yaml")
+    assert done.returncode == 3
+    assert "nir" in done.stderr
+
+
+def test_what_to_do_without_hierarchies_and_the_way_on(comity: Run, people: Path) -> None:
+    base = ("deidentify", "people.csv", "--schema", "people.yaml")
+    done = comity(*base, "--out", "b.csv")
+    assert done.returncode == 3
+    for words in ("born", "--suggest", "--hierarchies", "min, max"):
+        assert words in done.stderr
+    done = comity(*base, "--suggest", "trees")
+    assert done.returncode == 0, done.stderr
+    assert "read off the data" in done.stdout
+    assert {path.name for path in (people / "trees").iterdir()} == {"born.csv", "born.reading.json"}
+    again = comity(*base, "--suggest", "trees")
+    assert again.returncode == 3
+    assert "there already" in again.stderr
+    done = comity(
+        *base, "--hierarchies", "trees", "--out", "b.csv", "--enrich", "firm=register.csv:number:sector",
+        "--public-reference", "--require", "l=2:ill", "--require", "average-risk=0.2",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "400 of 400 identifiers were found" in done.stdout
+    manifest = json.loads((people / "b.manifest.json").read_text(encoding="utf-8"))
+    assert set(manifest["quasi_identifiers"]) == {"born", "sex", "sector"}
+    assert len(manifest["settings"]["models"]) == 3
+    assert "BE0" not in (people / "b.csv").read_text(encoding="utf-8")
+
+
+def test_private_and_opaque_releases(comity: Run, people: Path) -> None:
+    assert comity("deidentify", "people.csv", "--schema", "people.yaml", "--suggest", "trees").returncode == 0
+    narrow = OPEN_SCHEMA.replace("  firm: {role: identifier, type: text}\n", "")
+    (people / "narrow.yaml").write_text(narrow.partition("  ill:")[0], encoding="utf-8")
+    base = ("deidentify", "people.csv", "--schema", "narrow.yaml", "--hierarchies", "trees", "--out", "b.csv")
+    first, _, _ = (people / "trees" / "born.csv").read_text(encoding="utf-8").partition("\n")
+    top = first.count(";")
+    done = comity(*base, "--safepub", "1,1e-3", "--levels", f"born={top},sex=0")
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((people / "b.manifest.json").read_text(encoding="utf-8"))
+    assert manifest["differential_privacy"]["epsilon"] == 1.0
+    assert manifest["rows"] == {}
+    assert "Do not draw again" in done.stdout
+    done = comity(*base, "--safepub", "1,1e-3", "--levels", "born=1-2")
+    assert done.returncode == 2
+    assert "Open: born, sex" in done.stderr
+    done = comity(*base, "--opaque", "--opaque-key", "key.json")
+    assert done.returncode == 0, done.stderr
+    assert (people / "key.json").stat().st_mode & 0o077 == 0
+    hidden = (people / "b.manifest.json").read_text(encoding="utf-8")
+    assert "1970" not in hidden
+    assert "letters" not in hidden
+    assert "1970" in (people / "key.json").read_text(encoding="utf-8")
+    again = comity(*base, "--opaque", "--opaque-key", "key.json")
+    assert again.returncode == 3
+    assert "not written over" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--require", "l=2"], "l=3:COLUMN"),
+        (["--safepub", "1"], "EPSILON,DELTA"),
+        (["--levels", "age"], "age=2"),
+        (["--levels", "age=x"], "age=0-2"),
+        (["--opaque"], "--opaque-key"),
+        (["--enrich", "id=register.csv"], "COLUMN=FILE"),
+        (["--enrich", "age=register.csv:size"], "no identifier"),
+        (["--suggest", "trees"], "nothing to suggest"),
+    ],
+)
+def test_options_that_cannot_be_read_are_refused(
+    words: list[str], said: str, comity: Run, folder: Path
+) -> None:
+    done = comity("deidentify", "a.csv", "--schema", "schema.yaml", "--out", "b.csv", *words)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert not (folder / "b.csv").exists()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from comity.data.table import Table
+    from comity.schema import Schema
 
 
 def assess(
@@ -58,13 +63,14 @@ def assess(
     """
     from comity.assess import assess_table, schema_text
     from comity.cli.output import check_writable, write_json, write_text
-    from comity.data import read_table
     from comity.schema import read_schema
 
     check_writable(json, "--json")
     check_writable(None if write_schema is None else str(write_schema), "--write-schema")
     known = None if schema is None else read_schema(schema)
-    table = read_table(path, schema=known)
+    table, notes = _read(path, known)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
     assessment = assess_table(
         table,
         known,
@@ -82,6 +88,43 @@ def assess(
 
         Console().print(assessment.to_rich())
     return 0
+
+
+def _read(path: str, known: Schema | None) -> tuple[Table, list[str]]:
+    """The table to assess, and what its holder should know of how it was read.
+
+    A column that is numbers in most rows and something else in others (a national number with letters) is
+    shown as text, where the schema does not say what it is.
+    """
+    from comity.data import read_table
+    from comity.data.table import Table
+    from comity.errors import BadTable
+
+    try:
+        return read_table(path, schema=known), []
+    except BadTable as error:
+        refused = error
+    raw = read_table(path, schema=known, typed=False)  # what cannot be read at all is refused again
+    columns, mixed = {}, []
+    for name in raw.names:
+        one = raw.arrow.select([name])
+        try:
+            columns[name] = read_table(one, schema=known).column(name)
+        except BadTable:
+            if known is not None and name in known.columns:
+                raise refused from None
+            columns[name] = raw.column(name)
+            mixed.append(name)
+    if not mixed:
+        raise refused
+    import pyarrow as pa
+
+    told = [
+        f"most values of '{name}' are numbers and some are not, so it is shown as text; if it is one of "
+        "numbers, correct the others, or give its type in a schema"
+        for name in mixed
+    ]
+    return Table(pa.table(columns), raw.source, raw.path), told
 
 
 def _names(option: str | None) -> list[str] | None:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from comity.errors import UsageError
-from comity.schema import Column, Schema
+from comity.schema import Column, Role, Schema
 
 if TYPE_CHECKING:
     from comity.data import Table
+    from comity.deidentify.columns.enrich import Normalised
     from comity.deidentify.columns.freetext import FreeText
 
 STAGES: Final = ("enrich", "mask", "perturb")
@@ -31,7 +32,7 @@ class Step:
     Attributes:
         stage: when it runs, one of `STAGES`.
         tool: called with the table; what it returns has a `table`, and may have a `description` (JSON, or an
-            object with `to_dict`) for the manifest.
+            object with `to_dict`) for the manifest, and `columns`, the schema of columns that it added.
         name: in reports.
         columns: the schema of columns that it adds, or whose type or bounds it changes.
         private: attributes of its result that are for the steward.
@@ -80,7 +81,7 @@ def run_steps(table: Table, schema: Schema, steps: Sequence[Step]) -> Prepared:
         changed = getattr(result, "table", None)
         if changed is None:
             raise UsageError(f"the step '{step.name or step.stage}' returned no table")
-        schema = _schema_after(step, changed, schema)
+        schema = _schema_after(step, changed, schema, getattr(result, "columns", {}))
         table = changed
         applied.append({"stage": step.stage, **_description(step, result)})
         found = {name: _plain(getattr(result, name)) for name in step.private}
@@ -89,8 +90,8 @@ def run_steps(table: Table, schema: Schema, steps: Sequence[Step]) -> Prepared:
     return Prepared(table, schema, tuple(applied), tuple(counted))
 
 
-def _schema_after(step: Step, table: Table, schema: Schema) -> Schema:
-    known = {**schema.columns, **step.columns}
+def _schema_after(step: Step, table: Table, schema: Schema, added: Mapping[str, Column]) -> Schema:
+    known = {**schema.columns, **added, **step.columns}
     strays = [name for name in table.names if name not in known]
     if strays:
         raise UsageError(
@@ -140,4 +141,67 @@ def perturbing(tool: Callable[..., Any], column: str, *arguments: Any, **setting
         lambda table: tool(table, column, *arguments, **settings),
         f"perturb '{column}'",
         private=("clamped",),
+    )
+
+
+def enriching(
+    column: str,
+    reference: Table,
+    *,
+    key: str,
+    attributes: Sequence[str],
+    names: Mapping[str, str] | None = None,
+    roles: Mapping[str, Role] | None = None,
+    normalised: Normalised | None = None,
+    conflicts: str = "refuse",
+    public_reference: bool = False,
+) -> Step:
+    """A step that replaces an identifier by attributes of a reference table (`enrich` has the arguments).
+
+    The new columns are quasi-identifiers unless `roles` says otherwise: they need hierarchies, or a public
+    reference, whose levels and bounds then are public facts. What the join found (match rate, misses,
+    conflicts) is for the steward.
+    """
+    from comity.deidentify.columns.enrich import Normalised, enrich
+
+    def tool(table: Table) -> Any:
+        return enrich(
+            table,
+            column,
+            reference,
+            key=key,
+            attributes=attributes,
+            names=names,
+            roles=roles,
+            normalised=Normalised() if normalised is None else normalised,
+            conflicts=conflicts,
+            public_reference=public_reference,
+        )
+
+    return Step("enrich", tool, f"enrich '{column}'", private=("report",))
+
+
+def microaggregating(
+    columns: Sequence[str],
+    *,
+    k: int,
+    orders: Mapping[str, Sequence[str]] | None = None,
+    how: str = "mean",
+    method: str = "mdav",
+) -> Step:
+    """A step that replaces columns by what groups of k similar rows share; arguments as `microaggregate`.
+
+    The columns are still generalised where they are quasi-identifiers: groups are k-anonymous by themselves
+    only if they are all of them.
+    """
+    from comity.deidentify.columns.microaggregate import microaggregate
+
+    def tool(table: Table) -> Any:
+        return microaggregate(table, columns, k=k, orders=orders, how=how, method=method)
+
+    return Step(
+        "perturb",
+        tool,
+        f"microaggregate {', '.join(map(repr, columns))}",
+        private=("number", "smallest", "largest", "loss", "column_loss"),
     )

@@ -20,6 +20,7 @@ from typing import Any
 
 from comity.deidentify.generalise import Anonymized
 from comity.deidentify.hierarchies.hierarchy import Hierarchy
+from comity.deidentify.release.files import write_hierarchies
 from comity.errors import BadInput, UsageError
 from comity.schema import Schema
 
@@ -43,8 +44,16 @@ TARGET_CHOICE = (
 )
 
 
-def unprotected(*, sensitive_models: bool, by_target: bool) -> dict[str, str]:
-    """The attacks that a release does not protect from, in words."""
+COMPOSITION = (
+    "each further release about the same people adds its epsilon and delta to those of this one, and one "
+    "without differential privacy makes the total none"
+)
+
+
+def unprotected(*, sensitive_models: bool, by_target: bool, private: bool = False) -> dict[str, str]:
+    """The attacks that a release does not protect from, in words; `private`: it is differentially private."""
+    if private:
+        return {"composition": COMPOSITION}
     found = dict(UNPROTECTED)
     if not sensitive_models:
         found["homogeneity"] = HOMOGENEITY
@@ -66,10 +75,12 @@ def make_manifest(
     released_rows: int,
     risk_after: Mapping[str, Any],
     not_protected: Mapping[str, str],
+    private: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What goes with a release (JSON).
 
     Args:
+        private: what is stated of differential privacy; then nothing that was counted in rows stands in it.
         names: the released columns, in order.
         hierarchies: as the recipient may read them.
         pseudonyms: per column of pseudonyms, "keyed" or "reversible".
@@ -91,11 +102,11 @@ def make_manifest(
             }
             for name, hierarchy in hierarchies.items()
         },
-        "rows": {"released": released_rows},
-        "classes": done.classes,
-        "smallest_class": done.smallest_class,
-        "risk": {"after": dict(risk_after)},
-        "differential_privacy": None,
+        "rows": {} if private else {"released": released_rows},
+        "classes": None if private else done.classes,
+        "smallest_class": None if private else done.smallest_class,
+        "risk": {} if private else {"after": dict(risk_after)},
+        "differential_privacy": None if private is None else dict(private),
         "unprotected": dict(not_protected),
     }
 
@@ -121,7 +132,7 @@ def export_hierarchies(manifest: Mapping[str, Any], folder: str | Path) -> dict[
     """Write the hierarchies of a manifest in ARX's layout, one CSV file per quasi-identifier.
 
     Returns:
-        The file of each, `COLUMN.csv`; a character that no file name should have becomes `_`.
+        The file of each (`files.write_hierarchies`).
 
     Raises:
         BadInput: if it is no manifest, or the folder cannot be written.
@@ -132,21 +143,4 @@ def export_hierarchies(manifest: Mapping[str, Any], folder: str | Path) -> dict[
         if entry["hierarchy"].get("opaque") is True:
             raise UsageError(f"the labels of '{name}' are opaque: the provider's key holds its hierarchy")
         trees[name] = Hierarchy.from_dict(entry["hierarchy"])
-    place = Path(folder)
-    written: dict[str, Path] = {}
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        for name, tree in trees.items():
-            path = place / f"{_file_name(name)}.csv"
-            if path in written.values():
-                raise BadInput(f"two columns would be written to {path}; rename one of them")
-            tree.write_csv(path)
-            written[name] = path
-    except OSError as error:
-        raise BadInput(f"{place} cannot be written: {error.strerror or error}") from None
-    return written
-
-
-def _file_name(column: str) -> str:
-    kept = "".join(char if char.isalnum() or char in "-_. " else "_" for char in column)
-    return kept.strip(". ") or "_"
+    return write_hierarchies(trees, folder)

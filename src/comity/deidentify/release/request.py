@@ -65,6 +65,8 @@ class Request:
         steps: Sequence[Mapping[str, Any]],
         unprotected: Mapping[str, str],
         measure_model: bool,
+        models: Sequence[str],
+        told: Sequence[str] = (),
     ) -> StewardReport:
         """What the steward is told of it."""
         found, why_not = self._utility(done, k, measure_model)
@@ -74,12 +76,13 @@ class Request:
             risk=risk,
             utility=found,
             unprotected=unprotected,
-            models=tuple(model.describe() for model in self.anonymize["require"]),
+            models=tuple(models),
             smallest_class=done.smallest_class,
             steps=tuple(steps),
             choice=choice,
             warning=warned,
             notes=_notes(rows, found, why_not),
+            told=tuple(told),
         )
 
     def _utility(self, done: Anonymized, k: int, measure_model: bool) -> tuple[Utility, str]:
@@ -127,10 +130,10 @@ def _notes(rows: Mapping[str, int], found: Utility, why_not: str) -> tuple[str, 
             "No row is released. Relax a model, lower the suppression limit so that columns are generalised "
             "instead, or give up a quasi-identifier."
         )
-    elif rows["suppressed"] > _LARGE_SHARE * rows["scrubbed"]:
+    elif rows["suppressed"] > _LARGE_SHARE * rows["taking_part"]:
         notes.append(
-            f"{rows['suppressed'] / rows['scrubbed']:.0%} of the rows are left out; they are the rarest, so "
-            "what is learned holds less for people like them."
+            f"{rows['suppressed'] / rows['taking_part']:.0%} of the rows are left out; they are the rarest, "
+            "so what is learned holds less for people like them."
         )
     flat = [name for name, column in found.columns.items() if column.entropy > 0.999 and column.levels > 1]
     if flat and rows["released"]:

@@ -22,13 +22,15 @@ class StewardReport:
 
     Attributes:
         rows: counts: `read`, `dropped_as_vulnerable`, `blanked_as_vulnerable`, `scrubbed` (left after these),
-            `suppressed`, `released`.
+            `already_suppressed` (came in so), `taking_part` (of the others, those drawn, where rows are
+            sampled), `suppressed`, `released`.
         risk: "before" and "after" (see `comity.assess.Risk`).
         steps: what the column tools counted.
         utility: what the release is still good for.
         choice: how `objective="target"` chose; None for the least loss.
         warning: if too little can be learned, and what to relax; None if enough can.
         notes: further warnings, one line each.
+        told: what else it has to know of the protection, one line each.
         unprotected: attacks that the release does not protect from.
     """
 
@@ -42,6 +44,7 @@ class StewardReport:
     choice: Choice | None = None
     warning: Warned | None = None
     notes: tuple[str, ...] = field(default=())
+    told: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -56,12 +59,15 @@ class StewardReport:
             "choice": None if self.choice is None else self.choice.to_dict(),
             "warning": None if self.warning is None else self.warning.to_dict(),
             "notes": list(self.notes),
+            "told": list(self.told),
             "unprotected": dict(self.unprotected),
         }
 
     def to_text(self) -> str:
         """In plain words, in sections."""
+        joined = [line for step in self.steps for line in _joined(step)]
         sections = [
+            *([("What enrichment found", joined)] if joined else []),
             ("Risk that is left", self._risk_lines()),
             ("What the release is good for", self.utility.to_text().splitlines()),
         ]
@@ -77,7 +83,7 @@ class StewardReport:
 
     def _risk_lines(self) -> list[str]:
         before, after = self.risk["before"], self.risk["after"]
-        left_out = self.rows["suppressed"] + self.rows["dropped_as_vulnerable"]
+        left_out = self.rows["read"] - self.rows["released"]
         return [
             f"Every class satisfies: {'; '.join(self.models)}. The smallest has {self.smallest_class} rows.",
             "Who knows that somebody is in the table, and all quasi-identifiers of that person, picks the "
@@ -88,4 +94,18 @@ class StewardReport:
             f"{before['sample_uniques']:.1%}).",
             f"{self.rows['released']:,} of {self.rows['read']:,} rows are released, {left_out:,} are left "
             "out.",
+            *self.told,
         ]
+
+
+def _joined(step: Mapping[str, Any]) -> list[str]:
+    """What a join found, in words; nothing for other tools."""
+    found = step.get("report")
+    if not isinstance(found, Mapping) or "match_rate" not in found:
+        return []
+    asked = found["matched"] + found["unmatched"]
+    return [
+        f"{step['name']}: {found['matched']:,} of {asked:,} identifiers were found in the reference "
+        f"({found['match_rate']:.0%}); {found['without_identifier']:,} rows have none.",
+        *found["warnings"],
+    ]

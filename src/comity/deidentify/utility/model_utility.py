@@ -164,6 +164,7 @@ def fitted_scores(
     if levels is not None and model != LOGISTIC:
         asked = cells.at_levels([levels[column.name] for column in cells.columns])
     probe, place = cells.distinct(asked, test)
+    import sklearn.linear_model  # noqa: F401  # what is loaded later would not keep to the limit
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # on rows this few, threads wait for each other longer than they work

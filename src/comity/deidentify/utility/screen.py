@@ -8,6 +8,7 @@ of some folds, tested on the raw cells of the other; rows that are kept apart fo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,8 +84,6 @@ class Screen:
             shown: (tuples, quasi-identifiers) rows of `SoftColumn.weights`.
             kept: (tuples,) whether the tuple's rows are released.
         """
-        from scipy.linalg import solve
-
         there = kept[self._tuple]
         if not there.any():
             return 0.5
@@ -94,17 +93,26 @@ class Screen:
             [np.bincount(group, weights=fold[there], minlength=number) for fold in of_value]
             for of_value in self._counts
         ]
-        zeros, ones = np.sum(counts[0], axis=0), np.sum(counts[1], axis=0)
+        moments = [_moments(design, negative, positive) for negative, positive in self._parts(counts, folds)]
+        gram, sums = (np.sum(each, axis=0) for each in zip(*moments, strict=True))
+        gram[np.diag_indices_from(gram)] += _RIDGE
         found = []
-        for left_out in range(folds):
-            negative, positive = zeros - counts[0][left_out], ones - counts[1][left_out]
-            gram = design.T @ (design * (negative + positive)[:, None])
-            gram[np.diag_indices_from(gram)] += _RIDGE
-            fitted = solve(gram, design.T @ (positive - negative), assume_a="pos")
+        for left_out, (own_gram, own_sums) in enumerate(moments[:folds]):
+            fitted = np.linalg.solve(gram - own_gram, sums - own_sums)
             found.append(
                 auc_of_counts(self._scores(fitted), self._counts[1][left_out], self._counts[0][left_out])
             )
         return float(np.mean(found))
+
+    @staticmethod
+    def _parts(
+        counts: Sequence[Sequence[NDArray[Any]]], folds: int
+    ) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+        """Counts without and with the target: of each fold that is left out once, and of the rest."""
+        parts = [(counts[0][fold], counts[1][fold]) for fold in range(folds)]
+        if folds < FOLDS:
+            parts.append((np.sum(counts[0][folds:], axis=0), np.sum(counts[1][folds:], axis=0)))
+        return parts
 
     def _design(
         self, shown: NDArray[np.int64], there: NDArray[np.bool_]
@@ -127,6 +135,16 @@ class Screen:
             total += block[column.hierarchy.codes[column.base][self._leaves[:, j]]]
             start += column.width
         return total + self._plain @ fitted[start:]
+
+
+def _moments(
+    design: NDArray[np.float64], negative: NDArray[np.float64], positive: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Gram matrix and label sums of the cells that occur: of a fold, a part of them."""
+    weights = negative + positive
+    seen = np.flatnonzero(weights)
+    part = design[seen]
+    return part.T @ (part * weights[seen, None]), (positive - negative)[seen] @ part
 
 
 def folds_of(labels: NDArray[np.uint8], rows: NDArray[np.int64], seed: int) -> list[NDArray[np.int64]]:
