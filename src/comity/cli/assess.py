@@ -62,9 +62,10 @@ def assess(
     What it prints and writes is for the holder of the table: it is not a release.
     """
     from comity.assess import assess_table, schema_text
-    from comity.cli.output import check_writable, write_json, write_text
+    from comity.cli.output import PRIVATE, check_apart, check_writable, write_json, write_text
     from comity.schema import read_schema
 
+    check_apart({"the table": path, "--schema": schema}, {"--write-schema": write_schema, "--json": json})
     check_writable(json, "--json")
     check_writable(None if write_schema is None else str(write_schema), "--write-schema")
     known = None if schema is None else read_schema(schema)
@@ -80,9 +81,9 @@ def assess(
         threshold=threshold,
     )
     if write_schema is not None:
-        write_text(schema_text(table, assessment, known), write_schema)
+        write_text(schema_text(table, assessment, known), write_schema, mode=PRIVATE)
     if json is not None:
-        write_json(assessment.to_dict(), json)
+        write_json(assessment.to_dict(), json, mode=PRIVATE)
     if json != "-":
         from rich.console import Console
 

@@ -148,11 +148,13 @@ def _run(
     json: str | None,
     html: str | None,
 ) -> Comparison:
-    from comity.cli.output import check_writable
+    from comity.cli.output import check_apart, check_writable
     from comity.cli.progress import terminal_progress
     from comity.compare.run import run_comparison
     from comity.compare.settings import Settings
 
+    tables = {f"--provider {each}": each.partition("=")[2] for each in provider}
+    check_apart({**tables, "--test": test, "--schema": schema}, {"--json": json, "--html": html})
     check_writable(json, "--json")
     check_writable(html, "--html")
     settings = Settings.parse(

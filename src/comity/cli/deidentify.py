@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -197,7 +196,7 @@ def deidentify(
         weights_of,
         write_private,
     )
-    from comity.cli.output import check_writable, write_json
+    from comity.cli.output import PRIVATE, check_apart, check_writable, write_json
     from comity.data import check_table, read_table, write_table
     from comity.deidentify.release.candidate import protect
     from comity.deidentify.release.required import written_models
@@ -215,7 +214,8 @@ def deidentify(
         raise UsageError("a release needs a file: give --out b.parquet (or .csv, .arrow)")
     if opaque != (opaque_key is not None):
         raise UsageError("--opaque and --opaque-key FILE go together: the key has to be kept, by you alone")
-    places = _places(path, out, manifest, report, opaque_key)
+    places = _places(out, manifest, report, opaque_key)
+    check_apart({"the table": path, "--schema": schema}, {**places, "--json": json})
     for option, place in places.items():
         check_writable(str(place), option)
     if opaque_key is not None:
@@ -255,12 +255,11 @@ def deidentify(
     out.parent.mkdir(parents=True, exist_ok=True)
     if done.opaque_key is not None:
         write_private(dumps(done.opaque_key.to_dict()) + "\n", places["--opaque-key"])
-    write_json(done.report.to_dict(), str(places["--report"]))
-    os.chmod(places["--report"], 0o600)
+    write_json(done.report.to_dict(), str(places["--report"]), mode=PRIVATE)
     write_json(done.manifest, str(places["--manifest"]))
     write_table(done.table, out)
     if json is not None:
-        write_json({"manifest": done.manifest, "report": done.report.to_dict()}, json)
+        write_json({"manifest": done.manifest, "report": done.report.to_dict()}, json, mode=PRIVATE)
     if json != "-":
         _print(done, checked.notes, places)
     return 0
@@ -298,29 +297,20 @@ def _suggest(path: str, file: Path, folder: Path | None, into: Path) -> int:
     return 0
 
 
-def _places(
-    path: str, out: Path, manifest: Path | None, report: Path | None, key: Path | None
-) -> dict[str, Path]:
-    """Where each file goes, none over another nor over the table.
+def _places(out: Path, manifest: Path | None, report: Path | None, key: Path | None) -> dict[str, Path]:
+    """Where each file goes.
 
     Raises:
-        UsageError: if two are the same, or the ending is none that can be written.
+        UsageError: if the ending is none that can be written.
     """
     if out.suffix.lower() not in (".csv", ".parquet", ".arrow"):
         raise UsageError(f"--out {out} has no ending that comity writes; use .csv, .parquet or .arrow")
-    places = {
+    return {
         "--out": out,
         "--manifest": manifest or out.with_suffix(".manifest.json"),
         "--report": report or out.with_suffix(".report.json"),
         **({} if key is None else {"--opaque-key": key}),
     }
-    seen = {Path(path).resolve(): "the table"} if "://" not in path else {}
-    for option, place in places.items():
-        resolved = place.resolve()
-        if resolved in seen:
-            raise UsageError(f"{option} {place} is the same file as {seen[resolved]}; name another one")
-        seen[resolved] = option
-    return places
 
 
 def _print(done: Protected, notes: tuple[str, ...], places: dict[str, Path]) -> None:

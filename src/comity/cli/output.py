@@ -6,14 +6,21 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from comity.errors import BadInput
+from comity.errors import BadInput, UsageError
+
+PRIVATE = 0o600
+"""The mode of files that describe raw rows: for their owner alone."""
 
 
-def write_json(document: Any, target: str) -> None:
+def write_json(document: Any, target: str, *, mode: int = 0o666) -> None:
     """Write JSON to a path, or alone to standard output for `-`. NaN never stands in it.
+
+    Args:
+        mode: of the file, less what the umask takes away.
 
     Raises:
         BadInput: if the file cannot be written; what was there before is still there.
@@ -23,11 +30,11 @@ def write_json(document: Any, target: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     else:
-        write_text(text, Path(target))
+        write_text(text, Path(target), mode=mode)
 
 
-def write_text(text: str, path: Path) -> None:
-    """Write a file whole or not at all."""
+def write_text(text: str, path: Path, *, mode: int = 0o666) -> None:
+    """Write a file whole or not at all. It has its mode from the start."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -36,11 +43,30 @@ def write_text(text: str, path: Path) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, mode & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
         raise BadInput(f"cannot write {path}: {error.strerror}; nothing was left behind") from None
+
+
+def check_apart(read: Mapping[str, object], written: Mapping[str, object]) -> None:
+    """Refuse to write over what is read, or two results into one file.
+
+    Args:
+        read, written: files by what they are to the user (`the table`, `--json`); None and `-` are none.
+
+    Raises:
+        UsageError: naming both.
+    """
+    seen: dict[Path, str] = {}
+    for what, place in (*read.items(), *written.items()):
+        if place is None or str(place) == "-" or "://" in str(place):
+            continue
+        resolved = Path(str(place)).resolve()
+        if resolved in seen and what in written:
+            raise UsageError(f"{what} {place} is the same file as {seen[resolved]}; name another one")
+        seen.setdefault(resolved, what)
 
 
 def check_writable(target: str | None, option: str) -> None:

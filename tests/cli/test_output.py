@@ -1,0 +1,68 @@
+"""Results go where they are told to, and never over what is read."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from comity.cli.output import PRIVATE, check_apart, write_json
+from comity.errors import UsageError
+
+ROWS = [f"p{row},{20 + row % 50},{'yes' if row % 3 else 'no'}" for row in range(200)]
+TABLE = "\n".join(["id,age,ill", *ROWS, ""])
+    f"p{row},{20 + row % 50},{'yes' if row % 3 else 'no'}\n" for row in range(200)
+)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "t.csv"
+    path.write_text(TABLE, encoding="utf-8")
+    return path
+
+
+def comity(words: list[str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from comity.cli import main; main()", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["assess", "{table}", "--json", "{table}"],
+        ["assess", "{table}", "--write-schema", "{table}"],
+        ["assess", "{table}", "--write-schema", "{folder}/one", "--json", "{folder}/one"],
+        ["compare", "--provider", "north={table}", "--target", "ill", "--json", "{table}"],
+        [
+            *["compare", "--provider", "north={table}", "--target", "ill"],
+            *["--json", "{folder}/x", "--html", "{folder}/x"],
+        ],
+    ],
+)  # fmt: skip
+def test_nothing_is_written_over_what_is_read_or_over_another_result(options: list[str], table: Path) -> None:
+    done = comity([word.format(table=table, folder=table.parent) for word in options])
+    assert done.returncode == 2
+    assert "the same file" in done.stderr
+    assert table.read_text(encoding="utf-8") == TABLE
+
+
+def test_a_link_to_a_table_is_the_table(table: Path) -> None:
+    link = table.parent / "link.csv"
+    link.symlink_to(table)
+    with pytest.raises(UsageError):
+        check_apart({"the table": table}, {"--json": link})
+    check_apart({"the table": table, "--schema": None}, {"--json": "-", "--html": "-"})
+
+
+def test_what_describes_raw_rows_is_its_owners_alone(table: Path) -> None:
+    written = table.parent / "a.json"
+    words = ["assess", str(table), "--json", str(written), "--write-schema", str(table.parent / "s.yaml")]
+    assert comity(words).returncode == 0
+    for path in (written, table.parent / "s.yaml"):
+        assert stat.S_IMODE(path.stat().st_mode) == PRIVATE
+    write_json({}, str(written))
+    assert stat.S_IMODE(written.stat().st_mode) & 0o600 == 0o600
