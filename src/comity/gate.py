@@ -41,7 +41,9 @@ def execute(plan: Plan, agreement: Agreement, ledger: Ledger) -> Release | Share
         _check_agreement(plan, agreement)
         if plan.draws_on is not None:
             _draw(plan, agreement, ledger, clause)
-            return _issue(plan, _run(plan), agreement, ledger, clause)
+            outcome = _run(plan)
+            _check_redrawn(plan, outcome, ledger, clause)
+            return _issue(plan, outcome, agreement, ledger, clause)
         _check_queries(plan, agreement, ledger, clause, ledger.size)
         if plan.cost is None:
             _check_attempt(plan, agreement, ledger, clause, ledger.size)
@@ -159,7 +161,7 @@ def _check_queries(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str
 
 
 def _draw(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str) -> None:
-    """Take one of the answers that a share has paid for; what is taken stays taken, whatever comes of it.
+    """Take one of the answers that a share has paid for, which stays taken; a repeated plan takes no second.
 
     Raises:
         ClauseRefused: if no such share left under this agreement and account, or its answers are used up.
@@ -182,18 +184,25 @@ def _draw(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str) -> None
         )
     claim = ledger.append("note", {"drawn": plan.draws_on, "plan": plan.name, "account": account})
     # claims have one order that everybody sees: of several at once, the first ones pass
-    taken = sum(
-        1
+    taken = {
+        entry.body["plan"]
         for entry in ledger.events("note", account=plan.account)
         if entry.seq < claim.seq and entry.body.get("drawn") == plan.draws_on
-    )
-    if taken >= share["opens"]:
+    }
+    if len(taken - {plan.name}) >= share["opens"]:
         raise ClauseRefused(
             "the answers that the share has paid for are used up",
             clause=f"{clause}.queries",
             asked="one more answer",
             left=f"0 of {share['opens']}",
         )
+
+
+def _check_redrawn(plan: Plan, outcome: Outcome, ledger: Ledger, clause: str) -> None:
+    """An answer that a share has paid for is given once; asked again it is repeated byte for byte."""
+    released = ledger.events("released", account=plan.account)
+    if any(e.body["plan"] == plan.name and e.body["outcome"] != outcome.digest for e in released):
+        raise ClauseRefused("what was drawn for this answer is gone: not drawn a second time", clause=clause)
 
 
 _AT_LEAST = frozenset({"k", "l", "minimum_group"})

@@ -97,8 +97,12 @@ class Stage:
         change: Callable[[dict[str, Any]], None] | None = None,
         wrong_key_for: str | None = None,
         run: str = "run",
+        wrap: Callable[[str, MemoryChannel], Any] | None = None,
     ) -> Outcome:
-        """Run every party's program; `change` edits the agreement before it is signed."""
+        """Run every party's program; `change` edits the agreement before it is signed.
+
+        `wrap` puts something between a party's program and its channel: a party that misbehaves.
+        """
         found = find(architecture)
         options = options or Options(mode=found.modes[0] if found.modes else None)
         document = json.loads(json.dumps(self._draft(found, options, run)))
@@ -129,7 +133,7 @@ class Stage:
         for name, end in ends.items():
             end.connect({other: peer for other, peer in ends.items() if other != name}, public)
         threads = [
-            threading.Thread(target=self._act, args=(name, found, options, outcome, ends, run))
+            threading.Thread(target=self._act, args=(name, found, options, outcome, ends, run, wrap))
             for name in names
         ]
         for thread in threads:
@@ -163,32 +167,37 @@ class Stage:
         outcome: Outcome,
         ends: Mapping[str, MemoryChannel],
         run: str,
+        wrap: Callable[[str, MemoryChannel], Any] | None,
     ) -> None:
         session = self.folder / name / "sessions" / run
         session.mkdir(parents=True, exist_ok=True)
         ledger = Ledger.open(session / "ledger.db", key=self.keys[name], owner=name)
         outcome.ledgers[name] = ledger
         outcome.sessions[name] = session
-        seat = Seat(
-            party=name,
-            providers=self.inputs.providers,
-            ml_party=ML_PARTY,
-            folder=self.folder / name,
-            session=session,
-            agreement=outcome.agreement,
-            ledger=ledger,
-            key=self.keys[name],
-            task=self.inputs.task,
-            options=options,
-        )
+        seat = self.seat(name, outcome.agreement, ledger, options, session)
         program = found.programs[outcome.agreement.party(name).role]
         try:
-            outcome.figures[name] = program(seat, ends[name])
+            channel = ends[name] if wrap is None else wrap(name, ends[name])
+            outcome.figures[name] = program(seat, channel)
         except BaseException as error:
             outcome.errors[name] = error
             for other, end in ends.items():
                 if other != name:
                     end._inbox.fail(name, "it stopped")
+
+    def seat(self, name: str, agreement: Agreement, ledger: Ledger, options: Options, session: Path) -> Seat:
+        return Seat(
+            party=name,
+            providers=self.inputs.providers,
+            ml_party=ML_PARTY,
+            folder=self.folder / name,
+            session=session,
+            agreement=agreement,
+            ledger=ledger,
+            key=self.keys[name],
+            task=self.inputs.task,
+            options=options,
+        )
 
     @staticmethod
     def _opened(data: bytes, keys: Mapping[str, Any]) -> Message | None:

@@ -64,8 +64,7 @@ def test_receipts_prove_that_the_ledger_was_not_cut(name: str, stage: Any) -> No
         checkpoint = Checkpoint.from_dict(receipt["checkpoint"])
         path = outcome.sessions[provider] / "ledger.db"
         assert verify_ledger(path, checkpoint=checkpoint, key=stage.keys[provider].verify_key).ok
-        entry = outcome.ledgers[provider].events("released")[-1]
-        assert receipt["sequence"] == entry.seq
+        assert receipt["sequence"] in {entry.seq for entry in outcome.ledgers[provider].events("released")}
 
 
 @pytest.mark.parametrize("name", SHARING)

@@ -261,7 +261,7 @@ RULES: tuple[Rule, ...] = (
             "comity.attack.*": "an adversary's samples and controls, by --seed; they protect nobody",
             "comity.compare.inputs": "the sample of rows that a pilot's attacks run on, by --seed",
             "comity.validate.terms": "the sample of public features that a question is designed on",
-            "comity.validate.metrics": "draws for intervals, from answers that have left",
+            "comity.validate.estimate": "draws for intervals, from answers that have left",
         },
     ),
     Rule(

@@ -14,6 +14,7 @@ from comity.crypto.exchange import SharedKey
 from comity.errors import BadInput
 from comity.validate.blind import (
     PadKeys,
+    PadSum,
     Pooled,
     TokenOrder,
     Upload,
@@ -23,6 +24,7 @@ from comity.validate.blind import (
     second_noise,
     total_deviation,
 )
+from comity.validate.blind_query import permuted
 from comity.validate.mechanism import Price, calibrate
 from comity.validate.queries import GroupCounts, Joined, Query, WeightedSum
 from comity.validate.request import ScoreStatistics
@@ -46,18 +48,6 @@ def upload_all(
     }
 
 
-def permuted(query: Query, places: np.ndarray) -> Query:
-    """The same query with its rows in another order."""
-    if isinstance(query, GroupCounts):
-        return GroupCounts(query.groups[places], query.size)
-    if isinstance(query, WeightedSum):
-        return WeightedSum(query.weights[places])
-    if isinstance(query, ScoreStatistics):
-        return query.of(places)
-    assert isinstance(query, Joined)
-    return Joined(tuple(permuted(part, places) for part in query.parts), query.factors)
-
-
 def queries(rows: int, draw: np.random.Generator) -> list[Query]:
     groups = GroupCounts(draw.integers(0, 4, rows), 4)
     ranks = WeightedSum.ranks(draw.random(rows))
@@ -72,7 +62,7 @@ def test_what_is_opened_is_the_sum_of_all_labels_plus_noise(seed: int, rows: int
     draw = np.random.default_rng(seed)
     owner, labels = draw.integers(0, providers, rows), draw.integers(0, 2, rows).astype(np.int8)
     keys, order = keys_of(providers), TokenOrder.over(rows, os.urandom(32))
-    pooled = Pooled.over(upload_all(owner, labels, order, keys))
+    pooled = Pooled.over(upload_all(owner, labels, order, keys).items())
     for query in queries(rows, draw):
         calibration = calibrate(query, Price(1.0, 1e-6))
         second = os.urandom(32)
@@ -80,7 +70,9 @@ def test_what_is_opened_is_the_sum_of_all_labels_plus_noise(seed: int, rows: int
             pooled, permuted(query, order.places), "label", calibration, second, providers
         )
         noisy = [second_noise(words, calibration, providers) for words in summands]
-        found = opened(noisy, query, "label", calibration, second, keys)
+        found = opened(
+            noisy, permuted(query, order.places), calibration, second, PadSum.over(keys, "label", order)
+        )
         # a Gaussian passes eight standard deviations with probability 1.3e-15
         assert np.abs(found - query.sums(labels)).max() < 8 * total_deviation(calibration, providers)
 
@@ -90,13 +82,15 @@ def test_membership_counts_are_there_too_and_records_nobody_holds_count_for_noth
     owner = np.arange(rows) % 3 - 1  # -1: nobody
     labels = np.ones(rows, dtype=np.int8)
     keys, order = keys_of(2), TokenOrder.over(rows, os.urandom(32))
-    pooled = Pooled.over(upload_all(owner, labels, order, keys))
+    pooled = Pooled.over(upload_all(owner, labels, order, keys).items())
     query = GroupCounts(np.zeros(rows, dtype=np.int64), 1)
     calibration, second = calibrate(query, Price(8.0, 1e-3)), os.urandom(32)
     for field in ("held", "label"):
-        answer = masked_answer(pooled, query, field, calibration, second, 2)
+        answer = masked_answer(pooled, permuted(query, order.places), field, calibration, second, 2)
         noisy = [second_noise(words, calibration, 2) for words in answer]
-        found = opened(noisy, query, field, calibration, second, keys)
+        found = opened(
+            noisy, permuted(query, order.places), calibration, second, PadSum.over(keys, field, order)
+        )
         assert abs(found[0] - (owner >= 0).sum()) < 8 * total_deviation(calibration, 2)
 
 
@@ -115,7 +109,7 @@ def test_the_mediator_gets_uniform_words_and_a_provider_too() -> None:
     for upload in uploads.values():
         assert looks_uniform(upload.held)
         assert looks_uniform(upload.label)
-    pooled = Pooled.over(uploads)
+    pooled = Pooled.over(uploads.items())
     assert looks_uniform(pooled.fields["label"])
     wide = GroupCounts(np.arange(rows), rows)
     calibration = calibrate(wide, Price(1.0, 1e-6))
@@ -140,7 +134,9 @@ def test_missing_unknown_or_doubled_tokens_stop_before_counting() -> None:
     stranger = TokenOrder.over(rows, os.urandom(32))
     uploads["p1"] = Upload.of(labels, labels, stranger, keys[1])
     with pytest.raises(BadInput, match="different tokens"):
-        Pooled.over(uploads)
+        Pooled.over(uploads.items())
+    with pytest.raises(BadInput, match="twice"):
+        Pooled.over([("p0", uploads["p0"]), ("p0", uploads["p0"])])
     parts = uploads["p0"].to_parts()
     doubled = parts["tokens"][:8] + parts["tokens"][:8] + parts["tokens"][16:]
     with pytest.raises(BadInput, match="twice"):
@@ -171,6 +167,13 @@ def test_pads_of_other_uploads_fields_agreements_and_providers_differ() -> None:
     assert len({one.pad_key("label"), *others}) == 5
     with pytest.raises(BadInput):
         one.pad_key("age")
+
+
+def test_a_reused_pad_is_noticed_before_it_is_counted_on() -> None:
+    shared = SharedKey(os.urandom(32))
+    same = PadKeys(shared, "north", "a", "00" * 16)
+    with pytest.raises(BadInput, match="reused"):
+        PadSum.over([same, same], "label", TokenOrder.over(10, os.urandom(32)))
 
 
 @pytest.mark.parametrize("providers", [1, 2, 3, 7])

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from comity.errors import BadInput, BadTable, UsageError
+from comity.errors import BadInput, BadTable, ClauseRefused, UsageError
 from comity.validate import Design, FeedbackClassifier, LocalValidator, Monitor
 from comity.validate.bins import Columns, features_table, merge_small, public_encoder
 from comity.validate.design import tempered
@@ -243,3 +243,59 @@ def test_a_lessons_columns_pass_the_monitor() -> None:
     request = Design.draw_up(Columns.of(public_encoder(table), table), np.zeros(4000), noise=5.0).request
     columns = [request.codes[:, at].astype(np.int64) for at in range(len(request.widths))]
     assert Monitor(range(4000), minimum=10).admit_all(columns).smallest >= 10
+
+
+@pytest.mark.parametrize("kind", ["strings", "whole numbers"])
+def test_fewer_records_than_a_group_are_refused_and_nothing_is_spent(kind: str) -> None:
+    X, y = np.arange(10.0).reshape(5, 2), np.array([0, 1, 0, 1, 1])
+    ids = [f"r{at}" for at in range(5)] if kind == "strings" else [7, 3, 9, 1, 5]
+    validator = LocalValidator(ids, y)
+    with pytest.raises(ClauseRefused, match="10 records"):
+        FeedbackClassifier(validator, start=LogisticRegression().fit(X, y)).fit(X, ids)
+    assert validator.remaining().epsilon == 1.0
+    small = LocalValidator(ids, y, minimum=2)
+    start = LogisticRegression().fit(X, y)
+    model = FeedbackClassifier(small, start=start).fit(X, ids)
+    assert np.array_equal(np.argsort(model.decision_function(X)), np.argsort(start.decision_function(X)))
+
+
+def test_one_column_and_a_constant_one() -> None:
+    rng = np.random.default_rng(16)
+    X = rng.normal(size=(3000, 1))
+    y = (rng.random(3000) < 1 / (1 + np.exp(-2 * X[:, 0]))).astype(int)
+    model = FeedbackClassifier(LocalValidator(range(3000), y)).fit(X, range(3000))
+    assert roc_auc_score(y, model.decision_function(X)) > 0.75
+    both = np.column_stack([X, np.ones(3000)])
+    again = FeedbackClassifier(LocalValidator(range(3000), y)).fit(both, range(3000))
+    assert roc_auc_score(y, again.decision_function(both)) > 0.75
+
+
+def test_a_start_that_saw_one_class_is_refused_before_anything_is_spent() -> None:
+    class OneClass:
+        classes_ = np.array([0])
+
+        def predict_proba(self, X: np.ndarray) -> np.ndarray:
+            return np.ones((len(X), 1))
+
+    X, y = np.random.default_rng(17).normal(size=(100, 2)), np.arange(100) % 2
+    validator = LocalValidator(range(100), y)
+    with pytest.raises(UsageError, match="two"):
+        FeedbackClassifier(validator, start=OneClass()).fit(X, range(100))
+    assert validator.remaining().epsilon == 1.0
+
+
+def test_lessons_about_nothing_leave_the_order_of_records() -> None:
+    """Labels that features say nothing of: at most 1 of 20 lessons moves a record past another.
+
+    The guard lets a lesson through about 1 time in 20: 8 or more of 20 have a chance below 1e-5.
+    """
+    moved = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(400, 4)), rng.integers(0, 2, 400)
+        start = first_column_start(pd.DataFrame(X, columns=["n0", "n1", "n2", "n3"]), y)
+        validator = LocalValidator(range(400), y, epsilon=2.0)
+        model = FeedbackClassifier(validator, start=start, bins=8).fit(X, range(400))
+        order = np.argsort(X[:, 0] * start.estimator.coef_[0, 0], kind="stable")
+        moved += bool((np.diff(model.decision_function(X)[order]) < -1e-9).any())
+    assert moved < 8

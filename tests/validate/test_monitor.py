@@ -239,3 +239,12 @@ def test_threads_cannot_difference_between_them() -> None:
         for thread in threads:
             thread.join()
         assert sorted(outcomes) == [False, True]
+
+
+def test_a_monitor_that_starts_with_admitted_groupings_goes_on_from_there() -> None:
+    first = Monitor(range(60), minimum=10)
+    halves, thirds = np.arange(60) // 30, np.arange(60) // 20
+    first.admit(halves)
+    second = Monitor(range(60), minimum=10, admitted=first.admitted)
+    assert second.admit(thirds) == first.admit(thirds)
+    assert all(np.array_equal(a, b) for a, b in zip(first.admitted, second.admitted, strict=True))

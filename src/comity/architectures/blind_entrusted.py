@@ -15,10 +15,12 @@ import numpy as np
 from comity.architectures.blind_frame import (
     CLAUSE,
     MINIMUM_GROUP,
-    QUERIES,
     TOPIC,
+    admission_of,
     agreed_frame,
+    agreed_rows,
     budgeted_price,
+    digests,
     frame_of,
     mediator_of,
     own_labels,
@@ -38,8 +40,10 @@ from comity.crypto.canonical import digest
 from comity.errors import BadInput, ClauseRefused, PartyFailed
 from comity.ledger import Account, PrivacyUnit
 from comity.plan import Outcome, Plan
-from comity.validate.mechanism import answer, calibrate
-from comity.validate.request import ScoreStatistics
+from comity.validate.blind_price import portion_calibration
+from comity.validate.blind_query import to_message
+from comity.validate.mechanism import NoisySums, add_noise, read_noisy
+from comity.validate.queries import Query
 from comity.wire import Channel, Kind, Message
 
 if TYPE_CHECKING:
@@ -97,7 +101,7 @@ def provider(seat: Seat, channel: Channel) -> dict[str, Any]:
             cost=budgeted_price(seat, seat.party).cost,
             run=run,
             sealed=True,
-            opens=QUERIES,
+            opens=1,
         ),
     )
     return {"rows_used": len(frame)}
@@ -105,32 +109,32 @@ def provider(seat: Seat, channel: Channel) -> dict[str, Any]:
 
 def mediator(seat: Seat, channel: Channel) -> dict[str, Any]:
     """Answer the ML party's question over all providers' labels, once each has been charged for it."""
-    agreed = getattr(seat.agreement.clause("blind-validation"), "frame", None)
-    if agreed is None:
-        raise BadInput("the agreement fixes no frame for blind validation")
-    shares = {provider: _entrusted(channel, provider, agreed.rows) for provider in seat.providers}
+    records = agreed_rows(seat)
+    shares = {provider: _entrusted(channel, provider, records) for provider in seat.providers}
     message = receive_query(channel, seat.ml_party, "question")
-    request = read_question(seat, message, agreed.rows)
+    query = read_question(message)
+    admission_of(seat).admit(query)
     first, *others = [
         Account(provider=name, lineage=seat.agreement.data_of(name).lineage, unit=PrivacyUnit.label)
         for name in seat.providers
     ]
     price = budgeted_price(seat, seat.providers[0])
-    calibrate(request, price)  # what cannot be answered is refused before it is charged
+    calibration = portion_calibration(query, price)  # what cannot be answered is refused before it is charged
 
     def run() -> Outcome:
-        sums = answer(request, _together(shares), price)
-        return Outcome(body={}, parts={"sums": np.asarray(sums.values, dtype="<f8").tobytes()})
+        exact = query.sums(_together(shares)) << np.int64(calibration.shift)
+        sums = read_noisy(add_noise(exact, calibration), calibration)
+        return Outcome(body={}, parts={"sums": np.asarray(sums, dtype="<f8").tobytes()})
 
     send_answer(
         seat,
         channel,
         Plan(
             architecture="blind-validation",
-            purpose=f"noisy sums over {sum(request.widths)} groups of the entrusted labels",
+            purpose=f"{query.dimensions} noisy sums of the entrusted labels",
             recipient=seat.ml_party,
             topic=TOPIC,
-            request={"query": dict(message.body), "frame": agreed.sha256},
+            request={"query": dict(message.body), "parts": digests(message.parts), "records": records},
             asks={"mode": "entrusted", "minimum_group": MINIMUM_GROUP},
             account=first,
             also=tuple(others),
@@ -138,7 +142,7 @@ def mediator(seat: Seat, channel: Channel) -> dict[str, Any]:
             run=run,
         ),
     )
-    return {"rows_used": agreed.rows}
+    return {"rows_used": records}
 
 
 def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
@@ -148,17 +152,17 @@ def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
     for name in seat.providers:
         send_query(channel, name, "frame", {}, {"ids": json.dumps(frame).encode()})
 
-    def ask(request: ScoreStatistics) -> tuple[NDArray[np.float64], float]:
-        question, parts = request.to_message()
+    def ask(query: Query, _portion: int) -> NoisySums:
+        question, parts = to_message(query)
         send_query(channel, mediator_of(seat), "question", {"question": question}, parts)
         message = receive_release(seat, channel, mediator_of(seat), TOPIC)
         data = message.parts.get("sums", b"")
-        if len(data) != 8 * request.dimensions:
+        if len(data) != 8 * query.dimensions:
             raise PartyFailed("the mediator answered in a form that cannot be read")
         sums = np.frombuffer(data, dtype="<f8").astype(np.float64)
-        return sums, calibrate(request, budgeted_price(seat, seat.providers[0])).deviation
+        return NoisySums(sums, portion_calibration(query, budgeted_price(seat, seat.providers[0])))
 
-    return taught(seat, ask, providers=len(seat.providers), noises=1.0)
+    return taught(seat, ask, noises=1.0, report=False)
 
 
 def _entrusted(channel: Channel, provider: str, records: int) -> NDArray[np.uint8]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +15,13 @@ from comity.architectures.models import keep_scores, labels_of
 from comity.crypto.canonical import digest
 from comity.data.table import Table, concat_tables
 from comity.errors import BadInput, BadTable, ClauseRefused
+from comity.validate.blind_admission import Admission
+from comity.validate.blind_price import portion_multiplier
+from comity.validate.blind_query import from_message
 from comity.validate.design import Design
-from comity.validate.mechanism import LARGEST_EPSILON, Price, noise_multiplier
-from comity.validate.monitor import Monitor
+from comity.validate.mechanism import LARGEST_EPSILON, NoisySums, Price
+from comity.validate.metrics import ask_for
+from comity.validate.queries import Query
 from comity.validate.request import ScoreStatistics
 from comity.wire import Message
 
@@ -25,11 +30,16 @@ if TYPE_CHECKING:
 
 TOPIC = "feedback"
 MINIMUM_GROUP = 10
-QUERIES = 1
 CLAUSE = "architectures.blind-validation"
 
-Ask = Callable[[ScoreStatistics], "tuple[NDArray[np.float64], float]"]
-"""Puts a question, rows in the frame's order: the noisy sums, and the standard deviation of their noise."""
+PORTIONS = (0.96, 0.04)
+"""Of an upload's price: the lesson's, and that of the feedback on what it taught. The lesson's noise is 2%
+wider for it."""
+
+METRICS_TOLD = ("auc", "calibration", "confusion")
+
+Ask = Callable[[Query, int], NoisySums]
+"""Puts a question, rows in the frame's order, with one of the portions: the noisy sums."""
 
 
 def mediator_of(seat: Seat) -> str:
@@ -101,7 +111,8 @@ def own_labels(seat: Seat, frame: Sequence[str]) -> tuple[NDArray[np.int8], NDAr
 
 
 def budgeted_price(seat: Seat, provider: str) -> Price:
-    """What an answer costs a provider: the run's epsilon with the additive delta of its budget.
+    """What a provider's upload costs, all its answers together: the run's epsilon, with its budget's additive
+    delta.
 
     Raises:
         ClauseRefused: if the agreement gives its data no budget.
@@ -115,59 +126,97 @@ def budgeted_price(seat: Seat, provider: str) -> Price:
     return Price(min(seat.options.epsilon, LARGEST_EPSILON), budget.delta_additive)
 
 
-def read_question(seat: Seat, message: Message, records: int) -> ScoreStatistics:
-    """At the mediator: the question, checked against the agreement before anything is counted.
+def digests(parts: Mapping[str, bytes]) -> dict[str, str]:
+    """SHA-256 of every part of a message."""
+    return {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()}
+
+
+def agreed_rows(seat: Seat) -> int:
+    """How many records the agreed frame has.
 
     Raises:
-        BadInput: if it cannot be read or is about another number of records.
-        ClauseRefused: if a record is in too many groups, or a group is too small.
+        BadInput: if the agreement fixes none.
     """
-    if not isinstance(message.body.get("question"), dict):
-        raise BadInput(f"'{message.sender}' asked in a form that blind validation does not know")
-    try:
-        request = ScoreStatistics.from_message(message.body["question"], message.parts)
-    except (TypeError, ValueError):
-        raise BadInput(f"'{message.sender}' asked in a form that blind validation does not know") from None
-    if request.rows != records or len(request.widths) > MOST_COLUMNS + 2:
-        raise BadInput(f"'{message.sender}' asks about {request.rows} records where {records} are agreed")
+    frame = getattr(seat.agreement.clause("blind-validation"), "frame", None)
+    if frame is None:
+        raise BadInput("the agreement fixes no frame for blind validation")
+    return frame.rows
+
+
+def admission_of(seat: Seat) -> Admission:
+    """At the mediator: what the clause lets pass of questions about one upload."""
     clause = seat.agreement.clause("blind-validation")
-    most = getattr(clause, "groups_per_record", 1)
-    if len(request.widths) > most:
-        raise ClauseRefused(
-            "the question puts every record into more groups than the agreement allows",
-            clause=f"{CLAUSE}.groups_per_record",
-            asked=str(len(request.widths)),
-            would_pass=f"{most} or less",
-        )
-    minimum = getattr(clause, "minimum_group", None)
-    if minimum is not None:
-        monitor = Monitor(range(records), minimum=minimum, clause=f"{CLAUSE}.minimum_group")
-        monitor.admit_all([request.codes[:, at].astype(np.int64) for at in range(len(request.widths))])
-    return request
+    return Admission(
+        agreed_rows(seat),
+        most=getattr(clause, "groups_per_record", 1),
+        minimum=getattr(clause, "minimum_group", None),
+        clause=CLAUSE,
+    )
 
 
-def taught(seat: Seat, ask: Ask, *, providers: int, noises: float | None = None) -> dict[str, Any]:
-    """At the ML party: one lesson over the frame, and the probe's scores after it.
+def read_question(message: Message) -> Query:
+    """At the mediator: the question as it was sent, well formed and of a kind that can be counted blindly.
+
+    Raises:
+        BadInput: if it cannot be read.
+    """
+    try:
+        query = from_message(message.body.get("question"), message.parts)
+    except BadInput as error:
+        raise BadInput(f"'{message.sender}' asked what blind validation does not know: {error}") from None
+    if isinstance(query, ScoreStatistics) and len(query.widths) > MOST_COLUMNS + 2:
+        raise BadInput(f"'{message.sender}' asked about more than {MOST_COLUMNS} columns at once")
+    return query
+
+
+def taught(seat: Seat, ask: Ask, *, noises: float, report: bool) -> dict[str, Any]:
+    """At the ML party: one lesson over the frame, what it is worth there, and the probe's scores after it.
 
     Args:
-        noises: variance of all noise in a sum, over that of one party's full noise; by default that of the
-            mediator and of `providers` second noises.
+        ask: puts a question with one of `PORTIONS` of the price.
+        noises: variance of all noise in a sum, over that of one party's full noise.
+        report: whether the second portion buys feedback on the scores after the lesson.
     """
     together, ids = frame_of(seat)
     require_agreed(seat, ids)
     start = StartModel(seat)
     holders = np.zeros(together.rows, dtype=np.int64)
-    bins = FeatureBins.over(together, start.scores(together), holders, seat, MINIMUM_GROUP)
-    factor = 1 + providers / max(1, providers - 1) if noises is None else noises
-    multiplier = noise_multiplier(budgeted_price(seat, seat.providers[0]))
+    own = start.scores(together)
+    bins = FeatureBins.over(together, own, holders, seat, MINIMUM_GROUP)
+    multiplier = portion_multiplier(budgeted_price(seat, seat.providers[0]), PORTIONS[0] if report else 1.0)
     design = Design.draw_up(
-        bins.columns(together),
-        start.scores(together),
-        noise=multiplier * float(np.sqrt(factor)),
-        minimum=MINIMUM_GROUP,
+        bins.columns(together), own, noise=multiplier * float(np.sqrt(noises)), minimum=MINIMUM_GROUP
     )
-    correction = design.learn(*ask(design.request))
+    lesson = ask(design.request, 0)
+    correction = design.learn(lesson.values, lesson.deviation)
     probe = Table(seat.table("probe"))
     scores = correction.scores(bins.columns(probe), start.scores(probe))
-    keep_scores(seat, {"feedback": 0.5 * (1 + np.tanh(scores / 2))})
-    return {"rows_used": seat.table("seed").num_rows + together.rows}
+    keep_scores(seat, {"feedback": _chances(scores)})
+    figures: dict[str, Any] = {"rows_used": seat.table("seed").num_rows + together.rows}
+    if report:
+        told = _report(_chances(correction.scores(bins.columns(together), own)), ask)
+        (seat.session / "feedback.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
+        figures["feedback"] = told
+    return figures
+
+
+def _report(chances: NDArray[np.float64], ask: Ask) -> dict[str, Any]:
+    """Feedback on the scores after the lesson, over the records that taught it, by groups of its own."""
+    refused = ""
+    for metrics in (METRICS_TOLD, METRICS_TOLD[:1]):
+        question = ask_for(chances, metrics, minimum=MINIMUM_GROUP)
+        try:
+            answer = ask(question.query, 1)
+        except ClauseRefused as refusal:
+            # the lesson stands; together with its groups the report's may single out records
+            refused = str(refusal)
+            continue
+        estimates, intervals = question.read(answer)
+        groups = {name: question.facts[name] for name in metrics if name in question.facts}
+        told = {"records": len(chances), "estimates": estimates, "intervals": intervals, "groups": groups}
+        return told | ({"refused": refused} if refused else {})
+    return {"refused": refused}
+
+
+def _chances(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 0.5 * (1 + np.tanh(scores / 2))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from comity.validate.metrics import METRICS, ask_for
     from comity.validate.monitor import Monitor
     from comity.validate.queries import GroupCounts, Joined, Query, WeightedSum
+    from comity.validate.regressor import FeedbackRegressor
     from comity.validate.request import ScoreStatistics
     from comity.validate.validator import Feedback, LocalValidator
 
@@ -25,6 +26,7 @@ _HOME = {
     "Design": "design",
     "Feedback": "validator",
     "FeedbackClassifier": "learner",
+    "FeedbackRegressor": "regressor",
     "GroupCounts": "queries",
     "Joined": "queries",
     "LocalValidator": "validator",
@@ -46,6 +48,7 @@ __all__ = [
     "Design",
     "Feedback",
     "FeedbackClassifier",
+    "FeedbackRegressor",
     "GroupCounts",
     "Joined",
     "LocalValidator",

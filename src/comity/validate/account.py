@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from comity.errors import BudgetRefused, UsageError
@@ -12,11 +13,9 @@ from comity.validate.mechanism import Price
 if TYPE_CHECKING:
     from comity.ledger import Cost, Remaining
 
-_ACCOUNT = "local/default/label"
-
 
 class LabelAccount:
-    """(epsilon, delta) for a change of one label, over everything that is ever answered.
+    """(epsilon, delta) for a change of one label (or record), over everything that is ever answered.
 
     How delta is split between answers charged as a whole and answers charged by their Renyi curves is settled
     with the first answer: a first answer that takes everything gets all of delta, otherwise half and half.
@@ -24,17 +23,45 @@ class LabelAccount:
     Args:
         epsilon: in nats, above 0.
         delta: in [0, 1); 0 allows Laplace noise only.
+        place: the ledger's path or URL; what it holds of the account was spent before.
+        unit: what changes between neighbours.
 
     Raises:
         UsageError: for values out of range.
+        BudgetRefused: if the ledger has the account with another budget.
     """
 
-    def __init__(self, epsilon: float, delta: float) -> None:
+    def __init__(
+        self,
+        epsilon: float,
+        delta: float,
+        *,
+        place: str | Path = ":memory:",
+        unit: PrivacyUnit = PrivacyUnit.label,
+    ) -> None:
         Price(epsilon, delta)
-        self.epsilon, self.delta = epsilon, delta
-        self.ledger = Ledger.open(":memory:")
+        self.epsilon, self.delta, self.unit = epsilon, delta, unit
+        self.name = f"local/default/{unit}"
+        self.ledger = Ledger.open(place)
         self._lock = threading.Lock()
-        self._opened = False
+        self._opened = self._is_open()
+
+    def _is_open(self) -> bool:
+        """Whether the ledger has the account, of this budget."""
+        asked = Budget(self.epsilon, self.delta)
+        for account, budget in self.ledger.accounts().items():
+            if str(account) != self.name:
+                continue
+            if (budget.epsilon, budget.delta) != (asked.epsilon, asked.delta):
+                raise BudgetRefused(
+                    "the account is open with another budget, for the data's lifetime",
+                    clause=f"account {self.name}",
+                    asked=asked.words(),
+                    left=budget.words(),
+                    would_pass="opening the validator with the budget that it was founded with",
+                )
+            return True
+        return False
 
     def remaining(self) -> Remaining:
         """What one more answer may cost."""
@@ -43,8 +70,8 @@ class LabelAccount:
                 from comity.ledger import Remaining
 
                 least = gaussian_noise_multiplier(self.epsilon, self.delta) if self.delta else float("inf")
-                return Remaining(PrivacyUnit.label, Relation.change_one, self.epsilon, self.delta, least)
-            return self.ledger.remaining(_ACCOUNT)
+                return Remaining(self.unit, Relation.change_one, self.epsilon, self.delta, least)
+            return self.ledger.remaining(self.name)
 
     def charge(self, epsilon: float | None, purpose: str) -> Price:
         """Charge one answer, durably as far as memory goes, before it is computed.
@@ -61,9 +88,9 @@ class LabelAccount:
             if not self._opened:
                 whole = self._is_whole(epsilon)
                 additive = self.delta if whole else None
-                self.ledger.open_account(_ACCOUNT, Budget(self.epsilon, self.delta, delta_additive=additive))
+                self.ledger.open_account(self.name, self._budget(additive))
                 self._opened = True
-            self.ledger.charge(price.cost, account=_ACCOUNT, purpose=purpose)
+            self.ledger.charge(price.cost, account=self.name, purpose=purpose)
             return price
 
     def charge_pure(self, epsilon: float, purpose: str) -> Cost:
@@ -72,12 +99,12 @@ class LabelAccount:
         Raises:
             BudgetRefused: if too little is left; nothing was charged.
         """
-        cost = Price(epsilon, 0.0).cost
+        cost = self._priced(epsilon, 0.0).cost
         with self._lock:
             if not self._opened:
-                self.ledger.open_account(_ACCOUNT, Budget(self.epsilon, self.delta))
+                self.ledger.open_account(self.name, self._budget())
                 self._opened = True
-            self.ledger.charge(cost, account=_ACCOUNT, purpose=purpose)
+            self.ledger.charge(cost, account=self.name, purpose=purpose)
         return cost
 
     def price(self, epsilon: float | None) -> Price:
@@ -89,11 +116,17 @@ class LabelAccount:
         with self._lock:
             return self._price(epsilon)
 
+    def _budget(self, additive: float | None = None) -> Budget:
+        return Budget(self.epsilon, self.delta, delta_additive=additive, relation=Relation.change_one)
+
+    def _priced(self, epsilon: float, delta: float, multiplier: float | None = None) -> Price:
+        return Price(epsilon, delta, multiplier, adds_up=multiplier is not None, unit=self.unit)
+
     def _price(self, epsilon: float | None) -> Price:
         if epsilon is not None and not epsilon > 0:
             raise UsageError(f"epsilon must be above 0, not {epsilon}")
         if not self._opened and self._is_whole(epsilon):
-            return Price(self.epsilon, self.delta)
+            return self._priced(self.epsilon, self.delta)
         left = self._left()
         return self._rest(left) if epsilon is None else self._part(epsilon, left)
 
@@ -102,19 +135,19 @@ class LabelAccount:
 
     def _left(self) -> Remaining:
         if self._opened:
-            return self.ledger.remaining(_ACCOUNT)
+            return self.ledger.remaining(self.name)
         with Ledger.open(":memory:") as tried:
-            tried.open_account(_ACCOUNT, Budget(self.epsilon, self.delta))
-            return tried.remaining(_ACCOUNT)
+            tried.open_account(self.name, self._budget())
+            return tried.remaining(self.name)
 
     def _part(self, epsilon: float, left: Remaining) -> Price:
         """By its Renyi curve while that fits, since many small answers add up better so; else as a whole."""
         if self.delta == 0:
-            return Price(epsilon, 0.0)
+            return self._priced(epsilon, 0.0)
         multiplier = gaussian_noise_multiplier(epsilon, self.delta)
         if multiplier >= left.gaussian:
-            return Price(epsilon, self.delta, multiplier, adds_up=True)
-        return Price(epsilon, left.delta)
+            return self._priced(epsilon, self.delta, multiplier)
+        return self._priced(epsilon, left.delta)
 
     def _rest(self, left: Remaining) -> Price:
         """All that is left, in the form that needs less noise."""
@@ -122,12 +155,12 @@ class LabelAccount:
         if left.epsilon > 0 and left.delta > 0:
             as_whole = gaussian_noise_multiplier(left.epsilon, left.delta)
         if left.gaussian < as_whole:
-            return Price(max(left.epsilon, 1e-9), self.delta, left.gaussian, adds_up=True)
+            return self._priced(max(left.epsilon, 1e-9), self.delta, left.gaussian)
         if left.epsilon > 0 and (left.delta > 0 or self.delta == 0):
-            return Price(left.epsilon, left.delta)
+            return self._priced(left.epsilon, left.delta)
         raise BudgetRefused(
             "the budget is spent, for the data's lifetime",
-            clause=f"account {_ACCOUNT}",
+            clause=f"account {self.name}",
             asked="all that is left",
             left=left.words(),
             would_pass="nothing more",

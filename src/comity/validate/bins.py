@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 MOST_BINS: Final = 64
 MOST_LEVELS: Final = 128
-MOST_CODES: Final = 1200
+MOST_CODES: Final = 800
 """Codes over all columns: the fit is cubic in them."""
+
+_RECORDS_PER_BIN: Final = 50
+"""Finer bins than that mostly cost time: the prior ties neighbours together."""
 
 Codes = NDArray[np.uint16]
 
@@ -60,15 +63,16 @@ def public_encoder(table: Table, *, minimum: int = 10, bins: int = MOST_BINS) ->
     Args:
         table: the features.
         minimum: records; no bin or level is made with fewer.
-        bins: at most this many per numeric column; fewer where there are many columns.
+        bins: at most this many per numeric column; fewer where there are many columns or few records.
     """
     share = max(2, MOST_CODES // max(len(table.names), 1))
+    bins = min(bins, share, max(4, table.rows // _RECORDS_PER_BIN))
     made: list[BinnedColumn | LevelColumn] = []
     for name in table.names:
         if table.type(name).is_numeric:
             numbers = table.numbers(name)
             known = numbers[~np.isnan(numbers)]
-            made.append(BinnedColumn(name, quantile_edges(known, min(bins, share), minimum)))
+            made.append(BinnedColumn(name, quantile_edges(known, bins, minimum)))
         else:
             codes, levels = table.levels(name)
             made.append(LevelColumn(name, _frequent(codes, levels, minimum, min(MOST_LEVELS, share))))

@@ -13,6 +13,8 @@ Parties share a frame: a list of record ids, one per unit, in one order. The pro
 4. Each provider adds its noise to its summand (`second_noise`) and sends it to the ML party.
 5. `opened`: the ML party adds the summands, takes off the second pad and its own sums over all pads.
 
+What mediator and providers draw for an answer they keep (`blind_store`), and repeat to whoever asks again.
+
 Who sees what. Mediator: uniform words, tokens, the query's groups, their sizes, and which queries are about
 the same upload. Provider: uniform words and how large the noise is to be, no prediction and no group. ML
 party: one noisy sum per group over all providers.
@@ -28,7 +30,7 @@ Source: additive one-time pads after Castelluccia, Mykletun and Tsudik 2005.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -115,13 +117,14 @@ class Upload:
             BadInput: if they do not fit the frame.
         """
         for values in (held, labels):
-            if values.shape != order.tokens.shape or not np.isin(values, (0, 1)).all():
+            if values.shape != order.tokens.shape or (values != (values == 1)).any():
                 raise BadInput("an upload has a 0 or 1 for every record of the frame", private=True)
         clear = {"held": held, "label": held * labels}
-        padded = {
-            field: (values.astype(np.uint64) + pad(keys.pad_key(field), len(values)))[order.places]
-            for field, values in clear.items()
-        }
+        padded: dict[str, Words] = {}
+        for field, values in clear.items():
+            words = pad(keys.pad_key(field), len(values))
+            words += values.astype(np.uint64)
+            padded[field] = words[order.places]
         return cls(order.tokens, **padded)
 
     def to_parts(self) -> dict[str, bytes]:
@@ -156,25 +159,63 @@ class Pooled:
     fields: Mapping[str, Words]
 
     @classmethod
-    def over(cls, uploads: Mapping[str, Upload]) -> Self:
-        """Add the providers' uploads.
+    def over(cls, uploads: Iterable[tuple[str, Upload]]) -> Self:
+        """Add the providers' uploads as they come: one is held at a time, and nothing is counted on the way.
+
+        Args:
+            uploads: each with its provider's name.
 
         Raises:
-            BadInput: naming the provider whose tokens are not those of the others: nothing is counted.
+            BadInput: naming the provider whose tokens are not those of the others, or that came twice.
         """
-        if not uploads:
-            raise BadInput("there is no upload to count over")
-        (first, known), *others = uploads.items()
-        for name, upload in others:
-            if not np.array_equal(upload.tokens, known.tokens):
+        names: list[str] = []
+        known: Words | None = None
+        total: dict[str, Words] = {}
+        for name, upload in uploads:
+            if name in names:
+                raise BadInput(f"'{name}' uploaded twice; nothing was counted")
+            if known is None:
+                known = upload.tokens
+                total = {field: getattr(upload, field).copy() for field in FIELDS}
+            elif not np.array_equal(upload.tokens, known):
                 raise BadInput(
-                    f"the uploads of '{first}' and '{name}' have different tokens: one of them lacks "
+                    f"the uploads of '{names[0]}' and '{name}' have different tokens: one of them lacks "
                     "records, has unknown ones, or used another key; nothing was counted"
                 )
-        total = {
-            field: np.add.reduce([getattr(upload, field) for upload in uploads.values()]) for field in FIELDS
-        }
-        return cls(known.tokens, total)
+            else:
+                for field in FIELDS:
+                    total[field] += getattr(upload, field)
+            names.append(name)
+        if known is None:
+            raise BadInput("there is no upload to count over")
+        return cls(known, total)
+
+
+@dataclass(frozen=True, eq=False)
+class PadSum:
+    """At the ML party: all providers' pads of one field, added up once per upload.
+
+    Attributes:
+        words: (records,) in the order of the tokens, as questions are asked.
+        providers: how many uploads they are of.
+    """
+
+    words: Words
+    providers: int
+
+    @classmethod
+    def over(cls, keys: Sequence[PadKeys], field: str, order: TokenOrder) -> Self:
+        """Draw every provider's pads again.
+
+        Raises:
+            BadInput: if two uploads were padded alike: what both hold would show.
+        """
+        if len({key.pad_key(field) for key in keys}) != len(keys):
+            raise BadInput("two uploads have the same pads: one of them reused a key and a nonce")
+        words = np.zeros(len(order.tokens), dtype=np.uint64)
+        for key in keys:
+            words += pad(key.pad_key(field), len(words))
+        return cls(words[order.places], len(keys))
 
 
 def masked_answer(
@@ -220,35 +261,37 @@ def second_noise(summand: Words, calibration: Calibration, providers: int) -> Wo
     return summand + _noise(calibration, len(summand), provider_sigma(calibration, providers))
 
 
+def total_calibration(calibration: Calibration, providers: int) -> Calibration:
+    """All noise in an opened sum: the mediator's and every provider's."""
+    factor = math.sqrt(1 + providers / max(1, providers - 1))
+    return Calibration(calibration.law, calibration.shift, calibration.scale * factor)
+
+
 def total_deviation(calibration: Calibration, providers: int) -> float:
     """Standard deviation of all noise in an opened sum, in the query's whole numbers."""
-    return calibration.deviation * math.sqrt(1 + providers / max(1, providers - 1))
+    return total_calibration(calibration, providers).deviation
 
 
 def opened(
     summands: Sequence[Words],
     query: Query,
-    field: str,
     calibration: Calibration,
     second_pad: bytes,
-    keys: Sequence[PadKeys],
+    pads: PadSum,
 ) -> NDArray[np.float64]:
     """The ML party's part: the noisy sums, in the query's whole numbers.
 
     Args:
         summands: what came from each provider.
-        query: as it was asked, but with its rows in the frame's order.
-        keys: of every provider's upload.
+        query: as it was asked, its rows in the order of the tokens.
+        pads: of every provider's upload, of the field asked about.
 
     Raises:
         BadInput: if a summand has the wrong length.
     """
-    if len(summands) != len(keys) or any(len(words) != query.dimensions for words in summands):
-        raise BadInput(f"an answer has {query.dimensions} words from each of {len(keys)} providers")
-    pads = np.zeros(query.rows, dtype=np.uint64)
-    for key in keys:
-        pads += pad(key.pad_key(field), query.rows)
-    padded = query.padded_sums(pads) << np.uint64(calibration.shift)
+    if len(summands) != pads.providers or any(len(words) != query.dimensions for words in summands):
+        raise BadInput(f"an answer has {query.dimensions} words from each of {pads.providers} providers")
+    padded = query.padded_sums(pads.words) << np.uint64(calibration.shift)
     total = np.add.reduce(list(summands)) - pad(second_pad, query.dimensions) - padded
     return np.ldexp(total.view(np.int64).astype(np.float64), -calibration.shift)
 

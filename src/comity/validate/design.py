@@ -24,7 +24,7 @@ from comity.validate.prior import (
     column_root,
     score_codes,
     starting_variance,
-    with_start,
+    told,
 )
 from comity.validate.request import MIX_LIMIT, WEIGHT_BITS, ScoreStatistics
 from comity.validate.solve import Heard, corrected
@@ -115,15 +115,20 @@ class Design:
         groups = merge_small(columns, counts, minimum)
         kept = tuple(at for at, group in enumerate(groups) if group.max(initial=0) > 0)
         coded = [groups[at][columns.codes[:, at]].astype(np.uint16) for at in kept]
+        part = [_shares(groups[at], counts[at]) for at in kept]
         roots = [
-            column_root(_shares(group, counts[at]), columns.ordered[at], _missing(groups[at], counts[at]))
-            for at, group in ((at, groups[at]) for at in kept)
+            column_root(share, columns.ordered[at], _missing(groups[at], counts[at]))
+            for share, at in zip(part, kept, strict=True)
         ]
+        said: list[Floats] = []
+        if kept:
+            together = Terms(np.stack(coded, axis=1), tuple(len(root) for root in roots))
+            said = told(together, roots, scores)
         coded.append(np.zeros(records, dtype=np.uint16))
         roots.append(np.ones((1, 1)))
         line = _score_column(scores, coded, roots, holder, minimum)
         variance = starting_variance(records * float(_information(scores).mean()) / noise**2)
-        prior = with_start(assembled(roots, variance), len(kept), len(kept) + 1 if line else None)
+        prior = assembled(roots, said, part, variance, start=line is not None)
         codes = np.asfortranarray(np.stack(coded, axis=1))
         widths = tuple(len(root) for root in roots)
         terms = Terms(codes, widths)

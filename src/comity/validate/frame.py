@@ -51,7 +51,7 @@ class Frame:
     def find(self, ids: Iterable[Any]) -> NDArray[np.int64]:
         """(n,) where each id stands in the frame, -1 where it does not."""
         asked = id_array(ids, "what was asked")
-        if asked.dtype == self._ids.dtype and np.array_equal(asked, self._ids):
+        if self.is_whole(asked):
             return np.arange(len(asked), dtype=np.int64)
         if self._sorted is None or self._order is None:
             place = self._places.get
@@ -63,6 +63,10 @@ class Frame:
         found = self._sorted[at] == asked if len(self._sorted) else np.zeros(len(asked), np.bool_)
         return np.where(found, self._order[at] if len(self._sorted) else -1, -1)
 
+    def is_whole(self, asked: NDArray[Any]) -> bool:
+        """Whether these ids, as `id_array` gives them, are all of the frame's in its order."""
+        return asked.dtype == self._ids.dtype and np.array_equal(asked, self._ids)
+
     def places(self, ids: Iterable[Any], what: str = "the question") -> NDArray[np.int64]:
         """(n,) where each id stands in the frame.
 
@@ -70,6 +74,8 @@ class Frame:
             BadInput: for ids that the frame does not hold, and for an id given twice.
         """
         asked = id_array(ids, what)
+        if self.is_whole(asked):
+            return np.arange(len(asked), dtype=np.int64)
         at = self.find(asked)
         unknown = np.flatnonzero(at < 0)
         if len(unknown):

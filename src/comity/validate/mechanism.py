@@ -1,10 +1,10 @@
 """The mechanism: noise for a query's sums, and what it costs.
 
-With delta > 0 the noise is discrete Gaussian, calibrated by the analytic Gaussian mechanism to the query's L2
-bound; with delta = 0 it is discrete Laplace, calibrated to the L1 bound. Sums are shifted to a finer grid
-first, so that the noise is at least 2^22 grid units wide and its discreteness costs next to nothing
-(`noise.discretisation_delta`, taken out of delta before calibrating). Everything but `answer` is a function
-of public facts.
+With delta > 0 the noise is discrete Gaussian, calibrated by the analytic Gaussian mechanism to the query's
+L2 bound. Those sums are shifted to a finer grid first, so that the noise is at least 2^22 grid units wide and
+its discreteness costs next to nothing (`noise.discretisation_delta`, taken out of delta before calibrating).
+With delta = 0 the noise is discrete Laplace on the sums as they are, calibrated to the L1 bound, where
+discreteness costs nothing at all. Everything but `answer` is a function of public facts.
 """
 
 from __future__ import annotations
@@ -37,12 +37,14 @@ class Price:
         epsilon, delta: of this answer by itself; delta 0 means Laplace noise.
         multiplier: noise scale over sensitivity; None: calibrated to (epsilon, delta) when answering.
         adds_up: charged by its Renyi curve, which adds up well over many answers, instead of as a whole.
+        unit: what changes: a label, or (where answers are about private columns too) a record.
     """
 
     epsilon: float
     delta: float
     multiplier: float | None = None
     adds_up: bool = False
+    unit: PrivacyUnit = PrivacyUnit.label
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.epsilon) and self.epsilon > 0):
@@ -54,8 +56,8 @@ class Price:
 
     @property
     def cost(self) -> Cost:
-        """What the account is charged. Unit label, relation change-one."""
-        unit, relation = PrivacyUnit.label, Relation.change_one
+        """What the account is charged, in its unit, relation change-one."""
+        unit, relation = self.unit, Relation.change_one
         if self.adds_up and self.multiplier is not None:
             return gaussian(self.multiplier, unit=unit, relation=relation)
         if self.delta == 0:
@@ -134,8 +136,10 @@ class Calibration:
     @property
     def deviation(self) -> float:
         """Standard deviation of one value's noise, in the query's own whole numbers."""
-        factor = 1.0 if self.law == "gaussian" else math.sqrt(2.0)
-        return factor * math.ldexp(self.scale, -self.shift)
+        if self.law == "gaussian":
+            return math.ldexp(self.scale, -self.shift)
+        # discrete Laplace: variance 2 q / (1 - q)^2 with q = e^(-1/scale)
+        return math.ldexp(1 / (math.sqrt(2.0) * math.sinh(1 / (2 * self.scale))), -self.shift)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,9 +166,8 @@ def calibrate(query: Sized, price: Price) -> Calibration:
         UsageError: if sums and noise do not fit into 64-bit integers, or delta is too small to calibrate.
     """
     if price.delta == 0 and price.multiplier is None:
-        shift = _shift(query.l1 / price.epsilon)
-        scale = math.ldexp(query.l1 / price.epsilon, shift) * (1 + 2.0**-50)
-        calibration = Calibration("laplace", shift, scale)
+        # exact on whole numbers as they are: a finer grid would only add noise between them
+        calibration = Calibration("laplace", 0, query.l1 / price.epsilon * (1 + 2.0**-50))
     else:
         multiplier = price.multiplier
         if multiplier is None:
@@ -185,7 +188,7 @@ def answer(query: Query, labels: Labels, price: Price) -> NoisySums:
 
     Args:
         query: what is asked.
-        labels: (rows,) int8, 0 or 1.
+        labels: (rows,) what the query is about: 0 or 1, codes of classes, or whole numbers.
         price: what was charged.
     """
     calibration = calibrate(query, price)
@@ -214,7 +217,7 @@ def noise_multiplier(price: Price) -> float:
     if price.multiplier is not None:
         return price.multiplier
     if price.delta == 0:
-        raise UsageError("Gaussian noise takes a delta above 0")
+        raise UsageError("Gaussian noise takes a delta above 0, and there is none (left)")
     return gaussian_noise_multiplier(min(price.epsilon, LARGEST_EPSILON), price.delta)
 
 

@@ -8,6 +8,8 @@ says nothing about data. It is defence in depth beside differential privacy, not
    alike in all of them (`isolation`), nor over two such kinds of records together.
 3. No answered group without another one (or without all the groups of another grouping that it contains)
    may leave fewer than `minimum` records.
+4. Questions do not probe: a grouping that is an earlier question's but for fewer than `minimum` records, many
+   nearly equal groupings, or the same record moved around between them is refused (`probing`).
 
 That small kinds of records exist is no ground for refusing: 8 columns of a table leave thousands of
 records that nobody resembles, and sums per column still determine none of them.
@@ -17,17 +19,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.data import equivalence_classes
 from comity.errors import BadInput, ClauseRefused, UsageError
 from comity.validate.frame import Frame
-from comity.validate.isolation import RowSpace, shared_counts
+from comity.validate.isolation import RowSpace
+from comity.validate.numbering import numbered_by_first
+from comity.validate.probing import Probing
 
 Integers = NDArray[np.int64]
 
@@ -60,7 +62,7 @@ class Monitor:
         frame_ids: Iterable[Any] | Frame,
         *,
         minimum: int = 10,
-        admitted: Sequence[Integers] = (),
+        admitted: Sequence[NDArray[Any]] = (),
         clause: str = "architectures.validation.minimum_group",
     ) -> None:
         if minimum < 1:
@@ -69,16 +71,22 @@ class Monitor:
         self.minimum = minimum
         self.clause = clause
         self._lock = threading.Lock()
-        self._admitted: list[Integers] = []
         self._space = RowSpace(len(self.frame))
-        self._kinds: Integers = np.zeros(len(self.frame), dtype=np.int64)
+        self._probing = Probing(minimum, clause)
         with self._lock:
-            self._remember([self._checked(grouping) for grouping in admitted])
+            self._space = self._space.extended([self._checked(grouping)[0] for grouping in admitted])
+            self._probing = replace(self._probing, moves=np.zeros(len(self._space.sizes), dtype=np.int64))
 
     @property
     def admitted(self) -> tuple[Integers, ...]:
         """The groupings admitted so far, (records,) group numbers each, -1 for records in no group."""
-        return tuple(self._admitted)
+        space = self._space
+        return tuple(grouping[space.kinds] for grouping in space.groupings)
+
+    @property
+    def kinds(self) -> int:
+        """How many kinds of records the admitted groupings tell apart."""
+        return len(self._space.sizes)
 
     def admit(self, groups: Any) -> Admitted:
         """Take one grouping, or refuse it.
@@ -98,22 +106,48 @@ class Monitor:
         """
         return self.admit_all([self.grouping(groups)])
 
-    def admit_all(self, groupings: Sequence[Integers]) -> Admitted:
-        """Take several groupings together, as group numbers over the frame, or refuse them all.
+    def admit_all(self, groupings: Sequence[NDArray[Any]]) -> Admitted:
+        """Take several groupings of one question, as group numbers over the frame, or refuse them all.
 
         Raises:
             ClauseRefused: as `admit`.
         """
         checked = [self._checked(grouping) for grouping in groupings]
+        sizes = [counts for _, counts in checked]
         with self._lock:
-            new = [g for g in checked if not any(np.array_equal(g, old) for old in self._admitted)]
-            for grouping in new:
-                self._require_sizes(grouping)
-            self._remember(new, require=True)
-        sizes = [_sizes(grouping) for grouping in checked]
+            for counts in sizes:
+                self._require_sizes(counts)
+            space, moves, new = self._refined(checked)
+            probing = self._probing.looked_at(space, new, moves)
+            if new:
+                self._space = self._required(space, new)
+            self._probing = probing
         return Admitted(
             sum(len(one) for one in sizes), min((int(one.min()) for one in sizes if len(one)), default=0)
         )
+
+    def replay(self, groupings: Sequence[NDArray[Any]]) -> None:
+        """Take the groupings of a question that was answered before a restart, without judging them again."""
+        checked = [self._checked(grouping) for grouping in groupings]
+        with self._lock:
+            space, moves, new = self._refined(checked)
+            self._probing = self._probing.noted(space, new, moves)
+            self._space = space.answering(new)
+
+    def _refined(
+        self, groupings: Sequence[tuple[NDArray[Any], Integers]]
+    ) -> tuple[RowSpace, Integers, list[int]]:
+        """The space with kinds told apart by these groupings, how often each kind was moved, what is new."""
+        space, moves, known = self._space, self._probing.moves, len(self._space.groupings)
+        new: list[int] = []
+        for grouping, sizes in groupings:
+            finer, parents = space.refined(grouping, sizes)
+            asked = finer.groupings[-1]
+            if any(np.array_equal(asked, old) for old in finer.groupings[:-1]):
+                continue  # equal to another one: no kind is split by it
+            space, moves = finer, moves[parents]
+            new.append(len(space.groupings) - 1)
+        return space, moves, [at for at in new if at >= known]
 
     def grouping(self, groups: Any) -> Integers:
         """Any of the forms that `admit` takes, as group numbers over the frame."""
@@ -144,27 +178,23 @@ class Monitor:
             numbers[places] = at
         return numbers
 
-    def _checked(self, grouping: Integers) -> Integers:
+    def _checked(self, grouping: NDArray[Any]) -> tuple[NDArray[Any], Integers]:
+        """Group numbers without gaps in the order of first appearance, and the groups' sizes."""
         numbers = np.asarray(grouping)
         if numbers.shape != (len(self.frame),) or numbers.dtype.kind not in "iu":
             raise BadInput(f"a grouping has one whole number for each of the {len(self.frame)} records")
-        return _numbered_by_first(numbers.astype(np.int64))
+        return numbered_by_first(numbers)
 
-    def _remember(self, new: Sequence[Integers], *, require: bool = False) -> None:
-        """Add groupings to what was answered; with `require`, only if nothing small follows from them."""
-        if not new:
-            return
-        kinds, sizes = equivalence_classes(np.stack([self._kinds, *new], axis=1))
-        space = self._space.extended(new)
-        if require and len(self._admitted) + len(new) > 1:
+    def _required(self, space: RowSpace, new: Sequence[int]) -> RowSpace:
+        """The space with new groupings answered, if nothing small follows from it."""
+        answered = space.answering(new)
+        if len(space.groupings) > 1:
             # a single grouping determines its own groups and no more
-            self._require_cover(space, kinds, sizes)
-            self._require_differences(new)
-        self._kinds, self._space = kinds, space
-        self._admitted += new
+            self._require_cover(answered)
+            self._require_differences(space, new)
+        return answered
 
-    def _require_sizes(self, grouping: Integers) -> None:
-        sizes = _sizes(grouping)
+    def _require_sizes(self, sizes: Integers) -> None:
         small = np.flatnonzero(sizes < self.minimum)
         if len(small):
             raise self._refusal(
@@ -172,25 +202,25 @@ class Monitor:
                 asked=f"a group of {sizes[small].min()}",
             )
 
-    def _require_cover(self, space: RowSpace, kinds: Integers, sizes: Integers) -> None:
+    def _require_cover(self, space: RowSpace) -> None:
         """No sum over few records that look alike, or over two such kinds, follows from the groupings."""
-        small = np.flatnonzero(sizes < self.minimum)
-        number = np.full(len(sizes), -1, dtype=np.int64)
+        small = np.flatnonzero(space.sizes < self.minimum)
+        number = np.full(len(space.sizes), -1, dtype=np.int64)
         number[small] = np.arange(len(small))
-        residues = space.residues(number[kinds], len(small))
+        residues = space.residues(number, len(small))
         if not residues.any(axis=1).all():
             raise self._refusal("together with what was answered before it singles out records")
-        if _two_cancel(residues, space.prime, sizes[small], self.minimum):
+        if _two_cancel(residues, space.prime, space.sizes[small], self.minimum):
             raise self._refusal("together with what was answered before it singles out a few records")
 
-    def _require_differences(self, new: Sequence[Integers]) -> None:
-        pairs = [(one, old) for one in new for old in self._admitted] + list(combinations(new, 2))
-        every = {id(grouping): _all_sizes(grouping) for grouping in [*self._admitted, *new]}
-        for one, two in pairs:
-            sizes = every[id(one)], every[id(two)]
-            shared = shared_counts(one, two, len(sizes[0]), len(sizes[1]))
-            if self._leaves_few(shared, *sizes) or self._leaves_few(shared.T, *reversed(sizes)):
-                raise self._refusal("the difference of two answered groups is too small")
+    def _require_differences(self, space: RowSpace, new: Sequence[int]) -> None:
+        """No group without others that it holds leaves few records."""
+        for one in new:
+            for two in range(one):
+                shared = space.shared(space.groupings[one], space.groupings[two])
+                sizes = space.counts(one), space.counts(two)
+                if self._leaves_few(shared, *sizes) or self._leaves_few(shared.T, *reversed(sizes)):
+                    raise self._refusal("the difference of two answered groups is too small")
 
     def _leaves_few(self, shared: Integers, outer_sizes: Integers, inner_sizes: Integers) -> bool:
         """Whether taking inner groups out of an outer group that holds them leaves few records."""
@@ -242,27 +272,3 @@ def _numbered(values: Any) -> Integers:
     return np.array(
         [-1 if v is None or v != v else numbers.setdefault(v, len(numbers)) for v in listed], dtype=np.int64
     )
-
-
-def _numbered_by_first(numbers: Integers) -> Integers:
-    """Group numbers without gaps, in the order of first appearance, so that equal groupings look equal."""
-    inside = numbers >= 0
-    found, first, index = np.unique(numbers[inside], return_index=True, return_inverse=True)
-    rank = np.empty(len(found), dtype=np.int64)
-    rank[np.argsort(first, kind="stable")] = np.arange(len(found))
-    result = np.full(len(numbers), -1, dtype=np.int64)
-    result[inside] = rank[index]
-    return result
-
-
-def _width(grouping: Integers) -> int:
-    return int(grouping.max(initial=-1)) + 1
-
-
-def _all_sizes(grouping: Integers) -> Integers:
-    return np.bincount(grouping[grouping >= 0], minlength=_width(grouping)).astype(np.int64)
-
-
-def _sizes(grouping: Integers) -> Integers:
-    sizes = _all_sizes(grouping)
-    return sizes[sizes > 0]

@@ -8,22 +8,31 @@ One block per column, each with a variance that the evidence may change after th
 * categories: independent levels, centred;
 * the constant, and the start's own scale (a score that is too timid or too bold everywhere).
 
-The variances of the columns start at one public number that grows slowly with how much the noise lets
-through: a weak answer moves the start little.
+Beside it every column has a block of one direction: what the start itself says of the column (`told`, the
+start's score as an additive model), so that a column on which it is too timid or too bold is heard at once.
+The variances of the columns start near one public number that grows slowly with how much the noise lets
+through: a weak answer moves the start little. Half of it goes by how much the start says of a column: a
+column that matters to the start is likelier to matter, and to be wrong. On splits not used for reporting
+the two closed 2 to 7 hundredths more of the gap at epsilon 0.05 and 0.1 and nothing more at 1.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from comity.validate.terms import Terms
+
 Floats = NDArray[np.float64]
 
 _REACH: Final = 0.2
-_CONSTANT, _SCALE = 1.0, 0.25
+_CONSTANT, _SCALE, _TOLD = 1.0, 0.25, 0.25
+_BY_START: Final = 0.5
+_RIDGE: Final = 1e-3
 _SCORE_BINS: Final = 32
 
 
@@ -35,11 +44,14 @@ class Prior:
         root: (size, d) what one standard deviation in each direction does to every code's value.
         blocks: (d,) the block of each direction.
         variances: (blocks,) their variances.
+        telling: how many directions, the first ones, are about columns; the rest (constant, start's scale)
+            leave the order of records as it is.
     """
 
     root: Floats
     blocks: NDArray[np.int64]
     variances: Floats
+    telling: int = 0
 
 
 def starting_variance(rows_heard: float) -> float:
@@ -92,31 +104,62 @@ def score_codes(scores: Floats) -> tuple[NDArray[np.uint16], int, Floats]:
     return codes.astype(np.uint16), len(counts), centred / spread if spread > 0 else np.zeros(len(counts))
 
 
-def assembled(roots: list[Floats], column_variance: float) -> Prior:
-    """The prior of all columns, then the constant, then (if any) the start's scale.
+def told(terms: Terms, roots: Sequence[Floats], scores: Floats) -> list[Floats]:
+    """For each column, (width,) what the start's score says of its codes; nothing is centred out twice.
+
+    The least-squares additive model of the (records,) scores on the columns, with a small ridge.
+    """
+    root = _side_by_side(roots)
+    normal = root.T @ terms.cross(terms.sampled(np.ones(terms.records))) @ root
+    normal[np.diag_indices_from(normal)] += _RIDGE * max(terms.records, 1)
+    values = root @ np.linalg.solve(normal, root.T @ terms.totals(scores - scores.mean()))
+    return np.split(values, terms.offsets[1:-1])
+
+
+def assembled(
+    roots: Sequence[Floats],
+    said: Sequence[Floats],
+    shares: Sequence[Floats],
+    variance: float,
+    *,
+    start: bool,
+) -> Prior:
+    """The prior of all columns, each with what the start says of it, the constant, and the start's scale.
 
     Args:
-        roots: of the columns, of the constant's one code, and of the score's bins.
-        column_variance: the variance that columns start with.
+        roots: of the columns, of the constant's one code, and if `start`, of the score's bins.
+        said: for each column, (width,) what the start says of its codes.
+        shares: for each column, (width,) the codes' shares of the records.
+        variance: what a column's variance starts with, on average or below.
     """
-    height = sum(len(root) for root in roots)
-    root = np.zeros((height, sum(part.shape[1] for part in roots)))
-    blocks = np.zeros(root.shape[1], dtype=np.int64)
+    power = np.array([float(share @ np.square(own)) for share, own in zip(shares, said, strict=True)])
+    mean = float(power.mean()) if len(power) else 0.0
+    by_start = np.sqrt(power / mean) if mean > 1e-9 else np.ones(len(power))
+    parts, blocks, variances = [], [], []
+    for at, own in enumerate(said):
+        blocks += [len(variances)] * roots[at].shape[1]
+        variances.append(variance * (1 - _BY_START + _BY_START * float(by_start[at])))
+        parts.append(roots[at])
+        if power[at] > 1e-9:
+            blocks.append(len(variances))
+            variances.append(_TOLD)
+            parts[-1] = np.column_stack([roots[at], own])
+    telling = len(blocks)
+    for root, its in zip(roots[len(said) :], (_CONSTANT, _SCALE)[: 1 + start], strict=True):
+        blocks += [len(variances)] * root.shape[1]
+        variances.append(its)
+        parts.append(root)
+    return Prior(_side_by_side(parts), np.array(blocks, dtype=np.int64), np.array(variances), telling)
+
+
+def _side_by_side(parts: Sequence[Floats]) -> Floats:
+    """Block diagonal."""
+    root = np.zeros((sum(len(part) for part in parts), sum(part.shape[1] for part in parts)))
     row = column = 0
-    for block, part in enumerate(roots):
+    for part in parts:
         root[row : row + len(part), column : column + part.shape[1]] = part
-        blocks[column : column + part.shape[1]] = block
         row, column = row + len(part), column + part.shape[1]
-    return Prior(root, blocks, np.full(len(roots), column_variance))
-
-
-def with_start(prior: Prior, constant: int, scale: int | None) -> Prior:
-    """The same prior with the variances of the constant and of the start's scale in their places."""
-    variances = prior.variances.copy()
-    variances[constant] = _CONSTANT
-    if scale is not None:
-        variances[scale] = _SCALE
-    return Prior(prior.root, prior.blocks, variances)
+    return root
 
 
 def _centred(covariance: Floats, shares: Floats) -> Floats:

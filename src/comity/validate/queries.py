@@ -1,8 +1,10 @@
-"""Queries: what the ML party asks of a validator, as sums of labels over public integers.
+"""Queries: what the ML party asks of a validator, as sums over records of whole numbers.
 
-Every query here is a fixed function of the labels, `Z^T y` with a public integer matrix Z (one row per
-record, never materialised where it is large), so that one changed label moves the answer by one row of Z.
-The norm bounds are computed from Z by whoever holds the labels: nobody takes the asker's word for them.
+Every query is a sum over the records of a public function of record and label, so that one changed label
+moves the answer by what one record contributes. In this module labels are 0 or 1 and the sums are `Z^T y`
+with a public integer matrix Z (one row per record, never materialised where it is large);
+`class_queries` has labels of several classes, `number_queries` numeric ones. The norm bounds are computed
+from public facts by whoever holds the labels: nobody takes the asker's word for them.
 
 Queries are frozen and refuse what does not fit; they hold public facts only.
 """
@@ -18,10 +20,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.errors import BadInput
+from comity.errors import BadInput, UsageError
+from comity.validate.numbering import counted
 
 Integers = NDArray[np.int64]
-Labels = NDArray[np.int8]
+Labels = NDArray[np.signedinteger[Any]]
+"""0 or 1; or codes of classes; or whole numbers on a grid."""
+Groups = NDArray[Any]
+"""Group numbers, in whole numbers of any size."""
 Words = NDArray[np.uint64]
 """Whole numbers modulo 2^64; a negative one is written as its complement."""
 
@@ -45,6 +51,11 @@ class Query(ABC):
         """Bound on the L2 norm of what one changed label moves, in whole numbers."""
 
     @property
+    def l2_squared(self) -> int:
+        """Bound on the square of that norm; below `l2` squared where the norm itself is no whole number."""
+        return self.l2**2
+
+    @property
     @abstractmethod
     def l1(self) -> int:
         """Bound on the L1 norm of the same."""
@@ -56,28 +67,38 @@ class Query(ABC):
 
     @abstractmethod
     def sums(self, labels: Labels) -> Integers:
-        """(dimensions,) exact sums for (rows,) labels 0/1. They never leave; noise is added first."""
+        """(dimensions,) exact sums for (rows,) labels. They never leave; noise is added first.
 
-    @abstractmethod
+        The work is the same whatever the labels are.
+        """
+
     def padded_sums(self, words: Words) -> Words:
         """(dimensions,) what `sums` is for labels, for any (rows,) words, modulo 2^64.
 
         Linear: the answer for padded labels is that for the labels plus that for the pads.
+
+        Raises:
+            UsageError: for a query that is not linear in labels 0/1.
         """
+        raise UsageError(f"{type(self).__name__} is not linear in the labels: it cannot be counted blindly")
 
     @abstractmethod
     def row(self, record: int) -> Integers:
         """(dimensions,) what the answer gains when this record's label goes from 0 to 1."""
 
-    def groupings(self) -> tuple[Integers, ...]:
+    def groupings(self) -> tuple[Groups, ...]:
         """The partitions of the records, (rows,) group numbers each, whose counts the answer tells of."""
         return ()
 
 
-def _frozen(values: Any, dtype: Any) -> NDArray[Any]:
-    array = np.array(values, dtype=dtype)
-    array.setflags(write=False)
-    return array
+def frozen(values: Any, dtype: Any) -> NDArray[Any]:
+    """The values as an array of that type that cannot be written to; whole numbers as small as they came."""
+    array = np.asarray(values)
+    if not (dtype is np.integer and array.dtype.kind in "iu"):
+        array = array.astype(np.int64 if dtype is np.integer else dtype, copy=False)
+    view = array.view()
+    view.setflags(write=False)
+    return view
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,11 +110,11 @@ class GroupCounts(Query):
         size: number of groups; some may be empty.
     """
 
-    groups: Integers
+    groups: Groups
     size: int
 
     def __post_init__(self) -> None:
-        groups = _frozen(self.groups, np.int64)
+        groups = frozen(self.groups, np.integer)
         object.__setattr__(self, "groups", groups)
         if groups.ndim != 1 or self.size < 1:
             raise BadInput("groups are one number per record, in at least one group")
@@ -121,7 +142,8 @@ class GroupCounts(Query):
         return self.rows
 
     def sums(self, labels: Labels) -> Integers:
-        return np.bincount(self.groups[labels == 1], minlength=self.size).astype(np.int64)
+        # both labels are counted, so that the time does not tell how many there are of each
+        return counted(self.groups, self.size, labels, 2)[1::2]
 
     def padded_sums(self, words: Words) -> Words:
         return grouped(self.groups, words, self.size)
@@ -131,7 +153,7 @@ class GroupCounts(Query):
         row[self.groups[record]] = 1
         return row
 
-    def groupings(self) -> tuple[Integers, ...]:
+    def groupings(self) -> tuple[Groups, ...]:
         return (self.groups,)
 
 
@@ -146,7 +168,7 @@ class WeightedSum(Query):
     weights: Integers
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weights", _frozen(self.weights, np.int64))
+        object.__setattr__(self, "weights", frozen(self.weights, np.int64))
         if self.weights.ndim != 1:
             raise BadInput("weights are one whole number per record")
 
@@ -180,7 +202,7 @@ class WeightedSum(Query):
         return self._largest * max(1, self.rows)
 
     def sums(self, labels: Labels) -> Integers:
-        return np.array([self.weights[labels == 1].sum(dtype=np.int64)], dtype=np.int64)
+        return np.array([self.weights @ labels.astype(np.int64)], dtype=np.int64)
 
     def padded_sums(self, words: Words) -> Words:
         return np.array([(self.weights.view(np.uint64) * words).sum(dtype=np.uint64)], dtype=np.uint64)
@@ -219,7 +241,11 @@ class Joined(Query):
 
     @property
     def l2(self) -> int:
-        return _ceil_root(sum((f * part.l2) ** 2 for f, part in zip(self.factors, self.parts, strict=True)))
+        return ceil_root(self.l2_squared)
+
+    @property
+    def l2_squared(self) -> int:
+        return sum(f**2 * part.l2_squared for f, part in zip(self.factors, self.parts, strict=True))
 
     @property
     def l1(self) -> int:
@@ -244,7 +270,7 @@ class Joined(Query):
             [f * part.row(record) for f, part in zip(self.factors, self.parts, strict=True)]
         )
 
-    def groupings(self) -> tuple[Integers, ...]:
+    def groupings(self) -> tuple[Groups, ...]:
         return tuple(grouping for part in self.parts for grouping in part.groupings())
 
     def split(self, values: NDArray[Any]) -> list[NDArray[np.float64]]:
@@ -283,6 +309,7 @@ def doubled_centred_ranks(scores: NDArray[np.float64]) -> Integers:
     return ranks
 
 
-def _ceil_root(square: int) -> int:
+def ceil_root(square: int) -> int:
+    """The square root of a whole number, rounded up."""
     root = math.isqrt(square)
     return root if root * root == square else root + 1

@@ -4,7 +4,16 @@ The answer a = B' Phi' W y + noise has, given the correction theta, mean B' Phi'
 C = B' Phi' W^2 V Phi B + s^2 I, V = diag(p (1 - p)). The mode of prior times this Gaussian likelihood is
 found by Gauss-Newton steps with a line search. Then the blocks' variances move to where the evidence for the
 answer is larger (EM on the linearised model, MacKay 1992; a few pseudo-observations hold them near where
-they started), and the mode is found again. All of it is post-processing of the answer.
+they started), and the mode is found again.
+
+Last, the guard: only a part c of the columns' correction is kept, so that it ends worse than the start at
+most about once in 20 times, whether or not the prior is right. In the answer's whitened space, with what
+constant and scale explain taken out, let r be the residual of the start, N(mean, I), and F the fit's smoother
+with eigenvalues f_k. c F r saves 2 c mean'F r - c^2 |F r|^2 of deviance; mean'F r is estimated without bias
+by r'F r - tr F (Stein 1981; Mallows' C_p), with variance about 2 tr F^2 + 4 mean'F^2 mean. c is the largest
+number up to 1 for which the lower end of that is not below 0; if there is none, the order of records stays.
+The constant and the scale are held to the same afterwards.
+All of it is post-processing of the answer: it costs nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +34,10 @@ _SMALL_STEP: Final = 2e-3
 _EM_STEPS: Final = 10
 _HELD: Final = 2.0
 _ROUNDS: Final = 2
+_MEAN_SHARE: Final = 0.5
+"""How much of the second part of the variance counts: measured, all of it never failed and cost more."""
+_SURE: Final = 1.6449
+"""Normal quantile of 19 in 20."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +80,57 @@ def corrected(terms: Terms, prior: Prior, start: Floats, heard: Heard) -> Floats
     for _ in range(_ROUNDS):
         variances, values = _by_evidence(prior, variances, state)
         state = _mode(terms, prior, variances, start, heard, values)
-    return prior.root @ state.values
+    return prior.root @ _guarded(prior, variances, state)
+
+
+def _guarded(prior: Prior, variances: Floats, state: _State) -> Floats:
+    """(d,) the directions' values, shortened as the module says: the columns' part, then the rest."""
+    from scipy.linalg import cho_solve, solve_triangular
+
+    columns, rest = slice(0, prior.telling), slice(prior.telling, len(state.values))
+    triangle, lower = state.factor
+    answer = state.residual + state.slope @ state.values
+    white = solve_triangular(
+        triangle,
+        np.column_stack([state.slope, answer]),
+        trans=0 if lower else 1,
+        lower=lower,
+        check_finite=False,
+    )
+    units = np.asarray(np.sqrt(variances[prior.blocks]), dtype=np.float64)
+    slope = np.asarray(white[:, :-1] * units, dtype=np.float64)
+    heard = np.asarray(white[:, -1], dtype=np.float64)
+    # what constant and scale can explain is taken out of both sides
+    aside, _ = np.linalg.qr(slope[:, rest])
+    values = state.values.copy()
+    values[columns] *= _safe_part(
+        slope[:, columns] - aside @ (aside.T @ slope[:, columns]), heard - aside @ (aside.T @ heard)
+    )
+    posterior = state.slope.T @ cho_solve(state.factor, state.slope, check_finite=False)
+    posterior[np.diag_indices_from(posterior)] += 1.0 / variances[prior.blocks]
+    change = posterior[rest, columns] @ (state.values[columns] - values[columns])
+    values[rest] += np.linalg.solve(posterior[rest, rest], change)
+    values[rest] *= _safe_part(slope[:, rest], heard - white[:, columns] @ values[columns])
+    return values
+
+
+def _safe_part(slope: Floats, heard: Floats) -> float:
+    """c of the module's text, between 0 and 1.
+
+    Args:
+        slope: (answers, directions) whitened, in units of the prior; heard: (answers,) r.
+    """
+    if not slope.size:
+        return 0.0
+    power, vectors = np.linalg.eigh(slope @ slope.T)
+    power = np.maximum(power, 0.0)
+    signal, kept = np.square(vectors.T @ heard), power / (1 + power)
+    size = float(signal @ np.square(kept))
+    if size <= 0:
+        return 0.0
+    by_noise = float(np.square(kept).sum())
+    doubt = np.sqrt(2 * by_noise + _MEAN_SHARE * 4 * max(size - by_noise, 0.0))
+    return float(np.clip(2 * (signal @ kept - kept.sum() - _SURE * doubt) / size, 0.0, 1.0))
 
 
 def _mode(

@@ -2,7 +2,7 @@
 
 The ML party knows features and ids, the validator the labels. An answer is a sum over many labels with
 noise; its unit is one label (`change-one`), and it says nothing about who is in the table. The order is
-always: check what is public -> charge -> read the labels.
+always: seen before? -> check what is public -> charge -> read the labels -> keep the answer.
 """
 
 from __future__ import annotations
@@ -10,20 +10,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from comity.errors import BadInput, BadTable, ClauseRefused, UsageError
+from comity.ledger import PrivacyUnit, Relation, pure
 from comity.validate.account import LabelAccount
-from comity.validate.arguments import binary, finite_scores
-from comity.validate.frame import Frame
+from comity.validate.answers import Answers, Asked, query_digest
+from comity.validate.attributes import attribute_question
+from comity.validate.checks import check_bins, over_frame, taken
+from comity.validate.frame import Frame, id_array
+from comity.validate.groups import in_order_of_appearance, numbered_groups
+from comity.validate.labels import BinaryLabels, NumberLabels, columns_coded, held
 from comity.validate.mechanism import NoisySums, Price, answer, calibrate, noise_multiplier
-from comity.validate.metrics import ask_for
 from comity.validate.monitor import Monitor
 from comity.validate.queries import Query
-from comity.validate.request import ScoreStatistics
 
 if TYPE_CHECKING:
     from comity.ledger import Cost, Ledger, Remaining
@@ -37,18 +41,28 @@ class Feedback:
     """The answer to a question about scores.
 
     Attributes:
-        estimates: by metric (see `metrics.Question.read`).
-        intervals: by metric, 95% intervals (low, high) that cover what the labels held would give exactly.
-        cost: what it was charged: unit label, relation change-one.
+        estimates: by metric (see `metrics`, `classes`, `regression`); by metric and group where groups were
+            asked for.
+        intervals: likewise, 95% intervals (low, high) that cover what the labels held would give exactly.
+        cost: what it was charged, relation change-one; nothing for a question asked before.
         left: what one more answer may cost.
         groups: public facts about the groups asked about: sizes, score edges, mean scores.
+        repeated: whether it is an earlier answer, given again.
     """
 
     estimates: Mapping[str, Any]
     intervals: Mapping[str, Any]
     cost: Cost
     left: Remaining
-    groups: Mapping[str, Any]
+    groups: Mapping[Any, Any]
+    repeated: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class _Answered:
+    sums: NoisySums
+    cost: Cost
+    repeated: bool
 
 
 class LocalValidator:
@@ -56,17 +70,28 @@ class LocalValidator:
 
     Args:
         ids: one per record, whole numbers or strings, each once.
-        labels: (records,) 0 or 1.
+        labels: (records,) 0 or 1; or of `classes`; or numbers within `bounds`.
         epsilon, delta: what all answers together may cost, for a change of one label. delta 0 gives Laplace
             noise and no learning.
         minimum: least number of records in a group that is asked about.
+        classes: the labels' classes, in order; None: 0 and 1.
+        bounds: (low, high) of numeric labels; labels beyond them are held at them.
+        columns: private columns that groups may be asked by (labels 0 and 1 only), by name. With them the
+            unit is a record: its label and its values in these columns change together.
+        domains: for each of the columns, its levels, declared without looking at the column.
+        store: a path; the ledger is kept there, and account, answers, monitor and the day's counts hold
+            across restarts. None: in memory.
+        per_day: questions that one asker may ask in one day (UTC); None: any number.
 
     Raises:
-        BadTable: for labels other than 0 and 1 or of another number than ids (private to the holder).
-        BadInput: for ids given twice.
-        UsageError: for epsilon, delta or minimum out of range.
+        BadTable: for labels or columns that are not of the declared kind, or of another number than ids
+            (private to the holder).
+        BadInput: for ids given twice, and a store that is about other data.
+        UsageError: for epsilon, delta, minimum or declarations out of range.
+        BudgetRefused: if the store was founded with another budget.
 
-    Thread-safe. Copies are the same validator: `sklearn.clone` doubles no budget. It cannot be pickled.
+    Thread-safe. Copies are the same validator: `sklearn.clone` doubles no budget. It cannot be pickled. One
+    process at a time may use a store.
     """
 
     def __init__(
@@ -77,14 +102,34 @@ class LocalValidator:
         delta: float = 1e-6,
         *,
         minimum: int = 10,
+        classes: Sequence[Any] | None = None,
+        bounds: tuple[float, float] | None = None,
+        columns: Mapping[str, Iterable[Any]] | None = None,
+        domains: Mapping[str, Sequence[Any]] | None = None,
+        store: str | Path | None = None,
+        per_day: int | None = None,
     ) -> None:
         self._frame = Frame(ids)
-        self._labels = binary(labels)
-        if len(self._labels) != len(self._frame):
-            raise BadTable(f"{len(self._frame)} ids came with {len(self._labels)} labels: one each is needed")
-        self._account = LabelAccount(float(epsilon), float(delta))
+        self._held = held(labels, classes, bounds)
+        if len(self._held.codes) != len(self._frame):
+            raise BadTable(
+                f"{len(self._frame)} ids came with {len(self._held.codes)} labels: one each is needed"
+            )
+        self._columns = columns_coded(columns or {}, domains or {}, len(self._frame))
+        if self._columns and not isinstance(self._held, BinaryLabels):
+            raise UsageError("groups by a private column are for labels 0 and 1")
+        unit = PrivacyUnit.record if self._columns else PrivacyUnit.label
+        place = ":memory:" if store is None else Path(store)
+        self._account = LabelAccount(float(epsilon), float(delta), place=place, unit=unit)
         self.monitor = Monitor(self._frame, minimum=minimum)
+        folder = None if store is None else Path(f"{store}.groupings")
+        self._answers = Answers(self._account.ledger, folder, per_day=per_day)
+        self._answers.replay(self._frame, self._private(), self.monitor)
         self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Let go of the store; what was answered is already on the disk."""
+        self._account.ledger.close()
 
     @property
     def ids(self) -> NDArray[Any]:
@@ -115,40 +160,92 @@ class LocalValidator:
         """What one more answer may cost."""
         return self._account.remaining()
 
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """Of numeric labels."""
+        return self._held.bounds if isinstance(self._held, NumberLabels) else None
+
+    @property
+    def grid(self) -> int | None:
+        """How many steps the grid of numeric labels has between the bounds."""
+        return self._held.unit if isinstance(self._held, NumberLabels) else None
+
     def feedback(
         self,
         ids: Iterable[Any],
         scores: Iterable[Any],
-        metrics: Sequence[str] = _DEFAULT_METRICS,
+        metrics: Sequence[str] | None = None,
         epsilon: float | None = None,
         *,
         threshold: float | None = None,
+        groups: Iterable[Any] | None = None,
+        by: str | None = None,
+        asker: str = "ml_party",
     ) -> Feedback:
         """How well scores predict the labels.
 
         Args:
             ids: of the records scored, each in the frame and given once.
-            scores: one finite number each; larger means more likely 1.
-            metrics: out of `metrics.METRICS`.
+            scores: one finite number each; larger means more likely 1. With `classes`: (records, classes)
+                scores, or (records,) predicted classes. With `bounds`: predictions.
+            metrics: out of `metrics.METRICS`, `classes.CLASS_METRICS` or `regression.NUMBER_METRICS`; None:
+                AUC, calibration and confusion, or all that predictions allow.
             epsilon: of this answer by itself; None: all that is left.
             threshold: scores at or above it predict 1; None: 0.5 for scores between 0 and 1, else 0.
+            groups: (records,) a group's name for each record, None or NaN for none: every metric is told for
+                every group, at the price of one answer.
+            by: the name of one of the provider's columns: metrics out of `attributes.ATTRIBUTE_METRICS` are
+                told for every level of its domain, none refused for its size.
+            asker: who asks; the caps per day are for each.
 
         Raises:
             BadInput: for ids that are not in the frame or given twice, and scores that are not finite.
             UsageError: for unknown metrics, or scores that a metric cannot use.
-            ClauseRefused: if a group is below the minimum, or earlier answers and this one together would
-                single out records.
+            ClauseRefused: if a group is below the minimum, earlier answers and this one together would
+                single out records, the question probes, or the day's cap is reached.
             BudgetRefused: if too little is left. Nothing was charged in any of these cases.
         """
-        places = self._frame.places(ids)
-        numbers = finite_scores(scores, len(places))
-        wanted = (metrics,) if isinstance(metrics, str) else tuple(metrics)
-        question = ask_for(numbers, wanted, threshold=threshold, minimum=self.monitor.minimum)
-        noisy, price = self._answered(
-            places, question.query, epsilon, f"feedback: {', '.join(wanted)} of {len(places)} records"
+        asked = id_array(ids, "the question")
+        places = None if self._frame.is_whole(asked) else self._frame.places(asked)
+        records = len(asked)
+        numbers = self._held.scores(scores, records)
+        wanted = self._wanted(metrics, by)
+        named = None if groups is None else numbered_groups(groups, records)
+        if places is not None:
+            # the same question in another order of the records is the same question
+            order = np.argsort(places)
+            places, numbers = places[order], taken(numbers, order)
+            named = None if named is None else (named[0], named[1][order])
+            places = None if records == len(self._frame) else places
+        named = None if named is None else in_order_of_appearance(*named)
+        question = self._question(numbers, wanted, threshold, named, by)
+        purpose = f"feedback: {', '.join(wanted)} of {records} records"
+        told = self._answered(places, question.query, epsilon, purpose, asker=asker, by=by)
+        estimates, intervals = question.read(told.sums)
+        return Feedback(
+            estimates, intervals, told.cost, self.remaining(), dict(question.facts), told.repeated
         )
-        estimates, intervals = question.read(noisy)
-        return Feedback(estimates, intervals, price.cost, self.remaining(), dict(question.facts))
+
+    def _question(
+        self, scores: Any, wanted: tuple[str, ...], threshold: float | None, groups: Any, by: str | None
+    ) -> Any:
+        if by is None:
+            return self._held.question(scores, wanted, threshold, self.monitor.minimum, groups)
+        if groups is not None:
+            raise UsageError("groups are the ML party's own or by a column, not both at once")
+        if by not in self._columns:
+            known = ", ".join(self._columns) or "none"
+            raise UsageError(f"there is no column '{by}' to ask by; there are: {known}")
+        return attribute_question(scores, self._columns[by][0], wanted, threshold)
+
+    def _wanted(self, metrics: Sequence[str] | None, by: str | None) -> tuple[str, ...]:
+        if isinstance(metrics, str):
+            return (metrics,)
+        if metrics is not None:
+            return tuple(metrics)
+        if isinstance(self._held, BinaryLabels):
+            return _DEFAULT_METRICS if by is None else ("accuracy", "precision", "recall", "f1")
+        return ("mae", "rmse", "r2") if isinstance(self._held, NumberLabels) else ("accuracy", "confusion")
 
     def statistics(self, ids: Iterable[Any], query: Query, epsilon: float | None = None) -> NoisySums:
         """The noisy sums that a query asks for; what a learner uses.
@@ -164,15 +261,16 @@ class LocalValidator:
         return self.statistics_at_cost(ids, query, epsilon)[0]
 
     def statistics_at_cost(
-        self, ids: Iterable[Any], query: Query, epsilon: float | None = None
+        self, ids: Iterable[Any], query: Query, epsilon: float | None = None, *, asker: str = "ml_party"
     ) -> tuple[NoisySums, Cost]:
         """`statistics`, and what they were charged."""
-        places = self._frame.places(ids)
-        if query.rows != len(places):
-            raise BadInput(f"the query is about {query.rows} records, {len(places)} ids came with it")
-        purpose = f"{query.dimensions} sums over {len(places)} records"
-        noisy, price = self._answered(places, query, epsilon, purpose)
-        return noisy, price.cost
+        asked = id_array(ids, "the question")
+        places = None if self._frame.is_whole(asked) else self._frame.places(asked)
+        if query.rows != len(asked):
+            raise BadInput(f"the query is about {query.rows} records, {len(asked)} ids came with it")
+        purpose = f"{query.dimensions} sums over {len(asked)} records"
+        told = self._answered(places, query, epsilon, purpose, asker=asker)
+        return told.sums, told.cost
 
     def noise_multiplier(self, epsilon: float | None = None) -> float:
         """Standard deviation of the noise over the sensitivity that an answer at this epsilon would have.
@@ -195,6 +293,7 @@ class LocalValidator:
         """
         from comity.validate.ladder import Comparisons
 
+        self._require_binary()
         cost = self._account.charge_pure(epsilon, f"comparisons, until {yeses} are answered with yes")
         return Comparisons(self._frame, self._more_right, epsilon, yeses=yeses, cost=cost)
 
@@ -211,6 +310,7 @@ class LocalValidator:
         """
         from comity.validate.ladder import Ladder
 
+        self._require_binary()
         cost = self._account.charge_pure(epsilon, f"a ladder of at most {climbs} climbs")
         return Ladder(len(self), self._more_right, epsilon, step=step, climbs=climbs, cost=cost)
 
@@ -218,21 +318,59 @@ class LocalValidator:
         self, places: NDArray[np.int64], mine: NDArray[np.bool_], theirs: NDArray[np.bool_] | None
     ) -> int:
         """How many labels `mine` predicts right, less how many `theirs` does. Private: it is exact."""
-        labels = self._labels[places] == 1
+        labels = self._held.codes[places] == 1
         right = int((mine == labels).sum())
         return right if theirs is None else right - int((theirs == labels).sum())
 
+    def _require_binary(self) -> None:
+        if not isinstance(self._held, BinaryLabels):
+            raise UsageError("comparisons and ladders are for labels 0 and 1")
+
     def _answered(
-        self, places: NDArray[np.int64], query: Query, epsilon: float | None, purpose: str
-    ) -> tuple[NoisySums, Price]:
-        """Check -> charge -> run."""
+        self,
+        places: NDArray[np.int64] | None,
+        query: Query,
+        epsilon: float | None,
+        purpose: str,
+        *,
+        asker: str,
+        by: str | None = None,
+    ) -> _Answered:
+        """Seen before? -> check -> charge -> run -> keep, one question at a time."""
+        asked = Asked(query_digest((query, by), places, epsilon), asker, purpose)
         with self._lock:
-            check_bins(query, self.monitor.minimum)
+            known = self._answers.kept(asked.digest)
+            if known is not None:
+                free = pure(0, unit=self._account.unit, relation=Relation.change_one)
+                return _Answered(known, free, True)
+            self._answers.require_room(asker)
             # sums and noise must fit whatever is left: the noise of the whole budget is the smallest there is
             calibrate(query, Price(self._account.epsilon, self._account.delta))
-            self.monitor.admit_all(_over_frame(query, places, len(self._frame)))
+            try:
+                check_bins(query, self.monitor.minimum)
+                groupings = over_frame(query, places, len(self._frame))
+                self._account.price(epsilon)  # a question that cannot be paid for leaves no trace
+                self.monitor.admit_all(groupings)
+            except ClauseRefused as refusal:
+                self._answers.note_refusal(asked, str(refusal))
+                raise
+            written = self._answers.keep_groupings(groupings)
             price = self._account.charge(epsilon, purpose)
-        return answer(query, self._labels[places], price), price
+            sums = answer(query, self._labels(places, by), price)
+            self._answers.keep(asked, written, sums)
+            return _Answered(sums, price.cost, False)
+
+    def _labels(self, places: NDArray[np.int64] | None, by: str | None) -> NDArray[Any]:
+        """What a query is about: the labels, or pairs of a column's level and the label."""
+        codes = self._held.codes
+        if by is not None:
+            codes = self._columns[by][1].astype(np.int32) * 2 + codes
+        return codes if places is None else codes[places]
+
+    def _private(self) -> NDArray[Any]:
+        """Labels and columns, of which a store remembers a digest."""
+        every = [self._held.codes, *(codes for _, codes in self._columns.values())]
+        return np.stack([one.astype(np.int32) for one in every]) if len(every) > 1 else every[0]
 
     def __copy__(self) -> Self:
         return self
@@ -242,32 +380,3 @@ class LocalValidator:
 
     def __reduce__(self) -> NoReturn:
         raise UsageError("a validator holds labels and a budget: it is not pickled and leaves no process")
-
-
-def check_bins(query: Query, minimum: int) -> None:
-    """Refuse a learner's query that asks about bins with few records; public facts only.
-
-    Raises:
-        ClauseRefused: naming how many bins are too small.
-    """
-    if not isinstance(query, ScoreStatistics):
-        return
-    counts = np.concatenate(query.bin_counts())
-    small = (counts > 0) & (counts < minimum)
-    if small.any():
-        raise ClauseRefused(
-            f"{int(small.sum())} bins have fewer than {minimum} records",
-            clause="architectures.validation.minimum_group",
-            asked=f"a bin of {int(counts[small].min())}",
-            would_pass=f"bins merged until each has {minimum} records or none",
-        )
-
-
-def _over_frame(query: Query, places: NDArray[np.int64], records: int) -> list[NDArray[np.int64]]:
-    """The query's groupings, over the whole frame."""
-    groupings = []
-    for groups in query.groupings():
-        numbers = np.full(records, -1, dtype=np.int64)
-        numbers[places] = groups
-        groupings.append(numbers)
-    return groupings

@@ -1,0 +1,128 @@
+"""By group, where all that is asked are counts: one pass over the records, whatever the number of groups.
+
+The same statistics, noise and cost as `groups`, which asks them group by group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comity.errors import BadInput, UsageError
+from comity.validate.estimate import Part, Question
+from comity.validate.mechanism import NoisySums
+from comity.validate.metrics import METRICS, OF_CLASSES, SignedCounts, assembled, known_metrics
+from comity.validate.numbering import counted
+from comity.validate.queries import GroupCounts, Query
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class CountedQuestion:
+    """A question about counts per group; attributes as of `groups.GroupedQuestion`."""
+
+    query: Query
+    names: tuple[Any, ...]
+    questions: tuple[Question, ...]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return self.questions[0].metrics
+
+    @property
+    def facts(self) -> dict[Any, Any]:
+        return {name: one.facts for name, one in zip(self.names, self.questions, strict=True)}
+
+    def read(self, answer: NoisySums) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Estimates and intervals by metric, then by group."""
+        parts = np.split(answer.values, len(self.questions))
+        read = [
+            question.read(NoisySums(values, answer.calibration))
+            for question, values in zip(self.questions, parts, strict=True)
+        ]
+        estimates, intervals = (
+            {
+                metric: {name: told[at][metric] for name, told in zip(self.names, read, strict=True)}
+                for metric in self.metrics
+            }
+            for at in range(2)
+        )
+        return estimates, intervals
+
+
+def counted_by_group(
+    scores: NDArray[np.float64],
+    wanted: Sequence[str],
+    threshold: float | None,
+    names: tuple[Any, ...],
+    numbers: Integers,
+) -> CountedQuestion | None:
+    """The question, if it is about counts alone; else None.
+
+    Raises:
+        UsageError: for unknown metrics, and no records.
+    """
+    metrics = known_metrics(wanted, METRICS)
+    if not len(scores) or threshold is None:
+        raise UsageError("there is no record to give feedback on")
+    if not set(metrics) <= {"accuracy", *OF_CLASSES} or numbers.min(initial=0) < 0:
+        return None
+    predicted = scores >= threshold
+    cells = numbers.astype(np.min_scalar_type(2 * len(names)))
+    cells *= 2
+    cells += predicted.view(np.uint8)
+    counts = counted(cells, 2 * len(names)).reshape(-1, 2)
+    by_class = bool(OF_CLASSES & set(metrics))
+    query: Query = (
+        GroupCounts(cells, 2 * len(names))
+        if by_class
+        else SignedCounts(numbers, len(names), predicted, cells)
+    )
+    name, width = ("classes", 2) if by_class else ("right", 1)
+    questions = tuple(
+        assembled(
+            [Part(name, _Shape(width))],
+            metrics,
+            {"records": int(total.sum()), "threshold": threshold, "predicted": int(total[1])},
+        )
+        for total in counts
+    )
+    return CountedQuestion(query, names, questions)
+
+
+class _Shape(Query):
+    """Stands in a group's question for the query that is asked of all groups at once."""
+
+    def __init__(self, dimensions: int) -> None:
+        self._dimensions = dimensions
+
+    @property
+    def rows(self) -> int:
+        return 0
+
+    @property
+    def dimensions(self) -> int:
+        return self._dimensions
+
+    @property
+    def l2(self) -> int:
+        return 1
+
+    @property
+    def l1(self) -> int:
+        return 1
+
+    @property
+    def largest_sum(self) -> int:
+        return 1
+
+    def sums(self, labels: Any) -> Integers:
+        raise BadInput("the sums of a group are asked for with those of all groups")
+
+    def row(self, record: int) -> Integers:
+        raise BadInput("the sums of a group are asked for with those of all groups")

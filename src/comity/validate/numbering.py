@@ -1,0 +1,72 @@
+"""Numbering: groups of records as small whole numbers, counted and renumbered in few passes."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+
+_BLOCK: Final = 1 << 16
+"""Records at a time: what a pass makes on the way stays in the processor's cache."""
+
+
+def counted(
+    groups: NDArray[Any], size: int, labels: NDArray[Any] | None = None, classes: int = 1
+) -> Integers:
+    """(size * classes,) records of each group and label, group by group, in one pass; -1 is in no group.
+
+    Args:
+        labels: (rows,) 0 .. classes - 1; None: all are 0.
+    """
+    total = np.zeros((size + 1) * classes, dtype=np.int64)
+    for start in range(0, len(groups), _BLOCK):
+        cells = groups[start : start + _BLOCK].astype(np.int64)
+        cells += 1
+        if labels is not None:
+            cells *= classes
+            cells += labels[start : start + _BLOCK]
+        total += np.bincount(cells, minlength=len(total))
+    return total[classes:]
+
+
+def highest(numbers: NDArray[Any]) -> int:
+    """The largest number; -1 without any."""
+    return int(numbers.max()) if len(numbers) else -1
+
+
+def numbered_by_first(numbers: NDArray[Any]) -> tuple[NDArray[Any], Integers]:
+    """Group numbers without gaps, in the order of first appearance, so that equal groupings look equal.
+
+    Returns:
+        (records,) the numbers, and the sizes of the groups.
+    """
+    low, high = int(numbers.min(initial=0)), highest(numbers)
+    if low < -1 or high > 4 * len(numbers) + 1024:
+        inside = numbers >= 0
+        compact = np.full(len(numbers), -1, dtype=np.int64)
+        compact[inside] = np.unique(numbers[inside], return_inverse=True)[1]
+        return numbered_by_first(compact)
+    counts = counted(numbers, high + 1)
+    order = _first_appearance(numbers, int(np.count_nonzero(counts)))
+    if len(order) == high + 1 and bool((order == np.arange(high + 1)).all()):
+        return numbers, counts
+    small = np.min_scalar_type(-1 - len(order))
+    rank = np.full(high + 2, -1, dtype=small)  # -1 finds the last place
+    rank[order] = np.arange(len(order))
+    return rank[numbers], counts[order]
+
+
+def _first_appearance(numbers: NDArray[Any], distinct: int) -> Integers:
+    """The group numbers in the order in which they first appear; only as far as it takes to see them all."""
+    order = np.zeros(0, dtype=np.int64)
+    start, size = 0, 4096
+    while len(order) < distinct:
+        part = numbers[start : start + size]
+        found, first = np.unique(part, return_index=True)
+        found = found[np.argsort(first, kind="stable")]
+        order = np.concatenate([order, found[(found >= 0) & ~np.isin(found, order)]])
+        start, size = start + size, size * 2
+    return order
