@@ -9,19 +9,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from comity.validate.attributes import ATTRIBUTE_METRICS
+    from comity.validate.blind_session import BlindFeedback, BlindSession
+    from comity.validate.classes import CLASS_METRICS
     from comity.validate.design import Correction, Design
+    from comity.validate.ladder import Comparisons, Ladder, Rung
     from comity.validate.learner import FeedbackClassifier
     from comity.validate.mechanism import Calibration, NoisySums, Price, answer, calibrate
     from comity.validate.metrics import METRICS, ask_for
     from comity.validate.monitor import Monitor
     from comity.validate.queries import GroupCounts, Joined, Query, WeightedSum
+    from comity.validate.regression import NUMBER_METRICS
     from comity.validate.regressor import FeedbackRegressor
     from comity.validate.request import ScoreStatistics
     from comity.validate.validator import Feedback, LocalValidator
 
 _HOME = {
-    "METRICS": "metrics",
+    "ATTRIBUTE_METRICS": "attributes",
+    "BlindFeedback": "blind_session",
+    "BlindSession": "blind_session",
+    "CLASS_METRICS": "classes",
     "Calibration": "mechanism",
+    "Comparisons": "ladder",
     "Correction": "design",
     "Design": "design",
     "Feedback": "validator",
@@ -29,11 +38,15 @@ _HOME = {
     "FeedbackRegressor": "regressor",
     "GroupCounts": "queries",
     "Joined": "queries",
+    "Ladder": "ladder",
     "LocalValidator": "validator",
+    "METRICS": "metrics",
     "Monitor": "monitor",
+    "NUMBER_METRICS": "regression",
     "NoisySums": "mechanism",
     "Price": "mechanism",
     "Query": "queries",
+    "Rung": "ladder",
     "ScoreStatistics": "request",
     "WeightedSum": "queries",
     "answer": "mechanism",
@@ -42,8 +55,14 @@ _HOME = {
 }
 
 __all__ = [
+    "ATTRIBUTE_METRICS",
+    "CLASS_METRICS",
     "METRICS",
+    "NUMBER_METRICS",
+    "BlindFeedback",
+    "BlindSession",
     "Calibration",
+    "Comparisons",
     "Correction",
     "Design",
     "Feedback",
@@ -51,11 +70,13 @@ __all__ = [
     "FeedbackRegressor",
     "GroupCounts",
     "Joined",
+    "Ladder",
     "LocalValidator",
     "Monitor",
     "NoisySums",
     "Price",
     "Query",
+    "Rung",
     "ScoreStatistics",
     "WeightedSum",
     "answer",
