@@ -73,3 +73,11 @@ def test_any_table_is_drawn(rows: list[list[int | None]], width: int) -> None:
     assessment = assess_table(read_table(table), population=10_000)
     assert all(len(line) <= width for line in draw(assessment, width))
     assessment.to_dict()
+
+
+def test_control_characters_in_names_do_not_reach_the_terminal() -> None:
+    evil = "\x1b[31mred\x1b]0;title\x07\u202e"
+    table = pa.table({evil: [row % 5 for row in range(40)], f"b{evil}": [row % 3 for row in range(40)]})
+    lines = draw(assess_table(table, quasi_identifiers=[evil, f"b{evil}"]))
+    assert all(line.isprintable() for line in lines)
+    assert any("red" in line for line in lines)

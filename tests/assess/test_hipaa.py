@@ -95,6 +95,29 @@ def test_ages_and_dates() -> None:
     assert status("C", admission_day=["Mon", "Tue"] * 30) == "found"
 
 
+def test_measures_and_answers_are_no_identifiers() -> None:
+    assert status("Q", picture_quality=[3, 4, 5] * 20) == "not found"
+    assert status("O", ip_ratio=[0.1, 0.25, 0.31] * 20) == "not found"
+    assert status("Q", photo=[0, 1] * 30) == "not found"
+    assert status("C", age_months=[100, 200, 300] * 20) == "not found"
+    assert status("C", age_months=[100, 200, 1100] * 20) == "found"
+
+
+def test_one_value_in_all_rows_is_found_too() -> None:
+    found = elements_of(
+        name=["Jan Peeters"] * ROWS,
+        phone=["0470/12.34.56"] * ROWS,
+        address=["Kerkstraat 5"] * ROWS,
+        ssn=["123-45-6789"] * ROWS,
+        mrn=[1002345] * ROWS,
+        email=["a@example.org"] * ROWS,
+        date_of_death=["2020-04-05"] * ROWS,
+    )
+    assert {letter for letter, each in found.items() if each.status == "found"} == set("ABCDFGH")  # type: ignore[attr-defined]
+    assert status("C", c1=["01/2020", "02/2020"] * 30) == "found"
+    assert status("B", c1=["Leuven", "Antwerpen", "Brussel", "Gent"] * 15) == "found"
+
+
 def test_fax_is_no_telephone_and_free_text_may_hold_anything() -> None:
     fax = elements_of(fax=[f"+1 212 555 {DRAW.randint(1000, 9999)}" for _ in range(ROWS)])
     assert fax["D"].status == "not found"  # type: ignore[attr-defined]

@@ -157,3 +157,9 @@ def test_the_complete_rows_of_adult() -> None:
     assert 0.03 < risk.journalist_estimated_mean < 0.06
     assert risk.population_uniques["pitman"] == pytest.approx(0.0296639, rel=1e-4)
     assert risk.population_uniques["zayatz"] == pytest.approx(0.2161648, rel=1e-4)
+
+
+def test_more_people_than_ever_lived_are_refused() -> None:
+    with pytest.raises(UsageError, match="people"):
+        reidentification_risk(pa.table({"a": [1, 2, 2]}), ["a"], 10**22)
+    assert reidentification_risk(pa.table({"a": [1, 2, 2]}), ["a"], 10**12).population == 10**12

@@ -14,8 +14,6 @@ from comity.errors import UsageError
 
 ROWS = [f"p{row},{20 + row % 50},{'yes' if row % 3 else 'no'}" for row in range(200)]
 TABLE = "\n".join(["id,age,ill", *ROWS, ""])
-    f"p{row},{20 + row % 50},{'yes' if row % 3 else 'no'}\n" for row in range(200)
-)
 
 
 @pytest.fixture

@@ -66,6 +66,19 @@ def infer(name: str, values: list, **named: str):
         ("reading", GENERATOR.normal(size=ROWS).tolist(), "sensitive"),
         ("steps", GENERATOR.integers(0, 20_000, ROWS).tolist(), "sensitive"),
         ("constant", [1] * ROWS, "insensitive"),
+        ("name", ["Jan Peeters"] * ROWS, "identifier"),
+        ("phone", ["0470/12.34.56"] * ROWS, "identifier"),
+        ("address", ["Kerkstraat 5"] * ROWS, "identifier"),
+        ("ssn", ["123-45-6789"] * ROWS, "identifier"),
+        ("mrn", [1002345] * ROWS, "identifier"),
+        ("mrn", [1002345 + row % 3 for row in range(ROWS)], "identifier"),
+        ("email", ["a@example.org"] * ROWS, "identifier"),
+        ("x", ["a@example.org"] * ROWS, "identifier"),
+        ("date_of_death", ["2020-04-05"] * ROWS, "quasi_identifier"),
+        ("dob", ["1950-04-05"] * ROWS, "quasi_identifier"),
+        ("diagnosis", ["flu"] * ROWS, "sensitive"),
+        ("sensor", [row * 0.29371 + 0.000013 for row in range(ROWS)], "sensitive"),
+        ("email_opened", ["yes", "no"] * (ROWS // 2), "quasi_identifier"),
         ("empty", [None] * ROWS, "insensitive"),
     ],
 )
@@ -106,6 +119,18 @@ def test_observed_bounds_and_levels_are_marked_as_such() -> None:
     assert "bounds observed, not public: confirm" in found.rows()[0][4]
     assert found.rows()[0][:4] == ("age", "integer", "quasi_identifier", "30 to 40")
     assert found.columns[2].note == ""
+
+
+def test_two_columns_of_narrow_degrees_beside_each_other_are_coordinates() -> None:
+    north = [round(50.8 + row * 0.000137, 6) for row in range(ROWS)]
+    east = [round(4.3 + row * 0.000291, 6) for row in range(ROWS)]
+    other = list(range(7, 7 + 2 * ROWS, 2))
+    roles = infer_schema(read_table(pa.table({"a": north, "b": east, "c": other}))).columns
+    assert [str(each.column.role) for each in roles[:2]] == ["identifier", "identifier"]
+    roles = infer_schema(read_table(pa.table({"a": north, "c": other, "b": east}))).columns
+    assert str(roles[0].column.role) == "sensitive"
+    roles = infer_schema(read_table(pa.table({"lat": north, "b": east}))).columns
+    assert [str(each.column.role) for each in roles] == ["identifier", "identifier"]
 
 
 def test_decimal_commas_are_pointed_out() -> None:

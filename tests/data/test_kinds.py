@@ -126,7 +126,7 @@ COLUMNS = {
     ),
     "postcode": drawn(lambda: f"{DRAW.randint(1000, 9999)} {DRAW.choice('ABCDEF')}{DRAW.choice('GHJK')}"),
     "company": drawn(lambda: f"{DRAW.choice(LAST)} {DRAW.choice(['GmbH', 'B.V.', 'Ltd', 'S.A.'])}"),
-    "licence_plate": drawn(lambda: f"{DRAW.choice('1234')}-{DRAW.choice('AB')}CD-{number(3)}"),
+    "licence_plate": drawn(lambda: f"{DRAW.choice('12')}-{DRAW.choice('AB')}CD-{number(3)}"),
     "coordinates": drawn(lambda: f"{DRAW.uniform(-89, 89):.6f}"),
     "percentage": drawn(lambda: f"{DRAW.uniform(0, 99):.1f}%"),
     "amount": drawn(lambda: f"€ {DRAW.randint(1, 9000)},50"),
@@ -174,6 +174,14 @@ def test_only_what_names_a_person_is_personal_data() -> None:
         drawn(lambda: f"{number(1)}.{number(2)}.{number(2)}"),
         drawn(lambda: f"{DRAW.randint(2015, 2024)}-{DRAW.randint(1, 12):02d}"),
         drawn(lambda: f"{DRAW.gauss(0, 1):.6f}"),
+        drawn(lambda: f"{DRAW.uniform(0, 90):.6f}"),
+        drawn(lambda: f"{DRAW.uniform(10, 60):.5f}"),
+        drawn(lambda: f"{DRAW.choice('ABC')}{DRAW.choice('XYZ')}{number(6)}"),
+        drawn(lambda: f"{DRAW.randint(1, 9)}-{DRAW.choice('ABC')}YP-{number(3)}"),
+        drawn(lambda: f"0{number(3)}-{number(4)}"),
+        drawn(lambda: f"{DRAW.randint(2018, 2024)}{DRAW.randint(1, 12):02d}{DRAW.randint(1, 28):02d}"),
+        drawn(lambda: f"{DRAW.randint(0, 9)}.{number(1)}.{number(1)}.{DRAW.randint(0, 99)}"),
+        [f"{row * 37 % 1000:03d}-{row % 90 + 10}-{number(4)}" for row in range(150)],
         drawn(lambda: f"{DRAW.randint(1, 12):02d}/{number(4)}/{DRAW.randint(18, 24)}"),
         ["Ruby", "Jade", "Amber", "Pearl", "Opal", "Emerald", "Topaz", "Garnet", "Onyx", "Diamond"],
         ["Customer Service", "Human Resources", "Quality Control", "Legal Affairs", "Data Science",
@@ -230,3 +238,91 @@ def test_a_finding_tells_share_and_reason() -> None:
     found = Finding("city", "cities", 0.5, 0.6, "and its name says so")
     assert found.evidence == "50% of its values are cities (and its name says so)"
     assert found.tells is Tells.about
+
+
+def joined(heads: str, tails: str, between: str = " ") -> list[str]:
+    return [f"{head}{between}{tail}" for head in heads.split() for tail in tails.split()]
+
+
+FOUND_WITHOUT_A_HEADER = {
+    "phone, full stops": (
+        "phone",
+        drawn(lambda: f"04{DRAW.randint(70, 99)}.{number(2)}.{number(2)}.{number(2)}"),
+    ),
+    "phone, slash": ("phone", drawn(lambda: f"04{DRAW.randint(70, 99)}/{number(2)}.{number(2)}.{number(2)}")),
+    "phone, bare": ("phone", drawn(lambda: f"06{number(8)}")),
+    "Greek names": ("name", joined("Γιώργος Μαρία Ελένη Νίκος", "Παπαδόπουλος Γεωργίου Οικονόμου Μακρής")),
+    "Chinese names": ("name", joined("王 李 张 刘 陈", "伟 芳 娜 敏 静 丽", "")),
+    "lower case names": ("name", joined("piet anna wouter els", "peeters janssens de\u00a0smet claes")),
+    "handles": ("user_name", [f"@jules_{row}" for row in range(20)]),
+    "profiles": ("web", [f"linkedin.com/in/jules{row}" for row in range(20)]),
+    "boxes": ("address", [f"PO Box {row}" for row in range(12, 40)]),
+    "texts with email": ("email", [f"contact a{row}@x.be for details" for row in range(20)]),
+    "email, spelled": ("email", [f"a{row} [at] x.be" for row in range(20)]),
+    "months": ("date", [f"{row:02d}/2020" for row in range(1, 13)]),
+    "bare dates": ("date_of_birth", [f"19{row}0405" for row in range(30, 99)]),
+    "one email": ("email", ["a@x.be"]),
+    "one IBAN": ("iban", ["BE71 0961 2345 6769"]),
+    "one SSN": ("national_number", ["123-45-6789"]),
+    "one national number": ("national_number", ["85.07.30-033.28"]),
+    "one phone abroad": ("phone", ["+32 470 12 34 56"]),
+    "one phone": ("phone", ["0470/12.34.56"]),
+    "one address": ("address", ["Kerkstraat 5"]),
+    "one full name": ("name", ["Jan Peeters"]),
+    "one machine": ("ip", ["192.168.1.10"]),
+    "one card": ("credit_card", ["4111 1111 1111 1111"]),
+    "four cities": ("city", ["Leuven", "Antwerpen", "Brussel", "Gent"]),
+}
+
+
+@pytest.mark.parametrize("named", FOUND_WITHOUT_A_HEADER)
+def test_attackers_columns_are_found_without_a_header(named: str) -> None:
+    kind, values = FOUND_WITHOUT_A_HEADER[named]
+    found = find_kinds("c1", values)
+    assert found, named
+    assert found[0].kind == kind
+
+
+@pytest.mark.parametrize(
+    ("header", "kind", "values"),
+    [
+        ("phone", "phone", ["470123456", "470123457"]),
+        ("mobile", "phone", ["016 32 11 11"]),
+        ("address", "address", ["Zorgdorp 5"]),
+        ("last_name", "last_name", ["Qwyzz"]),
+        ("name", "name", ["Jan Peeters", "An Claes"]),
+        ("dob", "date_of_birth", ["1950-03-04"]),
+        ("nhs", "national_number", ["485 777 3456"]),
+        ("kenteken", "licence_plate", ["1-ABC-123"]),
+    ],
+)
+def test_few_values_with_their_header(header: str, kind: str, values: list[str]) -> None:
+    assert find_kinds(header, values)[0].kind == kind
+
+
+@pytest.mark.parametrize(
+    ("header", "values"),
+    [
+        ("c1", ["red", "green"]),
+        ("level", ["Low", "Medium", "High"]),
+        ("stone", ["Ruby", "Jade", "Amber"]),
+        ("name", ["Model A", "Model B"]),
+        ("product", ["Ruby Red", "Rose Gold"]),
+        ("release", ["1.2.3.4", "1.2.3.5"]),
+        ("amount", ["123456789"]),
+        ("phone", ["yes", "no"]),
+        ("department", ["Sales", "Finance"]),
+        ("value", ["12.345678"]),
+    ],
+)
+def test_few_ordinary_values_name_nobody(header: str, values: list[str]) -> None:
+    assert find_pii(header, values) == ()
+
+
+def test_a_header_makes_degrees_and_addresses_of_machines_sure() -> None:
+    degrees = [f"50.{row}2345" for row in range(10, 60)]
+    assert find_kinds("c1", degrees) == ()
+    assert find_kinds("latitude", degrees)[0].kind == "coordinates"
+    parts = [f"1.2.{row}.4" for row in range(20)]
+    assert find_kinds("c1", parts)[0].kind == "version"
+    assert {found.kind for found in find_kinds("ip_address", parts)} >= {"ip"}

@@ -317,3 +317,90 @@ def test_a_lattice_too_large_to_hold_gives_a_bound(aggregate):
         table, quasi_identifiers=trees, require=[KAnonymity(3)], suppression_limit=0.1, aggregate=aggregate
     )
     assert (again.levels, again.bound) == (done.levels, done.bound)
+
+
+ALL = Hierarchy.from_rows([("a", "*"), ("b", "*")])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"suppression_limit": "0.5"}, {"suppression_limit": None}, {"suppression_limit": True},
+        {"suppression_limit": float("nan")}, {"require": KAnonymity(2)}, {"require": "k"},
+        {"level_limits": {"q": 1}}, {"level_limits": {"q": ("0", "1")}}, {"level_limits": {"q": (0.0, 1.0)}},
+        {"level_limits": {"q": (0, 1, 1)}}, {"level_limits": [("q", (0, 1))]}, {"weights": [1]},
+        {"quasi_identifiers": ["q"]},
+    ],
+)  # fmt: skip
+def test_arguments_of_the_wrong_kind_are_refused(wrong):
+    asked = {"quasi_identifiers": {"q": ALL}, "require": [KAnonymity(2)]} | wrong
+    with pytest.raises(UsageError):
+        anonymize(pa.table({"q": ["a"] * 4}), **asked)
+
+
+def test_numbers_of_numpy_are_numbers():
+    table = pa.table({"q": ["a"] * 7 + ["b"] * 3})
+    asked = {"quasi_identifiers": {"q": ALL}, "level_limits": {"q": (np.int64(0), np.int32(0))}}
+    done = anonymize(table, require=[KAnonymity(4)], suppression_limit=np.float32(0.3), **asked)
+    assert done.suppressed == 3
+    # 0.7 of ten rows are seven, though the binary number is below 0.7
+    done = anonymize(table, require=[KAnonymity(11)], suppression_limit=1, **asked)
+    assert done.suppressed == 10
+    flipped = pa.table({"q": ["b"] * 7 + ["a"] * 3})
+    done = anonymize(flipped, require=[KAnonymity(3)], suppression_limit=np.float32(0.7), **asked)
+    assert done.suppressed == 0
+
+
+@pytest.mark.parametrize(
+    ("frame", "name", "words"),
+    [
+        (pa.table({"q": [["a"]] * 4}), "q", "made of several"),
+        (pa.table({"q": [{"x": 1}] * 4}), "q", "made of several"),
+        (pl.DataFrame({"q": [[1]] * 4}), "q", "made of several"),
+        (pl.DataFrame({"q": [object()] * 4}), "q", "several types"),
+        (pd.DataFrame({"q": ["a", 1, "a", 1]}), "q", "several types"),
+        (pd.DataFrame({0: ["a"] * 4}), 0, "no text as its name"),
+        (pd.DataFrame([["a", "a"]] * 4, columns=["q", "q"]), "q", "several columns of one name"),
+        (
+            pd.DataFrame([["a"]] * 4, columns=pd.MultiIndex.from_tuples([("q", "x")])),
+            ("q", "x"),
+            "no text as its name",
+        ),
+        (pd.DataFrame([["a"]] * 4, columns=pd.MultiIndex.from_tuples([("q", "x")])), "q", "no column 'q'"),
+    ],
+)
+def test_columns_that_cannot_be_read_are_named(frame, name, words):
+    with pytest.raises(BadTable, match=words):
+        anonymize(frame, quasi_identifiers={name: ALL}, require=[KAnonymity(2)])
+
+
+def test_a_nested_sensitive_column_is_named():
+    table = pa.table({"q": ["a"] * 4, "s": [["x"], ["y"], ["x"], ["y"]]})
+    with pytest.raises(BadTable, match="column 's' holds values made of several"):
+        anonymize(table, quasi_identifiers={"q": ALL}, require=[DistinctLDiversity("s", 2)])
+
+
+@pytest.mark.parametrize(
+    ("values", "distinct"),
+    [(["?", "NA", "", None, " ? "], 1), ([0.0, -0.0, float("nan"), None], 2), (["x", "?", None, "y"], 3)],
+)
+@pytest.mark.parametrize("kind", [pa.table, pd.DataFrame, pl.DataFrame])
+def test_a_sensitive_value_that_is_missing_counts_once(values, distinct, kind):
+    frame = kind({"q": ["a"] * len(values), "s": values})
+
+    def asked(least):
+        return anonymize(frame, quasi_identifiers={"q": ALL}, require=[DistinctLDiversity("s", least)])
+
+    assert asked(distinct).suppressed == 0
+    with pytest.raises(BadTable, match="no combination"):
+        asked(distinct + 1)
+
+
+def test_types_that_arrow_has_no_like_of_come_back_to_duckdb():
+    given = duckdb.sql(
+        "select 'a' q, 170141183460469231731687303715884105727::hugeint h, 5::uhugeint u, '101'::bit b, "
+        "uuid() id, 'x' v, '10:00:00+02'::timetz t, 'a'::enum('a','b') e from range(4)"
+    )
+    done = anonymize(given, quasi_identifiers={"q": ALL}, require=[KAnonymity(2)]).frame
+    assert [str(kind) for kind in done.types] == [str(kind) for kind in given.types]
+    assert done.project("h, u, b, v, t, e").fetchall() == given.project("h, u, b, v, t, e").fetchall()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -274,3 +275,101 @@ def test_an_empty_text_of_a_csv_file_is_a_missing_value(tmp_path):
     assert done.levels == {"town": 0}
     written = target.read_text().splitlines()[1:]
     assert written == ['"1","a",', '"1",,"x"', '"2","a","y"', '"2",,']
+
+
+@pytest.mark.parametrize("batch_rows", [7, 1000])
+@pytest.mark.parametrize("case", ["tuples", "sensitive", "suppressed", "columns"])
+def test_a_file_that_changes_in_how_often_something_occurs_is_refused(
+    tmp_path, monkeypatch, case, batch_rows
+):
+    from comity.deidentify import stream
+
+    source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    target.write_bytes(b"what was there")
+    tree = Hierarchy.from_rows([(x, "*") for x in "abc"])
+    first = pa.table({"q": ["a"] * 50 + ["b"] * 50 + ["c"] * 50 + ["*"], "s": (["x", "y"] * 76)[:151]})
+    later = {
+        "tuples": pa.table({"q": ["a"] + ["b"] * 100 + ["c"] * 49 + ["*"], "s": (["x", "y"] * 76)[:151]}),
+        "sensitive": pa.table({"q": first["q"], "s": ["x"] * 49 + ["y"] + ["y"] * 25 + ["x", "y"] * 38}),
+        "suppressed": pa.table({"q": ["*"] + ["b"] * 50 + ["c"] * 50 + ["a"] * 50, "s": first["s"]}).slice(1),
+        "columns": first.rename_columns(["other", "s"]),
+    }[case]
+    parquet.write_table(first, source)
+    asked = {"quasi_identifiers": {"q": tree}, "require": [KAnonymity(50), DistinctLDiversity("s", 2)]}
+    monkeypatch.setattr(tablefile, "_BATCH_ROWS", batch_rows)
+
+    def solve(*given, real=stream.solve):
+        parquet.write_table(later, source)
+        return real(*given)
+
+    monkeypatch.setattr(stream, "solve", solve)
+    with pytest.raises(BadTable, match="changed while it was read"):
+        anonymize_file(source, target, **asked)
+    assert target.read_bytes() == b"what was there"
+    assert {path.name for path in tmp_path.iterdir()} == {"in.parquet", "out.parquet"}
+
+
+KINDS = pa.schema(
+    [
+        ("q", pa.string()),
+        ("seconds", pa.duration("s")),
+        ("moment", pa.timestamp("us", "Europe/Brussels")),
+        ("large", pa.large_string()),
+        ("bytes", pa.large_binary()),
+        ("code", pa.dictionary(pa.int8(), pa.string())),
+        ("many", pa.list_(pa.large_string())),
+    ]
+)
+
+
+def kinds():
+    moment = datetime(2024, 5, 6, 7, tzinfo=UTC)
+    row = {
+        "q": "a", "seconds": timedelta(seconds=5), "moment": moment, "large": "l", "bytes": b"b", "code": "c",
+        "many": ["m", None],
+    }  # fmt: skip
+    return pa.Table.from_pylist([row, row, row | {"seconds": None, "many": None}], schema=KINDS)
+
+
+def test_types_of_other_columns_stay(tmp_path):
+    source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    parquet.write_table(kinds(), source)
+    asked = {"quasi_identifiers": {"q": Hierarchy.from_rows([("a", "*")])}, "require": [KAnonymity(2)]}
+    anonymize_file(source, target, **asked)
+    written = parquet.read_table(target)
+    for field in KINDS:
+        found, expected = written.schema.field(field.name).type, field.type
+        assert str(found).replace("element", "item") == str(expected).replace("element", "item")
+    assert written.to_pylist() == kinds().to_pylist()
+
+
+def test_what_a_csv_file_cannot_hold_is_refused_by_name(tmp_path):
+    source, target = tmp_path / "in.parquet", tmp_path / "out.csv"
+    asked = {"quasi_identifiers": {"q": Hierarchy.from_rows([("a", "*")])}, "require": [KAnonymity(2)]}
+    parquet.write_table(kinds().select(["q", "many"]), source)
+    with pytest.raises(BadTable, match=r"column 'many' holds list.*write Parquet") as found:
+        anonymize_file(source, target, **asked)
+    assert not found.value.private
+    parquet.write_table(kinds().select(["q", "code", "large"]), source)
+    anonymize_file(source, target, **asked)
+    assert target.read_text().splitlines()[1] == '"a","c","l"'
+
+
+def test_nested_columns_are_refused_by_name(tmp_path):
+    source = tmp_path / "in.parquet"
+    parquet.write_table(kinds(), source)
+    tree = Hierarchy.from_rows([("a", "*")])
+    for asked in (
+        {"quasi_identifiers": {"many": tree}, "require": [KAnonymity(2)]},
+        {"quasi_identifiers": {"q": tree}, "require": [DistinctLDiversity("many", 2)]},
+    ):
+        with pytest.raises(BadTable, match="column 'many' holds values made of several"):
+            anonymize_file(source, tmp_path / "out.parquet", **asked)
+
+
+def test_a_sensitive_missing_value_is_one_value_in_files_too(tmp_path):
+    source = tmp_path / "in.parquet"
+    parquet.write_table(pa.table({"q": ["a"] * 4, "s": ["?", "NA", "", None]}), source)
+    asked = {"quasi_identifiers": {"q": Hierarchy.from_rows([("a", "*")])}}
+    with pytest.raises(BadTable, match="no combination of levels"):
+        anonymize_file(source, tmp_path / "o.parquet", require=[DistinctLDiversity("s", 2)], **asked)

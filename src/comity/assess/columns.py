@@ -205,8 +205,10 @@ def _why(column: InferredColumn) -> str:
         return "named as target"
     if role is Role.identifier and column.pii:
         return f"{column.pii[0].kind.replace('_', ' ')}, {column.pii[0].share:.0%}"
-    if column.distinct <= 1:
-        return "one value" if column.distinct else "no value"
+    if not column.distinct:
+        return "no value"
+    if column.distinct == 1 and role is Role.insensitive:
+        return "one value"
     if word := _hint(column.name):
         return f"name says {word}"
     if role is Role.identifier:

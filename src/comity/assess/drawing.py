@@ -1,6 +1,7 @@
 """An assessment drawn for a terminal: plain words and short lines, at 80 columns or what there is.
 
-Names of columns and other text of the table's are printed as they are, never as Rich markup.
+Names of columns and other text of the table's are printed as they are, never as Rich markup, but for control
+characters, which a terminal would obey: they become blanks.
 """
 
 from __future__ import annotations
@@ -244,7 +245,7 @@ def _advice(assessment: Assessment, width: int) -> Iterator[str]:
 def _wrapped(text: str, width: int, *, indent: int = 2, hanging: int = 0) -> Sequence[str]:
     pad = " " * indent
     return wrap(
-        text,
+        _harmless(text),
         width,
         initial_indent=pad,
         subsequent_indent=pad + " " * hanging,
@@ -254,8 +255,13 @@ def _wrapped(text: str, width: int, *, indent: int = 2, hanging: int = 0) -> Seq
 
 def _cut(text: str, width: int) -> str:
     """Text on one line of at most `width` characters."""
-    line = " ".join(text.split())
+    line = " ".join(_harmless(text).split())
     return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
+
+
+def _harmless(text: str) -> str:
+    """Text without control characters: a terminal would obey those in a column's name."""
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def _short(count: int) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from comity.assess.columns import ColumnAssessment
 from comity.assess.hipaa_rules import (
     ELEMENTS,
@@ -20,7 +22,7 @@ from comity.assess.hipaa_rules import (
     date_match,
     place_match,
 )
-from comity.data.hints import hinted
+from comity.data.hints import hinted, measures
 from comity.data.table import Table
 from comity.schema import Role
 
@@ -86,19 +88,31 @@ def _matches(table: Table, column: ColumnAssessment) -> list[tuple[str, Match]]:
     kinds = {found.kind: found for found in column.kinds}
     found = [(letter, match) for letter, test in _SPECIAL if (match := test(table, column)) is not None]
     for element in ELEMENTS:
-        word = hinted(column.name, element.words)
+        word = None if _no_identifier(table, column) else hinted(column.name, element.words)
         held = [kinds[kind] for kind in element.kinds if kind in kinds]
         if element.letter == "D" and hinted(column.name, _FAX):
             continue
         if held and (element.letter != "E" or word):
             found.append((element.letter, Match(column.name, f"{column.name}: {held[0].evidence}")))
-        elif word and column.distinct > 1:
+        elif word and column.distinct:
             found.append((element.letter, Match(column.name, f"{column.name}: '{word}' in its name")))
     if not found and column.proposed_role == Role.identifier and "free_text" not in kinds:
         found.append(("R", Match(column.name, f"{column.name}: {column.evidence}")))
     return found
 
 
+def _no_identifier(table: Table, column: ColumnAssessment) -> bool:
+    """Measures, fractions and answers by yes or no are no identifiers, whatever word their name holds."""
+    if measures(column.name) or any(found.kind == "boolean" for found in column.kinds):
+        return True
+    if not table.type(column.name).is_numeric or hinted(column.name, _DEGREES):
+        return False
+    numbers = table.numbers(column.name)
+    whole = numbers[~np.isnan(numbers)]
+    return bool((whole != np.round(whole)).any() or set(whole) <= {0.0, 1.0})
+
+
+_DEGREES = frozenset({"latitude", "longitude", "geocode"})
 _FAX = frozenset({"fax"})
 
 

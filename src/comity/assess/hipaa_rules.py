@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from comity.assess.columns import ColumnAssessment
-from comity.data.hints import hinted, words_of
+from comity.data.hints import hinted, measures, words_of
 from comity.data.table import Table
 
 OLDEST = 89
@@ -143,7 +143,21 @@ _LARGE_PLACES = _terms("province, region")
 _BIRTHDAYS = _terms("birthdate, birthday, birth date, birth year, dob, yob, geburtsdatum, geboortedatum")
 _EVENTS = _terms("birth, born, admission, discharge, death, deceased, visit, arrival, encounter, surgery")
 _CALENDAR = frozenset({"date", "day", "month", "year", "time"})
+_UNITS = {
+    "months": 12.0,
+    "month": 12.0,
+    "mo": 12.0,
+    "weeks": 52.18,
+    "week": 52.18,
+    "days": 365.25,
+    "day": 365.25,
+}
 _AGES = frozenset({"age", "leeftijd", "alter", "ages", "edad"})
+
+
+def _per_year(name: str) -> float:
+    """How many of an age's unit make a year."""
+    return next((_UNITS[word] for word in words_of(name) if word in _UNITS), 1.0)
 
 
 def place_match(table: Table, column: ColumnAssessment) -> Match | None:
@@ -174,7 +188,7 @@ def date_match(table: Table, column: ColumnAssessment) -> Match | None:
             return Match(name, f"{name}: {kinds[kind].evidence}")
     birthday = hinted(name, _BIRTHDAYS)
     word = birthday or hinted(name, _EVENTS)
-    if word is None or column.distinct < 2:
+    if word is None or not column.distinct or measures(name):
         return None
     if table.type(name).is_numeric:
         numbers = table.numbers(name)
@@ -186,12 +200,12 @@ def date_match(table: Table, column: ColumnAssessment) -> Match | None:
 
 
 def age_match(table: Table, column: ColumnAssessment) -> Match | None:
-    """(C): ages over 89, by their values."""
+    """(C): ages over 89, by their values; in years unless the name says months, weeks or days."""
     name = column.name
     says_age = bool(_AGES & set(words_of(name))) or any(found.kind == "age" for found in column.kinds)
     if not says_age or not column.distinct:
         return None
     if not table.type(name).is_numeric:
         return Match(name, f"{name}: ages that are no plain numbers; look for any over {OLDEST}", ask=True)
-    old = int((table.numbers(name) > OLDEST).sum())
+    old = int((table.numbers(name) / _per_year(name) > OLDEST).sum())
     return Match(name, f"{name}: {old:,} rows have an age over {OLDEST}") if old else None

@@ -34,6 +34,9 @@ SUPPRESSED = "*"
 THRESHOLD = 0.2
 """A row is at risk if its risk is above this: if fewer than five rows look like it."""
 
+MOST_PEOPLE = 10**12
+"""More people than have ever lived: a larger population is a slip."""
+
 _AS_PROSECUTOR = (
     "the population's own table is not given: the journalist's risk is taken as high as the prosecutor's, "
     "which it cannot exceed"
@@ -120,7 +123,7 @@ def reidentification_risk(
 
     Raises:
         UsageError: if no quasi-identifier is named, the threshold is out of range, or the population is
-            smaller than the table.
+            smaller than the table or larger than `MOST_PEOPLE`.
         BadTable: if the table has no row, a column is missing, or the population's table lacks rows of this
     one.
     """
@@ -171,6 +174,11 @@ def risk_of_classes(
     if not 0 < threshold <= 1:
         raise UsageError(f"the threshold of risk is {threshold:g}; give a chance above 0 and at most 1")
     rows = int(sizes.sum())
+    if people is not None and people > MOST_PEOPLE:
+        raise UsageError(
+            f"the population has {people:.3g} people, more than the {MOST_PEOPLE:.0e} that can be reckoned "
+            "with; give the number of people that the rows were drawn from"
+        )
     if people is not None and people < rows:
         raise UsageError(f"the population has {people} people, fewer than the table's {rows} rows")
     wide = sizes if in_population is None else in_population

@@ -79,6 +79,19 @@ CODES = _terms(
 )
 
 
+MEASURES = _terms(
+    """
+    quality, ratio, rate, count, counts, size, width, length, total, share, percent, percentage, score, flag,
+    type, status, kind, category, available, present, known, consent, opened, clicked, sent, verified,
+    valid, resolution, brightness, version, format, months, weeks, duration, frequency, missing
+    """
+)
+"""Last words of a column name that say what is measured or asked of the thing before them."""
+
+COUNTS = _terms("has, is, n, num, count, total, nb, aantal")
+"""First words of a column name that make a count or a yes or no of what follows."""
+
+
 def words_of(header: str) -> tuple[str, ...]:
     """The lower-case words of a column name: `patientBirth_date` -> patient, birth, date."""
     return tuple(word for word in _NOT_WORD.split(_CAMEL.sub(" ", header).lower()) if word)
@@ -94,6 +107,12 @@ def hinted(header: str, vocabulary: frozenset[str]) -> str | None:
 def is_exactly(header: str, vocabulary: frozenset[str]) -> bool:
     """Whether the whole column name is one term of the vocabulary."""
     return " ".join(words_of(header)) in vocabulary
+
+
+def measures(header: str) -> bool:
+    """Whether a column name ends in what is measured of a thing: `picture_quality` holds no picture."""
+    words = words_of(header)
+    return len(words) > 1 and (words[-1] in MEASURES or words[0] in COUNTS)
 
 
 def ends_in(header: str, vocabulary: frozenset[str]) -> str | None:

@@ -11,7 +11,8 @@ rules err on the side of protection:
 4. A header that suggests what others know about people (age, place, job, ...) makes a `quasi_identifier`;
    one that suggests what people keep to themselves (diagnosis, salary, ...) makes `sensitive`.
 5. Otherwise categories, dates and numbers with few values are `quasi_identifier`, and numbers with many
-   values (measurements) are `sensitive`. A column with one value is `insensitive`. Nothing else is.
+   values (measurements) are `sensitive`. A column with one value is `insensitive` if neither its header nor
+   its value speaks of people. Nothing else is.
 
 Bounds and levels are read off the data, so they are not public: good for a pilot, to be confirmed or
 replaced by the steward before an agreement. `InferredSchema.observed` names them.
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,8 +38,9 @@ from comity.data.hints import (
     ends_in,
     hinted,
     is_exactly,
+    measures,
 )
-from comity.data.pii import Finding, Tells, find_kinds
+from comity.data.pii import KINDS, SURE_ENOUGH, Finding, Tells, find_kinds
 from comity.data.table import Table, concat_tables
 from comity.schema import Column, ColumnType, Role, Schema, Unit
 
@@ -51,6 +53,9 @@ NEARLY_UNIQUE = 0.9
 FEWEST_ROWS = 20
 MOST_LEVELS = 1000
 _FREE_TEXT_LENGTH = 40
+_FEWEST_DIGITS = 4
+_LEAST = 0.4
+_COUNTRY = 10.0
 _OBSERVED = "observed, not public: confirm"
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 
@@ -132,7 +137,8 @@ def infer_schema(
     for named in (target, id):
         if named is not None:
             table.column(named)
-    columns = tuple(_infer_column(table, name, target, id) for name in table.names)
+    facts = _beside([_facts(table, name) for name in table.names])
+    columns = tuple(_infer_column(each, target, id) for each in facts)
     unit = Unit() if id is None else Unit(column=id, max_rows=1)
     schema = Schema(columns={each.name: each.column for each in columns}, unit=unit)
     return InferredSchema(schema, columns)
@@ -150,6 +156,12 @@ class _Facts:
     low: float | None
     high: float | None
     kinds: tuple[Finding, ...]
+    degrees: bool = False
+
+    @property
+    def narrow(self) -> bool:
+        """Whether the numbers lie as close together as the degrees of one country."""
+        return self.low is not None and self.high is not None and self.high - self.low <= _COUNTRY
 
     @property
     def pii(self) -> tuple[Finding, ...]:
@@ -174,12 +186,27 @@ def _facts(table: Table, name: str) -> _Facts:
     if table.type(name).is_numeric and levels:
         numbers = table.numbers(name)
         low, high = float(np.nanmin(numbers)), float(np.nanmax(numbers))
-    kinds = find_kinds(name, levels)
-    return _Facts(name, table.type(name), levels, table.rows - missing, missing, low, high, kinds)
+    found = find_kinds(name, levels, least=_LEAST)
+    kinds = tuple(each for each in found if each.confidence >= SURE_ENOUGH)
+    degrees = not kinds and any(each.kind == "coordinates" for each in found)
+    return _Facts(name, table.type(name), levels, table.rows - missing, missing, low, high, kinds, degrees)
 
 
-def _infer_column(table: Table, name: str, target: str | None, id: str | None) -> InferredColumn:
-    facts = _facts(table, name)
+def _beside(facts: Sequence[_Facts]) -> list[_Facts]:
+    """Numbers that may be degrees are, beside a column of degrees, or two narrow ones beside each other."""
+    weak = [at for at, each in enumerate(facts) if each.degrees]
+    pair = len(weak) == 2 and weak[1] - weak[0] == 1 and all(facts[at].narrow for at in weak)
+    found = list(facts)
+    for at in weak:
+        next_to = (facts[other].kinds[:1] for other in (at - 1, at + 1) if 0 <= other < len(facts))
+        if pair or any(kinds and kinds[0].kind == "coordinates" for kinds in next_to):
+            told = Finding("coordinates", KINDS["coordinates"].words, 1.0, 0.6, "as the column beside it")
+            found[at] = replace(facts[at], kinds=(told,))
+    return found
+
+
+def _infer_column(facts: _Facts, target: str | None, id: str | None) -> InferredColumn:
+    name = facts.name
     if name == target:
         role, why = Role.target, "named as the target"
         kind = ColumnType.category
@@ -210,14 +237,14 @@ def _role(facts: _Facts) -> tuple[Role, str]:
             return Role.identifier, "free text: it may name anybody"
     elif facts.type is ColumnType.integer and (counted := _running_number(facts)):
         return Role.identifier, counted
-    if len(facts.levels) == 1:
+    if len(facts.levels) == 1 and not hinted(facts.name, DEMOGRAPHICS | SENSITIVE):
         return Role.insensitive, "one value in all rows"
     return _role_by_meaning(facts)
 
 
 def _about_people(facts: _Facts) -> tuple[Role, str] | None:
-    """Values that others may know of a person (a city, a date of birth, ...), if they vary at all."""
-    if not facts.kinds or facts.kinds[0].tells is not Tells.about or len(facts.levels) < 2:
+    """Values that others may know of a person: a city, a date of birth, ..."""
+    if not facts.kinds or facts.kinds[0].tells is not Tells.about:
         return None
     if hinted(facts.name, SENSITIVE):
         return None
@@ -249,18 +276,28 @@ def _role_by_meaning(facts: _Facts) -> tuple[Role, str]:
 
 def _named_identifier(facts: _Facts) -> str | None:
     """Evidence from the header that the column names or reaches people; None if there is none."""
-    varied = facts.unique_share >= 0.5 or len(facts.levels) >= 100
+    if measures(facts.name) or (facts.kinds and facts.kinds[0].kind == "boolean"):
+        return None
+    varied = (facts.unique_share >= 0.5 and len(facts.levels) > 1) or len(facts.levels) >= 100
     if facts.type is ColumnType.text:
         if is_exactly(facts.name, PERSON_NAMES) and (varied or is_exactly(facts.name, CERTAIN_NAMES)):
             return "names of people, by its name"
-        if varied and (word := hinted(facts.name, CONTACTS)):
+        if (varied or _numbered(facts.levels)) and (word := hinted(facts.name, CONTACTS)):
             return f"'{word}' in its name: it reaches people"
-    if facts.type is not ColumnType.number and varied and (word := hinted(facts.name, PERSON_NUMBERS)):
+    shaped = varied or _numbered(facts.levels)
+    if facts.type is not ColumnType.number and shaped and (word := hinted(facts.name, PERSON_NUMBERS)):
         return f"'{word}' in its name: it reaches people"
     once_each = facts.unique_share >= NEARLY_UNIQUE and len(facts.levels) > 2
     numbered = facts.type is not ColumnType.number and not hinted(facts.name, DEMOGRAPHICS)
     word = ends_in(facts.name, RUNNING_NUMBERS) if numbered else None
     return f"'{word}' in its name, and its values stand once each" if word and once_each else None
+
+
+def _numbered(levels: Sequence[str]) -> bool:
+    """Most values have four digits or more, as numbers of people have, however few people there are."""
+    sample = levels[:: max(len(levels) // 200, 1)]
+    long = sum(1 for value in sample if sum(map(str.isdigit, value)) >= _FEWEST_DIGITS)
+    return 2 * long > len(sample)
 
 
 def _running_number(facts: _Facts) -> str | None:

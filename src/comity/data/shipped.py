@@ -37,7 +37,7 @@ def adult_hierarchies() -> dict[str, Path]:
     A missing value stands in them as `?`.
     """
     schema = adult_schema()
-    return {name: ADULT_FOLDER / path for name in schema if (path := schema[name].hierarchy) is not None}
+    return {name: ADULT_FOLDER / path for name in schema if isinstance(path := schema[name].hierarchy, str)}
 
 
 def write_adult_parts(

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from comity.deidentify.hierarchies.hierarchy import Hierarchy
 from comity.deidentify.models.class_models import PrivacyModel
-from comity.deidentify.models.safepub import sampled
+from comity.deidentify.models.safepub import safepub_of, sampled
 from comity.deidentify.search.frames import Frame
 from comity.deidentify.search.settings import METHODS, Settings
-from comity.deidentify.search.solve import solve
+from comity.deidentify.search.solve import Solved, solve
 from comity.deidentify.search.tuples import SUPPRESSED, distinct_tuples
 from comity.errors import BadTable, UsageError
+from comity.noise import permutation
 
 __all__ = ["METHODS", "SUPPRESSED", "Anonymized", "anonymize"]
 
@@ -25,6 +26,10 @@ OBJECTIVES = ("loss", "target")
 @dataclass(frozen=True)
 class Anonymized:
     """What `anonymize` did.
+
+    With SafePub the frame is a new one of the released rows alone, quasi-identifiers as texts, in a random
+    order and without row numbers; the hierarchies have a leaf for missing values in any case; and the figures
+    (`loss`, `suppressed` and those after) are the steward's, no part of what is protected.
 
     Attributes:
         frame: the table, rows in their order, quasi-identifiers as texts (a value still missing stays
@@ -39,7 +44,7 @@ class Anonymized:
         classes: equivalence classes, without the suppressed rows.
         smallest_class: rows of the smallest of them; 0 if everything is suppressed.
         hierarchies: as applied, with a leaf for missing values where the table had some.
-        kept: for each row, whether it was kept.
+        kept: for each row of `frame`, whether it was kept.
         bound: no choice of common levels has a lower objective; equal to `objective` where the optimum is
             proven, as it is unless the lattice has more than half a million nodes. Of method "local" it says
             nothing: None.
@@ -129,16 +134,42 @@ def anonymize(
     settings = Settings.checked(
         quasi_identifiers, require, suppression_limit, method, aggregate, level_limits, weights
     )
-    frame, settings = sampled(frame, settings)
+    if safepub_of(settings.models) is not None:
+        return _by_sampling(frame, settings)
     table = Frame(frame, {name: hierarchy.texts for name, hierarchy in quasi_identifiers.items()})
     if table.rows == 0:
         raise BadTable("the table has no rows: there is nothing to anonymize", private=False)
     tuples = distinct_tuples(table, quasi_identifiers, settings.sensitive)
     done = solve(tuples, settings)
+    shown = {name: (column.codes[tuples.of_row], column.labels) for name, column in done.columns.items()}
+    return _anonymized(table.with_labels(shown), done, done.kept[tuples.of_row])
+
+
+def _by_sampling(frame: Any, given: Settings) -> Anonymized:
+    """For SafePub: the released rows of a sample in a random order, and nothing else that depends on rows.
+
+    The order of rows, rows that read "*", a row's number or name in the frame, and whether a hierarchy has
+    come to have a leaf for missing values would each tell more than the classes and their sizes do.
+    """
+    names = list(given.quasi_identifiers)
+    given = replace(
+        given, quasi_identifiers={name: given.quasi_identifiers[name].with_missing() for name in names}
+    )
+    like = Frame(frame)
+    frame, settings = sampled(frame, given)
+    table = Frame(frame, {name: tree.texts for name, tree in settings.quasi_identifiers.items()})
+    tuples = distinct_tuples(table, settings.quasi_identifiers, settings.sensitive)
+    done = solve(tuples, settings)
+    kept = np.flatnonzero(done.kept[tuples.of_row])
+    places = tuples.of_row[kept[permutation(len(kept))]]
+    columns = {name: (column.codes[places], column.labels) for name, column in done.columns.items()}
+    released = like.only_labels({name: columns[name] for name in like.columns})
+    return _anonymized(released, done, np.ones(len(places), dtype=bool))
+
+
+def _anonymized(frame: Any, done: Solved, kept: np.ndarray) -> Anonymized:
     return Anonymized(
-        frame=table.with_labels(
-            {name: (shown.codes[tuples.of_row], shown.labels) for name, shown in done.columns.items()}
-        ),
+        frame=frame,
         levels=done.levels,
         loss=done.loss,
         objective=done.objective,
@@ -147,7 +178,7 @@ def anonymize(
         classes=done.classes,
         smallest_class=done.smallest_class,
         hierarchies=done.hierarchies,
-        kept=done.kept[tuples.of_row],
+        kept=kept,
         bound=done.bound,
         evaluated=done.evaluated,
     )

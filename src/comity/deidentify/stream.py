@@ -24,7 +24,7 @@ from comity.deidentify.search.frames import coded_labels
 from comity.deidentify.search.settings import Settings
 from comity.deidentify.search.solve import Solved, solve
 from comity.deidentify.search.tablefile import TableFile, TableWriter
-from comity.errors import BadInput, BadTable, UsageError
+from comity.errors import BadInput, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,8 +75,9 @@ def anonymize_file(
     """`anonymize` from file to file, for tables larger than memory; the result is the same.
 
     Rows keep their order. Columns that are no quasi-identifiers are written as they are: like the frame of
-    `anonymize` this is not yet a release. All values of a CSV file are texts, nothing between separators is a
-    missing value.
+    `anonymize` this is not yet a release. Parquet to Parquet they keep their types, as far as the format does
+    (seconds become milliseconds). All values of a CSV file are texts, nothing between separators is a missing
+    value.
 
     Args:
         source: a Parquet file, or a CSV file as `comity.data` reads them.
@@ -89,8 +90,9 @@ def anonymize_file(
     Raises:
         UsageError: as `anonymize`; or if both names mean the same file, or an ending is none of the above.
         BadInput: if a file cannot be opened or written.
-        BadTable: as `anonymize`; or if the file changes while it is read. In every case the destination is as
-            it was before.
+        BadTable: as `anonymize`; if a CSV file cannot hold a column; or if the file changes between the two
+            readings in any quasi-identifier or sensitive column that a model looks at. In every case the
+            destination is as it was before.
     """
     settings = Settings.checked(
         quasi_identifiers, require, suppression_limit, method, aggregate, level_limits, weights
@@ -147,15 +149,13 @@ def _write(file: TableFile, target: Path, counting: Counting, done: Solved, drop
 def _write_rows(
     file: TableFile, sink: Any, as_csv: bool, counting: Counting, done: Solved, drop: bool
 ) -> int:
-    read = written = 0
-    with TableWriter(sink, _schema(file, done, as_csv), as_csv=as_csv) as writer:
+    written = 0
+    with TableWriter(sink, _schema(file, done, as_csv), as_csv=as_csv, texts=[*done.columns]) as writer:
         for batch in file.batches():
-            read += batch.num_rows
             shown = _generalised(batch, counting, done, drop, writer.schema)
             written += shown.num_rows
             writer.write(shown)
-    if read != counting.rows:
-        raise BadTable(f"{file.path} changed while it was read; run again on a file at rest")
+    counting.require_same()
     return written
 
 
@@ -187,6 +187,7 @@ def _schema(file: TableFile, done: Solved, as_csv: bool) -> pa.Schema:
     import pyarrow as pa
 
     text = pa.string() if as_csv else pa.dictionary(pa.int32(), pa.string())
-    return pa.schema(
-        [pa.field(field.name, text) if field.name in done.columns else field for field in file.schema]
-    )
+    fields = [pa.field(field.name, text) if field.name in done.columns else field for field in file.schema]
+    if as_csv:
+        fields = [f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in fields]
+    return pa.schema(fields)

@@ -159,7 +159,7 @@ DOUBLE = Table(
         {
             "key": ["1", "1", "2", "2", "3", None, "4", "4", ""],
             "a": ["x", "x", "x", "y", "z", "u", None, "w", "v"],
-            "b": [1, None, 2, 2, 3, 9, 4, 4, 9],
+            "b": [7, None, 8, 8, 5, 9, 6, 6, 9],
         }
     ),
     "the reference",
@@ -171,7 +171,7 @@ def test_repeated_keys_are_merged_if_they_agree():
     agreeing = DOUBLE.take(np.array([0, 1, 4, 5, 6, 7, 8]))
     done = enrich(ASKED, "id", agreeing, key="key", attributes=["a", "b"])
     assert done.table.strings("a") == ["x", None, "z", "w", None, None]
-    assert done.table.strings("b") == ["1", None, "3", "4", None, None]
+    assert done.table.strings("b") == ["7", None, "5", "6", None, None]
     assert (done.report.merged, done.report.conflicts) == (2, {})
     assert done.report.misses == ("2", "5")
 
@@ -183,7 +183,7 @@ def test_conflicts_are_refused_or_resolved_and_reported():
     assert first.table.strings("a")[:4] == ["x", "x", "z", "w"]
     missing = enrich(ASKED, "id", DOUBLE, key="key", attributes=["a", "b"], conflicts="missing")
     assert missing.table.strings("a")[:4] == ["x", None, "z", "w"]
-    assert missing.table.strings("b")[:4] == ["1", "2", "3", "4"]
+    assert missing.table.strings("b")[:4] == ["7", "8", "5", "6"]
     for done in (first, missing):
         assert done.report.conflicts == {"a": 1}
         assert done.report.conflicting == ("2",)
@@ -236,3 +236,38 @@ def test_a_hundred_thousand_rows_and_an_empty_table():
         table.take(np.array([], dtype=int)), "vat", reference, key="EntityNumber", attributes=["Nace"]
     )
     assert (len(empty.table), empty.report.match_rate) == (0, 1.0)
+
+
+KEYS = [f"BE 0{123_456_789 + 1_111 * i}" for i in range(40)]
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        lambda key: key,
+        lambda key: key.lower().replace(" ", "."),
+        lambda key: key.removeprefix("BE 0"),
+        lambda key: f"https://register/{key.replace(' ', '')}?x",
+        lambda key: int(key.removeprefix("BE ")),
+        lambda key: key if key[-1] == "9" else "none",
+    ],
+)
+def test_an_attribute_that_repeats_the_key_is_refused(copy):
+    reference = Table(pa.table({"key": KEYS, "copy": [copy(key) for key in KEYS], "n": list(range(40))}))
+    table = Table(pa.table({"id": KEYS}))
+    loose = Normalised(leading_zeros=False, prefixes=("BE",))
+    with pytest.raises(BadTable, match="'copy' repeats the key 'key'") as found:
+        enrich(table, "id", reference, key="key", attributes=["n", "copy"], normalised=loose)
+    assert found.value.private
+    assert enrich(table, "id", reference, key="key", attributes=["n"], normalised=loose).report.matched == 40
+
+
+def test_short_keys_may_meet_a_number_by_chance():
+    reference = Table(
+        pa.table({"key": [str(i) for i in range(20)], "n": [i if i < 5 else 99 for i in range(20)]})
+    )
+    table = Table(pa.table({"id": ["3", "7"]}))
+    assert enrich(table, "id", reference, key="key", attributes=["n"]).table.strings("n") == ["3", "99"]
+    copied = Table(pa.table({"key": ["1", "2", "3"], "n": [1, 2, 3]}))
+    with pytest.raises(BadTable, match="repeats the key"):
+        enrich(table, "id", copied, key="key", attributes=["n"])

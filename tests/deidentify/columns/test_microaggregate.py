@@ -230,3 +230,22 @@ def test_intervals_and_texts_within_classes():
         aggregate_within(np.array([0]), [1], "sum")
     with pytest.raises(UsageError):
         aggregate_within(np.array([0, 1]), [1], "mean")
+
+
+@pytest.mark.parametrize("k", [2.5, 2.0, "2", True, None, 1])
+def test_k_is_a_whole_number(k):
+    with pytest.raises(UsageError, match="whole number k"):
+        microaggregate(people(20), ["age"], k=k)
+
+
+def test_numbers_that_means_would_spoil_are_refused():
+    for values in ([2**53 + 1, 2**53 + 3] * 3, [2**63 - 1] * 6, [1e308, 1.5e308] * 3, [1e160, 0.0] * 3):
+        with pytest.raises(BadTable, match=r"beyond 2\^53|too large") as found:
+            microaggregate(Table(pa.table({"x": values})), ["x"], k=np.int64(2))
+        assert found.value.private
+
+
+def test_intervals_are_written_to_the_last_digit():
+    assert aggregate_within(np.zeros(2, int), [2**53 - 1, 2**53], "interval").values[0] == (
+        "[9007199254740991, 9007199254740992]"
+    )

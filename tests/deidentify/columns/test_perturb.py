@@ -209,3 +209,26 @@ def test_shuffling_is_uniform_within_groups():
     _, counts = np.unique(keys, return_counts=True)
     assert len(counts) == 24
     assert fits(counts, np.full(24, 250.0))
+
+
+@pytest.mark.parametrize("random", [False, True])
+def test_rounding_beyond_what_a_column_holds_is_refused(random):
+    for values, multiple in (([2**63 - 1, 5], 2**61), ([-(2**63), 5], 3 * 2**60), ([1.75e308, 1.0], 1.1e308)):
+        with pytest.raises(BadTable, match="too large") as found:
+            round_to(Table(pa.table({"x": values})), "x", multiple, random=random)
+        assert found.value.private
+    with pytest.raises(BadTable, match="too large"):
+        round_to(Table(pa.table({"x": [1e308]})), "x", 1e-10, random=random)
+    for multiple in (2**63, 2**70, 10**400, math.inf, math.nan):
+        with pytest.raises(UsageError):
+            round_to(Table(pa.table({"x": [1]})), "x", multiple, random=random)
+
+
+def test_rounding_of_the_largest_whole_numbers_is_exact():
+    table = Table(pa.table({"x": [2**62 + 1, 2**61 - 1, -(2**63)]}))
+    assert round_to(table, "x", 2**61).table.column("x").to_pylist() == [2**62, 2**61, -(2**63)]
+
+
+def test_noise_on_whole_numbers_keeps_to_what_floats_hold():
+    with pytest.raises(UsageError, match="2\\^53"):
+        bounded_noise(Table(pa.table({"x": [1]})), "x", low=0, high=2.0**64, step=2.0**60, epsilon=1)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -68,3 +69,37 @@ def test_free_text_is_masked_with_values_of_columns_that_go():
     assert done.note is not None
     assert "cannot be made anonymous" in done.note
     assert scrub(table).note is None
+
+
+MIXED = Table(
+    pa.table(
+        {"whole": [5, 6, None], "real": [5.0, 6.5, None], "text": ["5", "x", None], "long": ["5.0", "y", "z"]}
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("whole", 5), ("whole", "5"), ("whole", 5.0), ("whole", "5.0"), ("whole", np.int64(5)),
+        ("whole", np.float64(5)), ("real", 5), ("real", "5"), ("real", 5.0), ("real", "5.0"),
+        ("text", 5), ("text", "5"), ("text", 5.0), ("long", 5), ("long", 5.0), ("long", "5.0"),
+        ("whole", None), ("real", float("nan")), ("text", None),
+    ],
+)  # fmt: skip
+def test_vulnerable_records_are_found_however_they_are_written(column, value):
+    done = scrub(MIXED, vulnerable=[Vulnerable(column, [value])])
+    assert (done.dropped, done.unmatched, done.told) == (1, {}, ())
+
+
+def test_values_that_match_nothing_are_told():
+    rules = [Vulnerable("text", ["5", "gone"]), Vulnerable("text", ["gone", "05"]), Vulnerable("whole", [7])]
+    done = scrub(MIXED, vulnerable=rules)
+    assert done.dropped == 1
+    assert done.unmatched == {"text": ("gone", "05"), "whole": ("7",)}
+    assert "'gone', '05' in 'text'" in done.told[0]
+
+
+def test_large_whole_numbers_are_told_apart():
+    table = Table(pa.table({"n": [2**53, 2**53 + 1]}))
+    assert scrub(table, vulnerable=[Vulnerable("n", [2**53 + 1])]).table.strings("n") == [str(2**53)]

@@ -196,3 +196,12 @@ def test_the_written_form_without_a_rule_is_as_before():
     assert set(intervals(0, 1, widths=[0.5]).to_dict()) == {"rows", "edges"}
     with pytest.raises(BadInput, match="opaque"):
         Hierarchy.from_dict({"opaque": True, "levels": 2, "commitment": "x"})
+
+
+def test_values_without_a_row_are_for_the_holder_only():
+    with pytest.raises(BadInput, match="secret") as found:
+        Hierarchy.from_rows([("a", "*")]).generalise(["secret"], 1)
+    assert found.value.private
+    with pytest.raises(BadInput, match="levels 0 to 1") as found:
+        Hierarchy.from_rows([("a", "*")]).generalise(["secret"], 2)
+    assert not found.value.private

@@ -192,3 +192,9 @@ def test_columns_of_dates_and_of_texts_are_anonymised_alike(make):
     assert len({one.loss for one in done}) == 1
     assert done[0].levels == {"day": 1}
     assert list(done[0].frame["day"])[:5] == ["2000-01"] * 5
+
+
+def test_the_end_of_the_calendar_is_reached():
+    assert dates(9990, 9999).rows[-1] == (
+        "9999-12-31", "9999-W52", "9999-12", "9999-Q4", "9999", "9990-9999", "*",
+    )  # fmt: skip

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from comity.data import load_adult
 from comity.deidentify import Hierarchy, KAnonymity, anonymize
 from comity.deidentify.hierarchies.suggestion import suggest
-from comity.errors import UsageError
+from comity.errors import BadTable, UsageError
 from comity.schema import parse_schema
 
 
@@ -195,3 +196,20 @@ def test_engines_agree_and_nothing_to_propose_is_said():
     with pytest.raises(UsageError, match="no column"):
         suggest(pd.DataFrame(columns), columns=[])
     assert one([None, None]).hierarchy.rows == ((None, "*"),)
+
+
+@pytest.mark.parametrize("sentinel", [date(1, 1, 1), date(9999, 12, 31)])
+def test_a_sentinel_date_is_a_date(sentinel):
+    days = [sentinel, date(2020, 5, 5), date(2021, 6, 6)] * 5
+    found = suggest(pa.table({"d": days}), columns=["d"])["d"].hierarchy
+    assert found.absent(days) == []
+
+
+def test_large_whole_numbers_stay_within_their_bounds():
+    numbers = [10**15 + i for i in range(60)]
+    assert suggest(pa.table({"n": numbers}), columns=["n"])["n"].hierarchy.absent(numbers) == []
+
+
+def test_nested_columns_are_refused_by_name():
+    with pytest.raises(BadTable, match="column 'n' holds values made of several"):
+        suggest(pa.table({"n": [[1], [2]]}), columns=["n"])

@@ -115,3 +115,65 @@ def test_shares_of_a_large_population_do_not_wrap(members):
     assert exact.violates(part).tolist() == [True, False, False]
     assert DeltaPresence(0.3, 0.4999999999, population).violates(part).tolist() == [True, True, True]
     assert exact.most_kept(part).tolist() == [members // 2, members // 2, members // 4]
+
+
+def test_large_counts_are_exact():
+    many = 2**53
+    one = pa.table({"q": ["a"]})
+    for more, holds in ((3, False), (4, True), (5, True)):
+        population, trees = {("a",): many + more - 1, (None,): 1}, {"q": TREE.with_missing()}
+        model = KMap(many + 4, population)
+        top = pa.table({"q": ["*"]})
+        assert check(top, ["q"], [model], hierarchies=trees, levels={"q": 2}).holds is holds
+        if holds:
+            assert levels(model, one) == (2 if more == 4 else 0, 0)
+        else:
+            with pytest.raises(BadTable, match="no combination of levels"):
+                levels(model, one)
+    with pytest.raises(BadTable, match="no combination of levels"):
+        levels(KMap(many + 4, {("a",): many + 3}), one)
+    # two ways of writing one leaf, added up
+    assert levels(KMap(many + 4, {("a",): many + 3, ("b",): 1}), one) == (1, 0)
+    tree = Hierarchy.from_rows([("1", "*"), ("2", "*")])
+    both = {("1",): many + 3, ("2",): 2**61}
+    done = anonymize(
+        pa.table({"q": [1]}), quasi_identifiers={"q": tree}, require=[KMap(2**61 + many + 3, both)]
+    )
+    assert done.levels == {"q": 1}
+
+
+@pytest.mark.parametrize("count", [2**62 + 1, 2**63 + 1, 2**64, 2**200])
+def test_counts_too_large_to_add_up_are_refused(count, recwarn):
+    for counts in ({("a",): count}, {("a",): count - 5, ("b",): 5}):
+        with pytest.raises(UsageError, match=r"more than 2\^62"):
+            levels(KMap(2, counts))
+    assert levels(KMap(2, {("a",): 2**62}), pa.table({"q": ["a"]})) == (0, 0)
+    assert not recwarn.list
+
+
+def test_counts_that_make_no_table_are_refused():
+    with pytest.raises(BadTable, match="has no rows"):
+        levels(KMap(2, {}))
+    with pytest.raises(BadTable, match="several types"):
+        levels(KMap(2, {("a",): 1, (1,): 1}))
+
+
+def test_a_table_that_is_no_part_of_its_population_is_refused_where_absence_counts():
+    strangers = pa.table({"q": ["a", "b", "d", "d", "d"]})
+    with pytest.raises(BadTable, match="2 rows of the table") as caught:
+        levels(DeltaPresence(0.1, 1, EVERYBODY), strangers)
+    assert caught.value.private
+    with pytest.raises(BadTable, match="5 rows of the table"):
+        levels(DeltaPresence(0.1, 1, {("c",): 5, (None,): 2}), strangers)
+    # with low 0 the strangers' class has too large a share, and goes
+    assert levels(DeltaPresence(0, 0.7, EVERYBODY), strangers, limit=0.6) == (0, 3)
+    # KMap asks nothing of the table's rows
+    assert levels(KMap(1, EVERYBODY), strangers) == (0, 0)
+
+
+def test_the_checker_takes_quasi_identifiers_in_any_order():
+    trees = {"q": TREE, "r": Hierarchy.from_rows([("x", "*"), ("y", "*")])}
+    population = Population(pa.table({"q": ["a", "a", "c"], "r": ["x", "x", "y"]}), ["q", "r"])
+    table = pa.table({"q": ["a"], "r": ["x"]})
+    for names in (["q", "r"], ["r", "q"]):
+        assert check(table, names, [KMap(2, population)], hierarchies=trees, levels={"q": 0, "r": 0}).holds

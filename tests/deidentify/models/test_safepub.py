@@ -175,3 +175,77 @@ def test_it_goes_with_k_anonymity_and_refuses_bad_parameters():
         with pytest.raises(UsageError):
             SafePub(epsilon, delta)
     assert np.isclose(delta_of(1, SafePub(1, 1e-5).k), 8.467385e-06, rtol=1e-5)
+
+
+SPLIT = Hierarchy.from_rows([("a", "ab"), ("b", "ab"), ("z", "zz"), ("c", "cd"), ("d", "cd")])
+
+
+def released(frame):
+    model = SafePub(1.0, 0.05)
+    return anonymize(
+        frame, quasi_identifiers={"q": SPLIT}, require=[model], suppression_limit=1, level_limits=FIXED
+    )
+
+
+@pytest.mark.parametrize("kind", ["arrow", "pandas", "polars", "duckdb", "table"])
+def test_nothing_but_the_released_rows_comes_back(kind):
+    import duckdb
+    import polars as pl
+
+    from comity.data import Table
+
+    plain = pa.table({"q": ["a"] * 300 + ["z"] + ["d"] * 300})
+    odd = pa.table({"q": ["a"] * 300 + ["z", "*", None] + ["d"] * 300})
+    made = {
+        "arrow": lambda table: pa.Table.from_pandas(table.to_pandas()),
+        "pandas": lambda table: table.to_pandas(),
+        "polars": pl.from_arrow,
+        "duckdb": duckdb.from_arrow,
+        "table": Table,
+    }[kind]
+    first, second = released(made(plain)), released(made(odd))
+    assert first.hierarchies == second.hierarchies
+    for done in (first, second):
+        frame = done.frame.arrow if kind == "table" else done.frame
+        if kind == "pandas":
+            assert list(frame.index) == list(range(len(frame)))
+            assert not frame.attrs
+            texts = list(frame["q"])
+        else:
+            arrow = frame.to_arrow_table() if kind == "duckdb" else pa.table(frame)
+            assert arrow.schema.metadata is None
+            assert not pa.types.is_dictionary(arrow.schema.field("q").type)
+            texts = arrow["q"].to_pylist()
+        assert set(texts) == {"ab", "cd"}
+        assert done.kept.tolist() == [True] * len(texts)
+        # 190 of each at the least: a random order has them sorted with probability under 1e-100
+        assert texts not in (sorted(texts), sorted(texts, reverse=True))
+
+
+def test_an_attacker_learns_no_more_of_one_row_from_the_frame():
+    """Does a table hold one row "z" at its end? The attacker looks for a row that reads "*", at the last row,
+    for rows in their order, and at the hierarchy. Clopper-Pearson bounds; false alarm below 1e-6 in all."""
+    epsilon, delta, runs = 1.0, 0.05, 300
+    attacks = {
+        "star": lambda done: "*" in done.frame["q"].to_pylist(),
+        "last": lambda done: (done.frame["q"].to_pylist() or ["ab"])[-1] != "ab",
+        "class": lambda done: "zz" in done.frame["q"].to_pylist(),
+        "leaf": lambda done: len(done.hierarchies["q"].rows) != len(SPLIT.rows) + 1,
+        "order": lambda done: done.frame["q"].to_pylist()[:12] == ["ab"] * 12,
+    }
+    fewer = pa.table({"q": ["a"] * 30 + ["d"] * 30})
+    for more in (
+        pa.table({"q": [*fewer["q"].to_pylist(), "z"]}),
+        pa.table({"q": [*fewer["q"].to_pylist(), None]}),
+    ):
+        hits = {name: [0, 0] for name in attacks}
+        for _ in range(runs):
+            for which, table in enumerate((more, fewer)):
+                done = released(table)
+                for name, attack in attacks.items():
+                    hits[name][which] += attack(done)
+        for name, (with_it, without) in hits.items():
+            least = beta_law.ppf(4e-8, with_it, runs - with_it + 1) if with_it else 0.0
+            most = beta_law.ppf(1 - 4e-8, without + 1, runs - without) if without < runs else 1.0
+            assert least <= math.exp(epsilon) * most + delta, name
+        assert hits["star"] == hits["class"] == hits["leaf"] == [0, 0]

@@ -172,6 +172,55 @@ def test_moves_between_classes_keep_k_rows_and_never_lose_more(found, k, data):
     assert loss.value(after.losses) <= loss.value(before.losses) + 1e-6
 
 
+def test_classes_that_read_the_same_are_one():
+    # "x" is a leaf, and the label above "y" and "z"
+    tree = Hierarchy.from_rows([("x", "w", "*"), ("y", "x", "*"), ("z", "x", "*"), ("v", "w", "*")])
+    values = [*"xxx", *"yz", *"vvvv"]
+    table = pa.table({"q": values, "r": ["m"] * len(values)})
+    trees = {"q": tree, "r": Hierarchy.from_rows([("m", "n"), ("n", "n")])}
+    done = anonymize(
+        table, quasi_identifiers=trees, require=[KAnonymity(2)], suppression_limit=0, method="local"
+    )
+    assert done.frame["q"].to_pylist() == [*"xxxxxvvvv"]
+    checked = check(done.frame, ["q", "r"], [KAnonymity(2)])
+    assert checked.holds
+    assert (done.classes, done.smallest_class) == (checked.classes, checked.smallest) == (2, 4)
+
+
+@st.composite
+def repeating(draw):
+    """Hierarchies whose labels repeat on other levels."""
+    middle = draw(st.lists(st.sampled_from("abcdxy"), min_size=4, max_size=4))
+    top = {label: draw(st.sampled_from("abx")) for label in sorted(set(middle))}
+    return Hierarchy.from_rows(
+        [(leaf, label, top[label], "*") for leaf, label in zip("abcd", middle, strict=True)]
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    repeating(),
+    repeating(),
+    st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd")), min_size=1, max_size=30),
+    st.integers(1, 4),
+)
+def test_classes_are_counted_as_the_release_shows_them(first, second, found, k):
+    table = pa.table({"q": [q for q, _ in found], "r": [r for _, r in found]})
+    try:
+        done = anonymize(
+            table,
+            quasi_identifiers={"q": first, "r": second},
+            require=[KAnonymity(k)],
+            suppression_limit=0.2,
+            method="local",
+        )
+    except BadTable:
+        return
+    checked = check(done.frame.filter(pa.array(done.kept)), ["q", "r"], [KAnonymity(k)])
+    assert checked.holds
+    assert (done.classes, done.smallest_class) == (checked.classes, checked.smallest)
+
+
 @pytest.mark.skipif(not ADULT.is_dir(), reason="the folder shared/data is absent")
 def test_adult_loses_less_than_arx_does():
     import pandas as pd

@@ -4,8 +4,18 @@
 header as a hint and work without one. Kinds, their meaning and what they tell of a person are in `KINDS`.
 """
 
-from comity.data.pii.decide import find_kinds, find_pii
+from comity.data.pii.decide import SURE_ENOUGH, find_kinds, find_pii
 from comity.data.pii.finding import FEWEST_VALUES, SAMPLE, Finding
 from comity.data.pii.kinds import KINDS, Kind, Tells
 
-__all__ = ["FEWEST_VALUES", "KINDS", "SAMPLE", "Finding", "Kind", "Tells", "find_kinds", "find_pii"]
+__all__ = [
+    "FEWEST_VALUES",
+    "KINDS",
+    "SAMPLE",
+    "SURE_ENOUGH",
+    "Finding",
+    "Kind",
+    "Tells",
+    "find_kinds",
+    "find_pii",
+]

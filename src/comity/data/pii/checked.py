@@ -15,13 +15,18 @@ from comity.data.pii.finding import Match, Sample
 from comity.data.pii.shapes import country_codes
 
 NEARLY_ALL = 0.9
+ALL_GIVEN_OUT = 0.98
+"""Of numbers without check digits nearly all lie in the ranges that are given out: part numbers do not."""
 FIRST_LOOK = 12
 """So many values are tried first: most detectors fail on them and cost no more."""
 
 _CARD = re.compile(
     r"[2-6]\d{3}([ -]?\d{4}){2}[ -]?\d{1,7}|3[47]\d{2}[ -]?\d{6}[ -]?\d{5}|[2-6]\d{11,18}|1800\d{11}"
 )
-_AMERICAN = re.compile(r"\d{3}-\d{2}-\d{4}")
+_AMERICAN = re.compile(
+    r"(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}|9\d{2}-(?:[5-6]\d|7\d|8[0-8]|9[0-24-9])-(?!0000)\d{4}"
+)
+"""As they are given out, taxpayers' numbers that begin with 9 included."""
 _BRITISH = re.compile(r"[A-Z]{2}\s?\d{2}\s?\d{2}\s?\d{2}\s?[A-Z]")
 _CHINESE = re.compile(r"[1-9]\d{5}(19|20)\d{2}(0[1-9]|1[0-2])([0-2]\d|3[01])\d{3}[\dX]")
 _VIN = re.compile(r"[A-HJ-NPR-Z0-9]{11}[A-HJ-NPR-Z0-9]{2}\d{4}|[A-HJ-NPR-Z0-9]{17}")
@@ -70,10 +75,7 @@ _NATIONAL = (
 
 def bank_and_card(sample: Sample) -> Iterator[Match]:
     """IBAN, BIC and payment cards."""
-    from stdnum import iban, luhn
-
-    def is_card(value: str) -> bool:
-        return bool(_CARD.fullmatch(value)) and luhn.is_valid(re.sub(r"\D", "", value))
+    from stdnum import iban
 
     def is_bic(value: str) -> bool:
         found = _BIC.fullmatch(value)
@@ -111,15 +113,34 @@ def _grouped_book(value: str) -> bool:
 def vehicles(sample: Sample) -> Iterator[Match]:
     """Vehicle numbers: 17 characters without I, O and Q, letters and digits mixed."""
 
-    def is_vin(value: str) -> bool:
-        return bool(_VIN.fullmatch(value)) and any(map(str.isalpha, value)) and any(map(str.isdigit, value))
-
     yield from _checked(sample, "vin", is_vin, at_least=0.95)
+
+
+def is_card(value: str) -> bool:
+    """Whether a value has the form of a payment card's number and its check digit is right."""
+    from stdnum import luhn
+
+    return bool(_CARD.fullmatch(value)) and luhn.is_valid(re.sub(r"\D", "", value))
+
+
+def is_vin(value: str) -> bool:
+    """Whether a value has the form of a vehicle's number."""
+    return bool(_VIN.fullmatch(value)) and any(map(str.isalpha, value)) and any(map(str.isdigit, value))
+
+
+def is_american(value: str) -> bool:
+    """Whether a value is an American social security number that may have been given out."""
+    return bool(_AMERICAN.fullmatch(value))
+
+
+def is_british(value: str) -> bool:
+    """Whether a value has the form of a British insurance number."""
+    return bool(_BRITISH.fullmatch(value))
 
 
 def national(sample: Sample, *, hinted: bool = False) -> Iterator[Match]:
     """Numbers that states give people; the American ones have no check digits and count with their dashes."""
-    if (share := sample.share(_AMERICAN.fullmatch)) >= (0.5 if hinted else NEARLY_ALL):
+    if (share := sample.share(_AMERICAN.fullmatch)) >= (0.5 if hinted else ALL_GIVEN_OUT):
         yield Match("national_number", share, 0.95, "American social security numbers")
     if (share := sample.share(_BRITISH.fullmatch)) >= (0.5 if hinted else NEARLY_ALL):
         yield Match("national_number", share, 0.9, "British insurance numbers")

@@ -24,6 +24,12 @@ _WORDED = re.compile(
     rf"(?P<time>{_TIME})?",
     re.IGNORECASE,
 )
+_MONTH_OF_YEAR = re.compile(
+    r"(0?[1-9]|1[0-2])[-/.](19|20)\d{2}|(19|20)\d{2}[-/.](0[1-9]|1[0-2])"
+    r"|Q[1-4][ /-]?(19|20)\d{2}|(19|20)\d{2}[ /-]?Q[1-4]",
+    re.IGNORECASE,
+)
+_WORDED_MONTH = re.compile(r"([^\W\d_]+)\.?[ ,/-]{1,2}((?:19|20)\d{2}|'?\d{2})")
 OLDEST = 1900
 BORN_EARLY = 1965
 EARLY_SHARE = 0.05
@@ -32,6 +38,9 @@ EARLY_SHARE = 0.05
 def dates(sample: Sample) -> Iterator[Match]:
     """Dates, dates with a time, and dates of birth."""
     if sample.digits_share < 0.15:
+        return
+    if (share := sample.share(_is_month_of_year)) >= 0.8:
+        yield Match("date", share, 0.9, "months or quarters of a year")
         return
     read = [found for value in sample.values if (found := _read(value)) is not None]
     share = len(read) / len(sample)
@@ -45,6 +54,11 @@ def dates(sample: Sample) -> Iterator[Match]:
         yield Match("date_of_birth", share, 0.75)
     else:
         yield Match("date", share, 0.97)
+
+
+def _is_month_of_year(value: str) -> bool:
+    worded = _WORDED_MONTH.fullmatch(value)
+    return bool(_MONTH_OF_YEAR.fullmatch(value)) or (worded is not None and _is_month(worded[1]))
 
 
 def _read(value: str) -> tuple[int, bool] | None:
@@ -72,6 +86,12 @@ def _is_month(word: str) -> bool:
 
     folded = fold(word)
     return folded in words("months") or f"{folded}." in words("months")
+
+
+def born_then(sample: Sample) -> bool:
+    """Whether every date lies where a living person's birth may."""
+    years = [found[0] for value in sample.values if (found := _read(value)) is not None]
+    return bool(years) and min(years) >= OLDEST and max(years) <= date.today().year
 
 
 def _born(years: list[int]) -> bool:

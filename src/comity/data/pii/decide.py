@@ -8,6 +8,7 @@ from functools import partial
 from comity.data.hints import hinted_kind
 from comity.data.pii.checked import articles, bank_and_card, national, vehicles
 from comity.data.pii.dates import dates
+from comity.data.pii.few import few
 from comity.data.pii.finding import FEWEST_VALUES, Finding, Match, Sample
 from comity.data.pii.kinds import KINDS, Tells
 from comity.data.pii.names import people, user_names
@@ -49,7 +50,8 @@ def find_kinds(header: str, values: Sequence[str], *, least: float = SURE_ENOUGH
 
     Args:
         header: the column's name; it raises the confidence in the kind it suggests and lowers that in others.
-        values: distinct values, as text; fewer than `FEWEST_VALUES` prove only kinds that have few values.
+        values: distinct values, as text; fewer than `FEWEST_VALUES` prove what one value proves (an email
+            address, check digits), kinds that have few values, and what the header says if they look like it.
         least: findings that are less sure are left out.
     """
     sample = Sample(values)
@@ -57,7 +59,9 @@ def find_kinds(header: str, values: Sequence[str], *, least: float = SURE_ENOUGH
         return ()
     hint = hinted_kind(header)
     detectors: list[Callable[[Sample], Iterator[Match]]] = [closed_sets]
-    if sample.distinct >= FEWEST_VALUES:
+    if sample.distinct < FEWEST_VALUES:
+        detectors.append(partial(few, header=header, hint=hint))
+    else:
         detectors.extend(_ALL)
         detectors += [
             partial(national, hinted=hint == "national_number"),
@@ -83,9 +87,9 @@ def find_pii(header: str, values: Sequence[str]) -> tuple[Finding, ...]:
 def _weighed(match: Match, hint: str | None, distinct: int) -> Finding:
     """Confidence = strength, less for values that do not match and for few values; the header moves it."""
     sure = match.strength * (0.75 + 0.25 * match.share)
-    if distinct < 2 * FEWEST_VALUES and match.strength < 0.9:
+    if FEWEST_VALUES <= distinct < 2 * FEWEST_VALUES and match.strength < 0.9:
         sure *= 0.9
-    if match.kind in _WORDED and distinct < SOME_VALUES:
+    if match.kind in _WORDED and FEWEST_VALUES <= distinct < SOME_VALUES:
         few = distinct < SOME_VALUES / 2
         sure *= (0.7 if match.kind in ("name", "company") else 0.5) if few else 0.85
     why = ""

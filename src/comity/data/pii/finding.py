@@ -13,7 +13,7 @@ SAMPLE = 400
 """At most this many distinct values of a column are looked at."""
 
 FEWEST_VALUES = 8
-"""Fewer distinct values prove nothing, but for kinds that have only a few values (gender, blood group)."""
+"""Fewer distinct values prove only what one value proves (see `few`) and kinds of few values (gender)."""
 
 
 @dataclass(frozen=True)

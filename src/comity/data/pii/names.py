@@ -31,11 +31,16 @@ _SLAVIC = re.compile(
 )
 _ENDINGS = re.compile(
     r".{2,}(sson|sen|qvist|quist|strom|berg|lund|gren|dahl|stedt|mann|maier|meier|meyer|bauer|huber|berger|hoff|stein|"
-    r"ez|es|oglu|idis|iadis|opoulos|opoulou|akis|aki|ellis|ίδης|ιδης|ιδου|οπουλος|οπουλου|ακης|ακη|ατος|ελης|"
+    r"ez|es|oglu|idis|iadis|opoulos|opoulou|akis|aki|ellis|ιδησ|ιδου|οπουλοσ|οπουλου|ακησ|ακη|ατοσ|ελησ|ογλου|ιου|"
     r"stra|sma|inga|son|smith|worth|man|field|ini|elli|etti|otti|ucci|acci|azzi|oni|aro|ier|eau|ault|oux|ard)"
 )
 _SHORT_LISTS = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff\u0590-\u06ff\u0900-\u0dff\u10a0-\u10ff\u0530-\u058f]")
 _HAN_NAME = re.compile(r"[一-鿿々ぁ-ん]{1,4}[ 　]?[一-鿿々ぁ-んァ-ヶー]{0,4}")
+_HAN_HEADS = frozenset(
+    "王李张刘陈杨黄赵周吴徐孙朱马胡郭林何高梁郑罗宋谢唐韩曹许邓萧冯曾程蔡彭潘袁于董余苏叶吕魏蒋田杜丁沈姜范江傅钟卢汪戴崔任"
+    "陆廖姚方金邱夏谭韦贾邹石熊孟秦阎薛侯雷白龙段郝孔邵史毛常万顾赖武康贺严尹钱施牛洪龚張劉陳楊趙黃吳孫鄭謝"
+)
+"""The hundred most common surnames of China: nine in ten people have one of them."""
 _UNCAPPED = _PARTICLES | _TITLES
 _CAMEL = re.compile(r".*[a-z][A-Z]")
 _USER = re.compile(r"[a-z][a-z0-9._-]{2,29}")
@@ -62,7 +67,7 @@ class Told:
 
 def told(sample: Sample) -> Told:
     """What the word lists know of a column's values."""
-    bare = [_without_titles(value) for value in sample.words]
+    bare = [without_titles(value) for value in sample.words]
     count = len(sample)
     return Told(
         person=sum(_named(value) for value in bare) / count,
@@ -83,11 +88,34 @@ def people(sample: Sample) -> Iterator[Match]:
         return
     found = told(sample)
     if found.capital < 0.8:
+        yield from _uncapped(sample, found)
         return
     if found.words >= 1.7:
         yield from _full(sample, found)
     else:
         yield from _single(sample, found)
+
+
+def _uncapped(sample: Sample, found: Told) -> Iterator[Match]:
+    """Names in lower case: the lists have to know most of them, since any words are written so."""
+    if sample.share(str.islower) < 0.8 or found.plain >= 0.1:
+        return
+    listed = sum(1 for value in sample.words if listed_pair(without_titles(value))) / len(sample)
+    if found.words >= 1.7 and listed >= 0.5:
+        yield Match("name", listed, 0.45 + 0.5 * listed, "names of people in lower case, by lists of names")
+    elif found.words >= 1.7 and _other_script(sample) and found.given + found.surname >= 0.3:
+        yield Match("name", found.given, 0.65, "two or three words in lower case, some of them listed names")
+    elif found.words < 1.2 and len(sample) >= MANY and max(found.given, found.surname) >= 0.8:
+        kind = "first_name" if found.given >= found.surname else "last_name"
+        yield Match(kind, max(found.given, found.surname), 0.6, "names in lower case, by lists of names")
+
+
+def listed_pair(value: tuple[str, ...]) -> bool:
+    """Two to four words, a listed given name ahead and a surname behind, not both of them plain words."""
+    if not 2 <= len(value) <= 4 or len(value[0]) < 2 or len(value[-1]) < 2:
+        return False
+    known = is_given(value[0]) and is_surname(value[-1])
+    return known and not (value[0] in words("plain_words") and value[-1] in words("plain_words"))
 
 
 def _full(sample: Sample, found: Told) -> Iterator[Match]:
@@ -98,6 +126,8 @@ def _full(sample: Sample, found: Told) -> Iterator[Match]:
     endings = len({value[-1] for value in sample.words if value}) / len(sample)
     if lists >= 0.6:
         yield Match("name", found.person, min(0.5 + 0.5 * lists, 0.97), "names of people, by lists of names")
+    elif _other_script(sample) and found.given >= 0.8 and found.words <= 3.2:
+        yield Match("name", found.given, 0.85, "two or three words that begin with a listed first name")
     elif (
         max(lists, found.given) >= 0.45
         and (endings >= 0.3 or found.given + found.surname >= 0.9)
@@ -191,10 +221,17 @@ def _han(sample: Sample) -> Iterator[Match]:
     elif spaced < 0.2 and heads >= 0.6 and heads > firsts:
         yield Match("last_name", heads, 0.9)
     elif spaced < 0.2 and sample.average_length <= 3.2:
-        if firsts >= 0.4 and firsts >= starts - 0.5:
+        if sample.average_length >= 2 and _common_heads(sample) >= 0.9:
+            yield Match("name", max(starts, 0.9), 0.88, "two or three signs that begin with a common surname")
+        elif firsts >= 0.4 and firsts >= starts - 0.5:
             yield Match("first_name", max(firsts, 0.6), 0.8)
         elif starts >= 0.8 and sample.average_length >= 2.2:
             yield Match("name", starts, 0.8)
+
+
+def _common_heads(sample: Sample) -> float:
+    """How many begin with a common surname and are no place."""
+    return sample.share(lambda value: value[0] in _HAN_HEADS and value not in words("cities"))
 
 
 def _starts_with_surname(value: str) -> bool:
@@ -234,7 +271,8 @@ def is_plain(word: str) -> bool:
     return word in words("plain_words") and word not in words("given_names") and word not in words("surnames")
 
 
-def _without_titles(value: tuple[str, ...]) -> tuple[str, ...]:
+def without_titles(value: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of a name without titles and particles."""
     return tuple(word for word in value if word not in _TITLES and word not in _PARTICLES)
 
 

@@ -42,6 +42,14 @@ _STREET_ENDS = re.compile(
     r"kade|gracht|hof|pad|dijk|boulevard|gatan|vagen|stigen|grand|granden|torget|gata|vag|allen|vej|gade|gate|veien|"
     r"katu|tie|utca|polku|kuja|vagen|vegen|alle)"
 )
+_BOX = re.compile(
+    r"(?:p\.?\s?o\.?\s?box|post office box|postbus|postfach|bo[iî]te postale|b\.p\.|apartado(?: de correos)?|"
+    r"casella postale|caixa postal|skrytka(?: pocztowa)?|postboks)\s?\.?\s?\d{1,6}(?:[, ].*)?",
+    re.IGNORECASE,
+)
+_CERTAIN_ENDS = re.compile(
+    r".{2,}(strasse|straße|str|gasse|platz|allee|straat|laan|plein|dreef|steenweg|singel|gracht|gatan|vagen|vej|gade|katu)"
+)
 _NUMBER = re.compile(r"\d+[a-z]?([-/]\d+[a-z]?)?")
 _EAST = re.compile(r".*(丁目|番|号|路|街|区.*\d).*|.*(로|길)( ?\d.*)?")
 _CITY_STARTS = word_set(
@@ -106,14 +114,14 @@ def cities(sample: Sample) -> Iterator[Match]:
     """Listed cities, or names that are built like those of places."""
     if sample.digits_share > 0.02 or sample.average_words > 4.5:
         return
-    listed = sample.share_folded(_is_city)
+    listed = sample.share_folded(is_city)
     if sample.share(lambda value: capitalised(value.split()[-1])) < 0.8:
         return
     built = sum(1 for value in sample.words if value and _built(value)) / len(sample)
     either = sum(
         1
         for folded, value in zip(sample.folded, sample.words, strict=True)
-        if value and (_is_city(folded) or _built(value))
+        if value and (is_city(folded) or _built(value))
     ) / len(sample)
     strong = sum(1 for value in sample.words if value and _marked(value)) / len(sample)
     if strong >= 0.2 and either >= 0.35:
@@ -127,7 +135,9 @@ def cities(sample: Sample) -> Iterator[Match]:
 
 
 def addresses(sample: Sample) -> Iterator[Match]:
-    """A street's word and mostly a number."""
+    """A street's word and mostly a number, or a post office box."""
+    if (share := sample.share(is_box)) >= 0.5:
+        yield Match("address", share, 0.9, "post office boxes")
     east = sample.share(_EAST.fullmatch)
     if east >= 0.8 and sample.average_length >= 4:
         yield Match("address", east, 0.85)
@@ -135,7 +145,7 @@ def addresses(sample: Sample) -> Iterator[Match]:
     numbered = sum(1 for value in sample.words if any(_NUMBER.fullmatch(word) for word in value)) / len(
         sample
     )
-    street = sum(1 for value in sample.words if _has_street(value)) / len(sample)
+    street = sum(1 for value in sample.words if has_street(value)) / len(sample)
     if numbered < 0.3 or sample.digits_share > 0.5:
         return
     if street >= 0.5:
@@ -146,7 +156,18 @@ def addresses(sample: Sample) -> Iterator[Match]:
         yield Match("address", numbered, 0.6, "a different word or two and a house number each")
 
 
-def _has_street(value: tuple[str, ...]) -> bool:
+def is_box(value: str) -> bool:
+    """Whether a value is a post office box."""
+    return bool(_BOX.fullmatch(value))
+
+
+def street_end(word: str) -> bool:
+    """Whether a folded word ends as streets do in languages that join them (Kerkstraat, Hauptstrasse)."""
+    return len(word) >= 6 and bool(_CERTAIN_ENDS.fullmatch(word))
+
+
+def has_street(value: tuple[str, ...]) -> bool:
+    """Whether the folded words of a value hold a word for a street."""
     return len(value) >= 2 and any(
         word in _STREETS or _STREET_ENDS.fullmatch(word)
         for part in value
@@ -173,7 +194,8 @@ def _is_country(folded: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _is_city(folded: str) -> bool:
+def is_city(folded: str) -> bool:
+    """Whether a folded value is a listed city."""
     listed = words("cities")
     if folded in listed or folded.replace("-", " ") in listed:
         return True

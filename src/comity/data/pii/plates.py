@@ -33,7 +33,7 @@ _PLATES: tuple[tuple[str, float, str], ...] = (
     ("Indian", 0.85, r"[A-Z]{2}[ -]?\d{2}[ -]?[A-Z]{1,2}[ -]?\d{4}"),
     ("Ukrainian", 0.8, r"[A-ZА-ЯІ]{2} ?\d{4} ?[A-ZА-ЯІ]{2}"),
     ("Korean", 0.95, r"([가-힣]{2} ?)?\d{2,3} ?[가-힣] ?\d{4}"),
-    ("Belgian", 0.85, r"[1-9]-[A-Z]{3}-\d{3}"),
+    ("Belgian", 0.85, r"[12]-[A-Z]{3}-\d{3}"),
     ("Brazilian", 0.85, r"[A-Z]{3}[- ]?\d[A-Z]\d{2}"),
     ("Brazilian or American", 0.3, r"[A-Z]{3}[- ]\d{4}"),
     ("Swedish", 0.75, r"[A-Z]{3} ?\d{2}[A-Z0-9]"),
@@ -51,7 +51,8 @@ _PLATES: tuple[tuple[str, float, str], ...] = (
         "Russian",
         0.9,
         r"[АВЕКМНОРСТУХABEKMHOPCTYX]( ?\d{3} ?[АВЕКМНОРСТУХABEKMHOPCTYX]{2}|\d{4}) ?\d{2,3}"
-        r"|[А-ЯA-Z]{2} ?\d{3,4} ?\d{2,3}|\d{3,4} ?[А-ЯA-Z]{1,2}\d? ?\d{0,3} ?\d{2,3}",
+        r"|(?=.*[А-Я ])([А-ЯABEKMHOPCTYX]{2} ?\d{3,4} ?\d{2,3}"
+        r"|\d{3,4} ?[А-ЯABCDEHKMOPTXY]{1,2}\d? ?\d{0,3} ?\d{2,3})",
     ),
     ("Greek", 0.5, r"[ABEHIKMNOPTXYZΑΒΕΗΙΚΜΝΟΡΤΥΧΖ]{2,3}[ -]\d{4}"),
     ("Japanese", 0.95, r"[一-鿿]{2,4} ?\d{2,3} ?[ぁ-ん] ?[\d・]{1,2}-?[\d・]{1,2}"),
@@ -115,6 +116,12 @@ def plates(sample: Sample) -> Iterator[Match]:
             best = Match("licence_plate", share, 0.7, "written like American licence plates, in many forms")
     if best.share:
         yield best
+
+
+def looks_like_plate(value: str) -> bool:
+    """Whether a value is written like the plates of some country."""
+    known = any(pattern.fullmatch(value) for *_, pattern in _PLATE_PATTERNS)
+    return (known or _is_american(value)) and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
 
 
 def _mixed(sample: Sample) -> bool:

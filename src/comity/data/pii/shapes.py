@@ -9,9 +9,20 @@ from ipaddress import ip_address
 from comity.data.pii.finding import FEWEST_VALUES, Match, Sample
 from comity.data.pii.lexicon import word_set, words
 
+_LOCAL = r"[\w.+-]+"
+_AT = r"[(\[{]\s?(?:at|@)\s?[)\]}]"
+_DOT = r"(?:\.|\s?[(\[{]\s?dot\s?[)\]}]\s?)"
+_HOLDS_EMAIL = re.compile(
+    rf"{_LOCAL}(?:@|\s?{_AT}\s?)[\w-]+(?:{_DOT}[\w-]+)*{_DOT}[^\W\d_]{{2,}}", re.IGNORECASE
+)
+_FEW_WITHIN = 0.05
+"""Texts of which so many hold an email address reach people."""
+
 _PATTERNS: tuple[tuple[str, float, re.Pattern[str]], ...] = (
     ("email", 1.0, re.compile(r"(mailto:)?[^@\s,;]+@[^@\s,;]+\.[^\W\d_]{2,}")),
+    ("email", 1.0, re.compile(rf"{_LOCAL}\s?{_AT}\s?[\w-]+({_DOT}[\w-]+)*{_DOT}[^\W\d_]{{2,}}", re.I)),
     ("web", 1.0, re.compile(r"(https?://|ftp://|www\.)\S+", re.IGNORECASE)),
+    ("user_name", 0.9, re.compile(r"@[A-Za-z_][\w.-]{1,38}")),
     ("uuid", 1.0, re.compile(r"\{?[0-9a-f]{8}-?([0-9a-f]{4}-){3}[0-9a-f]{12}\}?", re.IGNORECASE)),
     (
         "mac",
@@ -52,6 +63,9 @@ _AMOUNT = re.compile(
 )
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+([a-z]{2,})", re.IGNORECASE)
 _TOP = word_set("""com org net info biz edu gov int eu io dev app name online site shop cloud cat museum""")
+_WEB = re.compile(r"https?://|ftp://|www\.", re.IGNORECASE)
+TOO_WEAK = 0.45
+"""Strength of evidence that is too little alone, and enough with the header or a second column."""
 _DEGREES = re.compile(r"-?\d{1,3}\.\d{1,8}")
 _CODE = re.compile(r"[A-Z]{3}")
 _SMALL: tuple[tuple[str, float, frozenset[str]], ...] = (
@@ -90,10 +104,14 @@ def patterned(sample: Sample) -> Iterator[Match]:
         share = sample.share(pattern.fullmatch)
         if share >= 0.5 and not (kind == "number" and sample.share(_reads_as_number) >= 0.5):
             yield Match(kind, share, strength)
+    if (share := sample.share(holds_email)) >= _FEW_WITHIN and not sample.share(_WEB.match) >= 0.5:
+        yield Match("email", share, 0.95, "texts that hold email addresses")
     if (share := sample.share(_DEGREES.fullmatch)) >= 0.95 and _on_earth(sample):
-        yield Match("coordinates", share, 0.7, "degrees with many decimals, as latitudes and longitudes have")
-    if (share := sample.share(_is_address)) >= 0.5:
-        yield Match("ip", share, 1.0)
+        yield Match("coordinates", share, *_degrees(sample))
+    if (share := sample.share(is_machine_address)) >= 0.5:
+        yield Match("ip", share, 1.0 if _spread_like_addresses(sample) else TOO_WEAK)
+    if (share := sample.share(_is_path_on_site)) >= 0.5:
+        yield Match("web", share, 0.95)
     if (share := sample.share(_is_domain)) >= 0.5:
         yield Match("domain", share, 0.95)
     if (share := sample.share(_is_amount)) >= 0.5:
@@ -138,7 +156,42 @@ def _reads_as_number(value: str) -> bool:
     return True
 
 
-def _is_address(value: str) -> bool:
+def is_coordinates(value: str) -> bool:
+    """Whether a value holds a latitude and a longitude."""
+    return any(pattern.fullmatch(value) for kind, _, pattern in _PATTERNS if kind == "coordinates")
+
+
+def _degrees(sample: Sample) -> tuple[float, str]:
+    """Alone, degrees say so only where both signs occur far from zero: measurements are mostly positive."""
+    degrees = [float(value) for value in sample.values if _DEGREES.fullmatch(value)]
+    west = sum(1 for each in degrees if each < 0) / len(degrees)
+    if 0.1 <= west <= 0.9 and max(map(abs, degrees)) > 45:
+        return 0.7, "degrees with many decimals, as latitudes and longitudes have"
+    return TOO_WEAK, "numbers with as many decimals as latitudes and longitudes have"
+
+
+def holds_email(value: str) -> bool:
+    """Whether an email address stands anywhere in a text, also written `jo [at] example.org`."""
+    return ("@" in value or "at" in value.lower()) and bool(_HOLDS_EMAIL.search(value))
+
+
+def _spread_like_addresses(sample: Sample) -> bool:
+    """Parts as large as addresses have, or a private network: version numbers have small parts."""
+    parts = [value.partition("/")[0].split(".") for value in sample.values if is_machine_address(value)]
+    six = sum(1 for each in parts if len(each) != 4)
+    private = sum(1 for each in parts if each[:2] == ["192", "168"] or each[0] in ("10", "127", "172"))
+    large = sum(1 for each in parts if len(each) == 4 and int(each[0]) >= 32)
+    return six + max(private, large) >= 0.5 * len(parts)
+
+
+def _is_path_on_site(value: str) -> bool:
+    """A page's address without https://: a site's name, a slash and more."""
+    site, slash, _ = value.partition("/")
+    return bool(slash) and " " not in value and _is_domain(site)
+
+
+def is_machine_address(value: str) -> bool:
+    """Whether a value is an IP address, with or without a mask."""
     try:
         ip_address(value.partition("/")[0])
     except ValueError:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from comity.deidentify.hierarchies.reading import number_word
 from comity.errors import UsageError
 
 Floats = NDArray[np.float64]
@@ -65,7 +66,10 @@ def aggregate_within(classes: NDArray[np.integer], values: Sequence[Any], how: s
         low, high = np.full(number, np.inf), np.full(number, -np.inf)
         np.minimum.at(low, at, seen)
         np.maximum.at(high, at, seen)
-        texts = [f"[{a:.15g}, {b:.15g}]" if s else None for a, b, s in zip(low, high, sizes, strict=True)]
+        texts = [
+            f"[{number_word(a)}, {number_word(b)}]" if s else None
+            for a, b, s in zip(low.tolist(), high.tolist(), sizes, strict=True)
+        ]
         table = np.array([*texts, None], dtype=object)
         means = np.where(
             sizes > 0, (np.where(sizes > 0, low, 0.0) + np.where(sizes > 0, high, 0.0)) / 2, np.nan

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from comity.data.arrays import to_arrow
-from comity.deidentify.columns.reference import first_known, first_rows, keys_sharing, merged
+from comity.deidentify.columns.reference import copied, first_known, first_rows, keys_sharing, merged
 from comity.errors import BadSchema, BadTable, UsageError
 from comity.schema import Column, ColumnType, Role, Schema
 
@@ -153,7 +153,8 @@ def enrich(
             and go into the schema.
 
     Raises:
-        BadTable: private; for missing columns, name clashes, or conflicts under "refuse".
+        BadTable: private; for missing columns, name clashes, conflicts under "refuse", or an attribute that
+            repeats the key, however it is written (`reference.copied`).
         BadSchema: if the identifier is the column of the schema's privacy unit.
         UsageError: for no attributes, or another word for `conflicts`.
     """
@@ -161,6 +162,8 @@ def enrich(
     _check(table, column, reference, key, new, schema, conflicts)
     wanted = [None if value is None else normalised(value) or None for value in table.strings(column)]
     keys = [None if value is None else normalised(value) or None for value in reference.strings(key)]
+    for name in attributes:
+        _refuse_copy(reference, key, name, keys, normalised)
     row_of, repeated = first_rows(keys)
     found = np.array([-1 if want is None else row_of.get(want, -1) for want in wanted], dtype=np.int64)
     firsts, conflicting, differing, agreeing = merged(reference, attributes, keys, row_of, repeated)
@@ -243,6 +246,18 @@ def _check(
         raise BadSchema(
             f"'{column}' is the column of the privacy unit and would be gone; copy it to a column of its "
             "own, to be pseudonymised, and enrich from the copy"
+        )
+
+
+def _refuse_copy(
+    reference: Table, key: str, name: str, keys: Sequence[str | None], normalised: Normalised
+) -> None:
+    """Refuse an attribute that is the identifier over again: it would survive."""
+    share = copied(keys, reference.strings(name), normalised)
+    if share:
+        raise BadTable(
+            f"the attribute '{name}' repeats the key '{key}' in {share:.0%} of the reference's rows, so the "
+            "identifier would stay in the table; leave it out, or generalise it in the reference first"
         )
 
 

@@ -15,14 +15,21 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from comity.deidentify.columns.names import KnownNames, after_salutations, listed_names
+from comity.deidentify.columns.names import (
+    KnownNames,
+    after_initials,
+    after_salutations,
+    listed_names,
+    listed_pairs,
+)
 from comity.deidentify.columns.spans import REGIONS, SHAPES, Detector, Span, detectors, readable
+from comity.deidentify.columns.streets import street_addresses
 from comity.errors import BadTable, MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from comity.data import Table
 
-KINDS: Final = (*(kind for kind in SHAPES if kind != "date"), "name")
+KINDS: Final = (*(kind for kind in SHAPES if kind != "date"), "address", "name")
 """What is masked by default; "date" masks every full date besides, not only dates of birth."""
 
 NOTE: Final = (
@@ -52,11 +59,12 @@ class FreeText:
     others: Sequence[Detector] = ()
 
     def __post_init__(self) -> None:
-        odd = [kind for kind in self.kinds if kind not in SHAPES and kind != "name"]
+        odd = [kind for kind in self.kinds if kind not in SHAPES and kind not in KINDS]
         if odd or isinstance(self.names, str):
+            known = ", ".join((*SHAPES, "address", "name"))
             raise UsageError(
-                f"free text in '{self.column}' is masked by kinds ({', '.join((*SHAPES, 'name'))}) and a "
-                f"list of names; {odd[0] if odd else 'a single string'!r} is neither"
+                f"free text in '{self.column}' is masked by kinds ({known}) and a list of names; "
+                f"{odd[0] if odd else 'a single string'!r} is neither"
             )
 
 
@@ -172,8 +180,10 @@ def presidio(language: str = "en", *, threshold: float = 0.5) -> Detector:
 
 def _finders(rule: FreeText, listed: KnownNames) -> list[Detector]:
     found = [*detectors(tuple(rule.kinds), tuple(rule.regions)), *rule.others]
+    if "address" in rule.kinds:
+        found.append(street_addresses)
     if "name" in rule.kinds:
-        found += [after_salutations, listed_names]
+        found += [after_salutations, listed_names, listed_pairs, after_initials]
     if listed:
         found.append(listed.find)
     return found

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -77,13 +78,17 @@ def microaggregate(
         method: "mdav", or "optimal" for the least sum of squares of one numeric or ordinal column.
 
     Raises:
-        BadTable: private; for fewer than k rows, missing numbers, or values that an order does not hold.
+        BadTable: private; for fewer than k rows, missing numbers, values that an order does not hold, whole
+            numbers beyond 2^53, whose means would lose digits, or numbers too large to be added up.
         UsageError: for other arguments.
     """
-    if k < 2 or method not in METHODS or how not in ("mean", "median") or not columns:
+    if isinstance(k, bool) or not isinstance(k, Integral) or k < 2:
+        raise UsageError(f"microaggregation takes a whole number k of 2 or more, not {k!r}")
+    k = int(k)
+    if method not in METHODS or how not in ("mean", "median") or not columns:
         raise UsageError(
-            f"microaggregation takes k of 2 or more, columns, how 'mean' or 'median' and a method of "
-            f"{', '.join(METHODS)}; it was given k={k}, how={how!r}, method={method!r}"
+            f"microaggregation takes columns, how 'mean' or 'median' and a method of "
+            f"{', '.join(METHODS)}; it was given how={how!r}, method={method!r}"
         )
     if table.rows < k:
         raise BadTable(f"{table.source} has {table.rows} rows, and groups need {k}; lower k or add rows")
@@ -144,6 +149,7 @@ def _space(table: Table, name: str, order: Sequence[str] | None, changed: Table 
                 f"'{name}' misses {int(np.isnan(numbers).sum())} numbers, which no mean replaces; "
                 "fill them in, drop those rows, or generalise the column instead"
             )
+        _require_exact(table, name, numbers)
         return (looked_at.numbers(name) / (numbers.std() or 1.0))[:, None]
     _, levels = table.levels(name)
     codes, values = looked_at.levels(name)
@@ -151,6 +157,18 @@ def _space(table: Table, name: str, order: Sequence[str] | None, changed: Table 
     translated = np.array([place_of[value] for value in values] + [len(levels)], dtype=np.int64)[codes]
     # two different texts lie at distance 1; a missing one is a text of its own
     return np.eye(len(levels) + 1)[translated] / np.sqrt(2)
+
+
+def _require_exact(table: Table, name: str, numbers: Floats) -> None:
+    """Refuse numbers with which means and distances would be wrong without a word."""
+    largest = float(np.abs(numbers).max(initial=0.0))
+    if table.type(name) == "integer" and largest >= 2**53:
+        raise BadTable(
+            f"'{name}' holds whole numbers beyond 2^53, whose means would lose digits; leave an "
+            "identifier out, divide anything else"
+        )
+    if largest > 1e150 / max(1, len(numbers)):
+        raise BadTable(f"'{name}' holds numbers too large to be added up and squared; scale them")
 
 
 def _ranks(table: Table, name: str, place: Mapping[str, float]) -> Floats:

@@ -9,7 +9,7 @@ from typing import Final
 
 from comity.data.pii.lexicon import fold, word_set
 from comity.data.pii.lexicon import words as word_list
-from comity.data.pii.names import is_given, is_plain
+from comity.data.pii.names import is_given, is_plain, is_surname
 from comity.deidentify.columns.spans import Span
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
@@ -31,6 +31,11 @@ _SALUTATION = re.compile(
     re.IGNORECASE,
 )
 _NAME_WORD = re.compile(r"(?:['’])?[^\W\d_][\w'’-]*\.?")
+_INITIALS = re.compile(
+    r"(?<![\w.])(?:[A-ZÀ-Þ]\.[ -]?){1,4}(?:(?:van|von|de|den|der|del|della|di|da|du|la|le|ten|ter)\s){0,3}"
+    r"(?P<surname>[A-ZÀ-Þ][^\W\d_]+(?:['’-][^\W\d_]+)?)"
+)
+_BESIDE = re.compile(r"[\w '’-]+")
 _SHORTEST: Final = 3
 _MOST_WORDS: Final = 6
 
@@ -137,6 +142,36 @@ def listed_names(text: str) -> Iterator[Span]:
         if longest > at or alone:
             yield Span(start, end, "name")
         at = longest
+
+
+def listed_pairs(text: str) -> Iterator[Span]:
+    """A listed given name and a listed surname side by side, in any case, particles between them included.
+
+    At least one of the two has to be no plain word: "mark grant" may be a verb and a noun.
+    """
+    words = [(found, fold(found.group())) for found in _WORD.finditer(text) if found.group()[0].isalpha()]
+    for at, (given, plain) in enumerate(words):
+        if len(plain) < _SHORTEST or plain in _FUNCTION_WORDS or plain in _NO_NAMES or not is_given(plain):
+            continue
+        past = at + 1
+        while past < min(at + 4, len(words)) and words[past][1] in _PARTICLES:
+            past += 1
+        if past >= len(words):
+            continue
+        surname, behind = words[past]
+        joined = _BESIDE.fullmatch(text, given.end(), surname.start())
+        listed = behind in word_list("surnames") and len(behind) >= _SHORTEST
+        apart = behind not in _FUNCTION_WORDS and behind not in _NO_NAMES
+        common = word_list("plain_words")
+        if joined and listed and apart and not (plain in common and behind in common):
+            yield _whole(text, given.start(), surname.end())
+
+
+def after_initials(text: str) -> Iterator[Span]:
+    """Initials with full stops and a word with a capital that is listed as a surname or written like one."""
+    for found in _INITIALS.finditer(text):
+        if is_surname(fold(found["surname"])):
+            yield Span(found.start(), found.end(), "name")
 
 
 def _whole(text: str, start: int, end: int) -> Span:

@@ -7,6 +7,7 @@ there is one, is local differential privacy of that column's value: per record, 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from comity.deidentify.columns.channel import (
     matrix_channel,
     response_channel,
 )
+from comity.deidentify.hierarchies.reading import number_word
 from comity.errors import BadTable, UsageError
 from comity.ledger import Cost, without_dp
 
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 MISSING = ("refuse", "level", "keep")
 """What a missing value is: an error, one more level (hidden like the others), or left as it is (told)."""
+
+EXACT = 2**53
+"""Floats hold every whole number up to this."""
 
 ONLY_THIS = "Only this column is covered: other columns may still tell its value."
 
@@ -169,6 +174,8 @@ def bounded_noise(
         "missing": missing,
     }
     whole = table.type(column) == "integer" and float(low).is_integer() and float(step).is_integer()
+    if whole and max(abs(low), abs(high)) > EXACT:
+        raise UsageError(f"noise on whole numbers is exact from -2^53 to 2^53, not from {low:g} to {high:g}")
     values = answers.astype(np.int64) if whole else answers
     changed = table.with_column(column, _chunked(to_arrow(values, ~known)))
     description = _description(column, "bounded-noise", settings, channel, missing)
@@ -182,32 +189,58 @@ def round_to(table: Table, column: str, multiple: float, *, random: bool = False
     a formal guarantee: rounding hides which of the values near a multiple it was, and an outlier stays one.
 
     Raises:
-        BadTable: private; if the column is not numeric.
-        UsageError: for a multiple that is not above 0, or not whole for a column of whole numbers.
+        BadTable: private; if the column is not numeric, or a multiple lies beyond what the column can hold.
+        UsageError: for a multiple that is not above 0, or not whole for a column of whole numbers, or above
+            2^62 there.
     """
     whole = table.type(column) == "integer"
-    if not (np.isfinite(multiple) and multiple > 0) or (whole and not float(multiple).is_integer()):
+    if not 0 < multiple <= sys.float_info.max or (whole and not float(multiple).is_integer()):
         raise UsageError(f"'{column}' is rounded to a multiple above 0 (whole for integers), not {multiple}")
-    values: NDArray[Any]
-    if whole:
-        stored = fixed_width(table.column(column), 0).astype(np.int64)
-        base, rest = np.divmod(stored, int(multiple))
-        ups = noise.uniform_below(int(multiple), len(rest)) < rest if random else 2 * rest >= multiple
-        values = (base + ups) * int(multiple)
-    else:
-        stored = np.nan_to_num(table.numbers(column))
-        base = np.floor(stored / multiple)
-        part = stored / multiple - base
-        draws = noise.uniform_below(2**53, len(part)) * 2.0**-53
-        values = (base + (draws < part if random else part >= 0.5)) * multiple
+    if whole and multiple > 2**62:
+        raise UsageError(f"'{column}' holds whole numbers, which are rounded to a multiple up to 2^62")
+    rounded = _whole_multiples if whole else _multiples
+    values = rounded(table, column, multiple, random)
     changed = table.with_column(column, _chunked(to_arrow(values, table.missing(column))))
     words = "at random to one of the two nearest multiples" if random else "to the nearest multiple"
     guarantee = (
-        f"Rounded {words} of {multiple:g}. No formal guarantee: which value near that multiple it was is "
-        "hidden, unusual values stay unusual."
+        f"Rounded {words} of {number_word(multiple)}. No formal guarantee: which value near that multiple it "
+        "was is hidden, unusual values stay unusual."
     )
     settings = {"multiple": float(multiple), "random": random}
     return Perturbed(changed, Perturbation(column, "rounding", settings, guarantee, _no_cost()))
+
+
+def _whole_multiples(table: Table, column: str, multiple: float, random: bool) -> NDArray[np.int64]:
+    stored = fixed_width(table.column(column), 0).astype(np.int64)
+    step = int(multiple)
+    base, rest = np.divmod(stored, step)
+    ups = noise.uniform_below(step, len(rest)) < rest if random else rest >= step - rest
+    # whether anything fits is asked of all values that could come out: chance must not decide on an error
+    least, most = (base, base + (rest > 0)) if random else (base + ups, base + ups)
+    if len(base) and (int(least.min()) * step < -(2**63) or int(most.max()) * step >= 2**63):
+        raise _out_of_reach(column, multiple)
+    return (base + ups) * step
+
+
+def _multiples(table: Table, column: str, multiple: float, random: bool) -> NDArray[np.float64]:
+    stored = np.nan_to_num(table.numbers(column))
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = stored / multiple
+        base = np.floor(scaled)
+        part = scaled - base
+        draws = noise.uniform_below(2**53, len(part)) * 2.0**-53
+        values = (base + (draws < part if random else part >= 0.5)) * multiple
+        ends = np.concatenate([values, base * multiple, (base + (part > 0)) * multiple if random else values])
+    if not np.isfinite(ends).all():
+        raise _out_of_reach(column, multiple)
+    return values
+
+
+def _out_of_reach(column: str, multiple: float) -> BadTable:
+    return BadTable(
+        f"'{column}' holds values whose nearest multiple of {number_word(multiple)} is too large, or too "
+        "many steps away, for the column; correct them, or choose another multiple"
+    )
 
 
 def shuffle_within(table: Table, column: str, *, within: Sequence[str] = ()) -> Perturbed:
@@ -319,7 +352,8 @@ def _require_present(column: str, known: NDArray[np.bool_], missing: str) -> Non
 
 
 def _grid(low: float, high: float, step: float) -> tuple[float, ...]:
-    steps = (high - low) / step if np.isfinite([low, high, step]).all() and step > 0 else 0.0
+    finite = np.isfinite(np.array([low, high, step], dtype=np.float64)).all()
+    steps = (high - low) / step if finite and step > 0 else 0.0
     if not 1 <= steps <= MOST_LEVELS - 1 or abs(steps - round(steps)) > 1e-9 * steps:
         raise UsageError(
             f"from {low:g} to {high:g} by {step:g} is no grid of 1 to {MOST_LEVELS - 1} whole steps; "

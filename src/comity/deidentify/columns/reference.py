@@ -2,14 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from comity.data import Table
+
+
+LONG: Final = 5
+"""A key of fewer signs may stand in an attribute by chance."""
+
+COPIED: Final = 0.05
+"""An attribute that repeats more of the long keys than this, or half of the short ones, is a copy."""
+
+
+def copied(
+    keys: Sequence[str | None], values: Sequence[str | None], normalised: Callable[[str], str]
+) -> float:
+    """The share of rows in which an attribute repeats the key; 0 where no more than chance would.
+
+    Keys and values are compared as `normalised` writes them, without leading zeros. A key of `LONG` signs or
+    more is also repeated where the value only contains it ("https://register/0123456789").
+    """
+    long, short = [], []
+    for key, value in zip(keys, values, strict=True):
+        own, other = (key or "").lstrip("0"), normalised(value or "").lstrip("0")
+        if not own or not other:
+            continue
+        if len(own) >= LONG:
+            long.append(own in other)
+        else:
+            short.append(own == other)
+    shares = [
+        sum(found) / len(found)
+        for found, most in ((long, COPIED), (short, 0.5))
+        if found and (sum(found) > most * len(found) or all(found))
+    ]
+    return max(shares, default=0.0)
 
 
 def first_rows(keys: Sequence[str | None]) -> tuple[dict[str, int], dict[int, list[int]]]:

@@ -11,6 +11,8 @@ import numpy as np
 
 from comity.data.arrays import to_arrow
 from comity.deidentify.columns.freetext import FreeText, mask_free_text
+from comity.deidentify.hierarchies.hierarchy import is_missing, shown, texts_of
+from comity.deidentify.hierarchies.reading import exact_number_of
 from comity.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +24,10 @@ ACTIONS = ("drop", "blank")
 @dataclass(frozen=True)
 class Vulnerable:
     """Records to protect by leaving them out: those with one of `values` in `column`.
+
+    A value is found however either side writes it: as one of the texts that hierarchies look up (5.0 is "5.0"
+    and "5"), and, where one side is a number and not a text, as the same number (5, "5" and "5.0"). None and
+    whatever else stands for a missing value finds missing values.
 
     Attributes:
         action: "drop" leaves the record out; "blank" keeps it with every column in `blanks` missing.
@@ -47,6 +53,9 @@ class Scrubbed:
     """A scrubbed table; how many records were dropped and blanked is private to the steward.
 
     Attributes:
+        unmatched: per column of vulnerable records, the values that no record has, as texts; private too.
+            That all are found is no condition: one list may serve many tables. But a value written
+            differently from the table protects nobody, so the steward has to look at what is here (`told`).
         masked: per column of free text, how many places were masked by kind; private too.
         note: what masking free text does not do; None where none was masked.
     """
@@ -57,6 +66,16 @@ class Scrubbed:
     blanked: int
     masked: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     note: str | None = None
+    unmatched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """For the steward, in words: which values of vulnerable records matched nothing."""
+        return tuple(
+            f"No record has {shown(values)} in '{column}', though vulnerable records are listed by it: check "
+            "how they are written, or no such record is left out."
+            for column, values in self.unmatched.items()
+        )
 
 
 def scrub(
@@ -79,8 +98,11 @@ def scrub(
     masked = [mask_free_text(table, rule) for rule in texts]
     gone = np.zeros(table.rows, dtype=bool)
     blank: dict[str, np.ndarray] = {}
+    unmatched: dict[str, tuple[str, ...]] = {}
     for rule in vulnerable:
-        found = _matching(table, rule)
+        found, odd = _matching(table, rule)
+        if odd:
+            unmatched[rule.column] = tuple(dict.fromkeys((*unmatched.get(rule.column, ()), *odd)))
         if rule.action == "drop":
             gone |= found
             continue
@@ -101,13 +123,36 @@ def scrub(
         blanked=int((touched & ~gone).sum()),
         masked={done.column: done.counts for done in masked},
         note=masked[0].note if masked else None,
+        unmatched=unmatched,
     )
 
 
-def _matching(table: Table, rule: Vulnerable) -> np.ndarray:
+def _matching(table: Table, rule: Vulnerable) -> tuple[np.ndarray, list[str]]:
+    """(rows,) whether a record has one of the values; and the values that no record has."""
     codes, levels = table.levels(rule.column)
-    hit = np.array([level in rule.values for level in levels] + [False])  # the last entry serves -1, missing
-    return hit[codes]
+    numeric = table.type(rule.column).is_numeric
+    by_text: dict[str, list[int]] = {}
+    by_number: dict[float, list[int]] = {}
+    for code, level in enumerate(levels):
+        number = exact_number_of(level)
+        for text in texts_of(float(level)) if table.type(rule.column) == "number" else (level,):
+            by_text.setdefault(text, []).append(code)
+        if number is not None:
+            by_number.setdefault(number, []).append(code)
+    hit = np.zeros(len(levels) + 1, dtype=bool)  # the last entry serves -1, missing
+    lacking = bool((codes < 0).any())
+    odd = []
+    for value in rule.values:
+        found = [code for text in texts_of(value) for code in by_text.get(text, ())]
+        number = exact_number_of(value)
+        if number is not None and (numeric or not isinstance(value, str)):
+            found += by_number.get(number, ())
+        if is_missing(value) and lacking:
+            found.append(len(levels))
+        hit[found] = True
+        if not found:
+            odd.append(str(value))
+    return hit[codes], odd
 
 
 def _blanked(table: Table, name: str, rows: np.ndarray):

@@ -61,6 +61,9 @@ _MONTHS = (
 )
 _PHONE_RUN = re.compile(r"(?<!\w)(?:\+ ?|\()?\d[\d ()./\t-]{5,40}\d(?!\w)")
 _GROUP = re.compile(r"(?:\+ ?|\()?\d+")
+_FULL_DATE = re.compile(
+    r"(?<![\d./-])(?:(?:19|20)\d{2}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2(?:19|20)\d{2})(?![\d./-])"
+)
 _DATE = re.compile(
     r"(?<![\d])(?:(?:18|19|20)\d{2}[-/.](?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|[12]\d|3[01])"
     r"|(?:0?[1-9]|[12]\d|3[01])[-/. ]{1,2}(?:0?[1-9]|1[0-2]|[12]\d|3[01])[-/. ]{1,2}(?:(?:18|19|20)\d{2}"
@@ -188,11 +191,14 @@ def phones(regions: Sequence[str] = REGIONS) -> Detector:
 
     def find(text: str) -> Iterator[Span]:
         for run in _PHONE_RUN.finditer(text):
-            groups = [(g.start() + run.start(), g.end() + run.start()) for g in _GROUP.finditer(run.group())]
-            past = 0
+            days = [(day.start(), day.end()) for day in _FULL_DATE.finditer(text, run.start(), run.end())]
+            groups = [
+                (g.start() + run.start(), g.end() + run.start())
+                for g in _GROUP.finditer(run.group())
+                if not any(start <= g.start() + run.start() < end for start, end in days)
+            ]
+            # from every group on, also inside a number that was found: two numbers may follow each other
             for first, (start, _) in enumerate(groups):
-                if start < past:
-                    continue
                 for _, end in reversed(groups[first : first + 9]):
                     piece = text[start:end]
                     if (
@@ -201,7 +207,6 @@ def phones(regions: Sequence[str] = REGIONS) -> Detector:
                         and is_phone(piece)
                     ):
                         yield Span(start, end, "phone")
-                        past = end
                         break
 
     return find

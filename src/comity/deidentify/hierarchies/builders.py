@@ -12,7 +12,7 @@ from comity.deidentify.hierarchies.hierarchy import Hierarchy, shown
 from comity.deidentify.hierarchies.numbers import MOST_LEAVES, intervals
 from comity.deidentify.hierarchies.periods import dates
 from comity.deidentify.hierarchies.postal import Style, cut, listed_codes, style_of
-from comity.deidentify.hierarchies.reading import Postcodes
+from comity.deidentify.hierarchies.reading import Postcodes, number_word
 from comity.errors import BadSchema, UsageError
 from comity.schema import Column, ColumnType, HierarchyRule, Schema
 
@@ -203,7 +203,7 @@ def from_schema(schema: Schema, names: Sequence[str]) -> dict[str, Hierarchy]:
             found[name] = _by_rule(name, column, column.hierarchy)
         elif column.type.is_numeric and column.min is not None and column.max is not None:
             if column.min == column.max:
-                found[name] = flat([f"{column.min:g}"])
+                found[name] = flat([number_word(column.min)])
             else:
                 found[name] = intervals(column.min, column.max, integer=column.type is ColumnType.integer)
         elif column.values is not None:

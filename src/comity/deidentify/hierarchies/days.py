@@ -145,5 +145,6 @@ def week_within(day: date, unit: str) -> str:
     A week that ends in another month would otherwise have two parents. A week that is whole keeps its name.
     """
     monday = day - timedelta(days=day.weekday())
-    whole = label(monday, unit) == label(monday + timedelta(days=6), unit)
+    sunday = monday + timedelta(days=min(6, (date.max - monday).days))  # the calendar's last week is shorter
+    whole = label(monday, unit) == label(sunday, unit)
     return label(day, "week") if whole else f"{label(day, 'week')} in {label(day, unit)}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.crypto.canonical import digest
-from comity.deidentify.hierarchies.reading import Numbers, Reading, number_of, reading_from_dict
+from comity.deidentify.hierarchies.reading import Numbers, Reading, exact_number_of, reading_from_dict
 from comity.errors import BadInput
 
 Label = str | None
@@ -29,6 +30,21 @@ MISSING_TEXTS = ("?", "NA", "")
 """Texts that mean "missing". A hierarchy that has one of them as a leaf puts missing values there."""
 
 _SHOWN = 5
+
+
+def is_missing(value: object) -> bool:
+    """Whether a raw value stands for a missing one: None, a float or decimal that is no number, or one of
+    `MISSING_TEXTS`."""
+    if isinstance(value, str):
+        return value.strip() in MISSING_TEXTS
+    return value is None or value != value
+
+
+def as_counted(value: Any) -> Any:
+    """A raw value of a sensitive column as models count it: None where it is missing, 0.0 for -0.0."""
+    if is_missing(value):
+        return None
+    return value + 0.0 if isinstance(value, float) else value
 
 
 @dataclass(frozen=True)
@@ -211,9 +227,7 @@ class Hierarchy:
         return [self._locate(value) for value in values]
 
     def _locate(self, value: object) -> int:
-        if isinstance(value, float) and value != value:
-            value = None
-        if value is None:
+        if value is None or (not isinstance(value, str) and value != value):
             return self._missing
         for text in texts_of(value):
             if text in self.position:
@@ -232,11 +246,10 @@ class Hierarchy:
         return next((self.position[text] for text in (None, *MISSING_TEXTS) if text in self.position), -2)
 
     def _bin(self, value: object) -> int:
-        number = number_of(value)
+        number = exact_number_of(value)
         if number is None or not self.edges[0] <= number <= self.edges[-1]:
             return -1
-        found = int(np.searchsorted(self.edges, number, side="right")) - 1
-        return min(found, len(self.edges) - 2)
+        return min(bisect_right(self.edges, number) - 1, len(self.edges) - 2)
 
     def absent(self, values: Iterable[object]) -> list[str]:
         """The distinct values that the hierarchy does not hold, as texts in order of first appearance."""
@@ -247,14 +260,14 @@ class Hierarchy:
         """What values become at a level: re-applies a hierarchy to new rows.
 
         Raises:
-            BadInput: naming the values that the hierarchy does not hold.
+            BadInput: private, naming the values that the hierarchy does not hold; or for a level it has not.
         """
+        if not 0 <= level < self.levels:
+            raise BadInput(f"the hierarchy has levels 0 to {self.levels - 1}, not {level}")
         whole = self.with_missing()
         found = whole.locate(values)
         if -1 in found:
-            raise BadInput(f"the hierarchy has no row for {shown(self.absent(values))}")
-        if not 0 <= level < self.levels:
-            raise BadInput(f"the hierarchy has levels 0 to {self.levels - 1}, not {level}")
+            raise BadInput(f"the hierarchy has no row for {shown(self.absent(values))}", private=True)
         return [whole.rows[row][level] for row in found]
 
 
@@ -322,7 +335,7 @@ def texts_of(value: object) -> tuple[str, ...]:
     if isinstance(value, bool):
         return (str(value), str(value).lower())
     if isinstance(value, float) and value.is_integer():
-        return (repr(value), str(int(value)))
+        return (repr(float(value)), str(int(value)))
     return (str(value),)
 
 

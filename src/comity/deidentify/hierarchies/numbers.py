@@ -49,14 +49,22 @@ def intervals(
         integer: whether values are whole numbers: level 0 is then the value itself, as long as the range has
             at most 100,000 of them. By default so if both bounds and all widths, cuts and ends are whole.
 
+    Labels write the edges exactly: a value lies within the interval that its label names.
+
     Raises:
-        UsageError: if bounds, widths, cuts or ends contradict each other.
+        UsageError: if bounds, widths, cuts or ends contradict each other, or are whole numbers so large
+            (above 2^53) that the edges would not be exact.
     """
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise UsageError(f"intervals need finite bounds with low < high, not {low} and {high}")
+    if not math.isfinite(float(high) - float(low)):
+        raise UsageError(f"the bounds {low:g} and {high:g} lie further apart than numbers reach; narrow them")
     nested = None if cuts is None else _nested(cuts)
     ends = [end for end in (bottom, top) if end is not None]
     given = (low, high, *(widths or ()), *itertools.chain(*(nested or ())), *ends)
+    inexact = [number for number in given if isinstance(number, int) and int(float(number)) != number]
+    if inexact:
+        raise UsageError(f"{inexact[0]} is no edge that can be held exactly; choose a rounder one")
     whole = integer if integer is not None else all(float(number).is_integer() for number in given)
     _check_ends(low, high, bottom, top, coded_from, whole)
     if whole and high - low < MOST_LEAVES:
@@ -135,7 +143,7 @@ def _width_starts(widths: Sequence[float], line: _Line, low: float) -> list[list
             f"the width {widths[0]:g} cuts the range into {count} bins; at most {MOST_LEAVES} are held"
         )
     starts = [base + number * widths[0] for number in range(count)]
-    tidy = [base, *(float(f"{start:.12g}") for start in starts[1:])]  # 0.3, not 0.30000000000000004
+    tidy = [base, *(_tidy(start) for start in starts[1:])]
     if all(one < other for one, other in itertools.pairwise([*tidy, line.stop])):
         starts = tidy
     found = []
@@ -267,7 +275,7 @@ class _Real(_Line):
             raise UsageError("nothing is left between bottom and top")
         clipped = [[each for each in self.clipped(level) if first <= each < last] for level in starts]
         edges = [*clipped[0], last]
-        words = dict(zip(edges, _distinct_words(edges), strict=True))
+        words = {edge: _edge_word(edge) for edge in edges}
         below, above = self._coded()
         reading = None
         if below is not None or above is not None:
@@ -297,10 +305,12 @@ class _Real(_Line):
         return coded.lowest, coded.highest
 
 
-def _distinct_words(edges: Sequence[float]) -> list[str]:
-    """Edges as texts, with as many digits as it takes to tell them apart."""
-    for digits in range(6, 18):
-        words = [f"{edge:.{digits}g}" for edge in edges]
-        if len(set(words)) == len(words):
-            return words
-    raise UsageError(f"bins between {edges[0]} and {edges[-1]} are too narrow for their edges to differ")
+def _tidy(number: float) -> float:
+    """0.3 instead of 0.30000000000000004; whole numbers as they are."""
+    return number if float(number).is_integer() else float(f"{number:.12g}")
+
+
+def _edge_word(edge: float) -> str:
+    """An edge as text, to its last digit: whole numbers without a point or an exponent while floats hold
+    every whole number, others by their shortest text."""
+    return str(int(edge)) if float(edge).is_integer() and abs(edge) <= 2**63 else repr(float(edge))

@@ -10,12 +10,14 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, ClassVar
 
 from comity.deidentify.hierarchies import days
 from comity.deidentify.hierarchies.postal import style_of
 from comity.errors import BadInput, UsageError
 
+_DIGITS = re.compile(r"[+-]?\d{1,400}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -32,9 +34,20 @@ def number_of(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def exact_number_of(value: object) -> float | int | None:
+    """As `number_of`, but whole numbers of any size keep all their digits: floats stop at 2^53."""
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
+        return int(value)
+    return number_of(value)
+
+
 def number_word(number: float) -> str:
-    """A number as text: 18, 0.5."""
-    return str(int(number)) if float(number).is_integer() and abs(number) < 1e15 else repr(float(number))
+    """A number as text, exactly: 18, 0.5."""
+    if isinstance(number, Integral):
+        return str(int(number))
+    return str(int(number)) if float(number).is_integer() and abs(number) <= 2**53 else repr(float(number))
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,7 @@ def _up(number: float, whole: bool) -> float:
 
 def _tidy(number: float) -> float:
     """Without what binary rounding left behind: 0.30000000000000004 is 0.3."""
-    return float(f"{number:.12g}")
+    return number if float(number).is_integer() else float(f"{number:.12g}")
 
 
 def _words(widths: Sequence[float]) -> str:

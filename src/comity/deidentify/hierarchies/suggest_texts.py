@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 from comity.data.hints import words_of
 from comity.deidentify.hierarchies import days
@@ -53,9 +54,10 @@ def from_dates(values: Sequence[object], *, day_first: bool) -> Proposal | None:
     units = ["day", "month", "quarter", "year"] if span > 1 else ["day", "week", "month", "quarter", "year"]
     units += ["5 years"] if span > 5 else []
     units += ["decade"] if span > 10 else []
+    high = min(high, date.max.year)
     if (high - low + 1) * 366 >= MOST_DAYS:
         units = units[1:]
-    tree = dates(low, min(high, 9999), levels=units, day_first=first)
+    tree = dates(date(low, 1, 1), date(high, 12, 31), levels=units, day_first=first)
     reason = f"dates: {', '.join(units)}, over the whole years {low} to {high}"
     if any(days.day_of(value, day_first=not first) not in (None, day) for value, day in _read(values, first)):
         reason += f"; 03/04 is read as {'day and month' if first else 'month and day'}: check that"

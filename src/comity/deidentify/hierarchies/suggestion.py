@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from comity.deidentify.hierarchies.hierarchy import MISSING_TEXTS, Hierarchy
+from comity.deidentify.hierarchies.hierarchy import Hierarchy, is_missing
 from comity.deidentify.hierarchies.reading import number_of
 from comity.deidentify.hierarchies.suggest_numbers import Proposal, from_numbers, within_bounds
 from comity.deidentify.hierarchies.suggest_texts import (
@@ -114,16 +114,12 @@ def _of_column(table: Any, name: str, column: Column | None, day_first: bool) ->
         times = np.bincount(coded.codes, minlength=len(coded.values))
         counts: Counter[Any] = Counter()
         for value, count in zip(coded.values, times, strict=True):
-            if count and not _is_missing(value):
+            if count and not is_missing(value):
                 counts[value] += int(count)
         ordered = sorted(counts.items(), key=lambda item: (type(item[0]).__name__, str(item[0])))
         proposal = _from_values(name, dict(ordered), day_first)
     reason = f"{proposal.reason}. {_READ}" if proposal.reads_data else proposal.reason
     return Suggestion(name, proposal.hierarchy, reason, proposal.reads_data)
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or value != value or (isinstance(value, str) and value.strip() in MISSING_TEXTS)
 
 
 def _from_schema(name: str, column: Column) -> Proposal | None:

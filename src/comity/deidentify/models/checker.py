@@ -16,7 +16,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from comity.deidentify.hierarchies.hierarchy import Hierarchy
+from comity.deidentify.hierarchies.hierarchy import Hierarchy, as_counted, shown, texts_of
 from comity.deidentify.models.class_models import (
     DistinctLDiversity,
     EntropyLDiversity,
@@ -29,7 +29,7 @@ from comity.deidentify.models.disclosure import BetaLikeness, DeltaDisclosure
 from comity.deidentify.models.population import DeltaPresence, KMap, Population
 from comity.deidentify.models.safepub import SafePub, delta_of
 from comity.deidentify.models.table_models import AverageRisk, PopulationUniqueness
-from comity.errors import BadTable, UsageError
+from comity.errors import BadTable, ComityError, UsageError
 
 Counts = Mapping[Any, int]
 """How often each value of a sensitive column occurs."""
@@ -76,19 +76,43 @@ def check(
     Args:
         reference: per sensitive column, counts of the table that t-closeness compares with; by default those
             of the released rows themselves. A release that dropped rows is compared with the table before.
+            Here as in the table, all that stands for a missing value is one value (`hierarchy.as_counted`).
         set_apart: whether rows that read "*" in every quasi-identifier are taken as suppressed and left out
             of the test, as in the frame that `anonymize` returns. A release that leaves is tested whole.
         hierarchies, levels: of the release, by quasi-identifier, for models that compare with a population.
 
     Raises:
-        BadTable: if a column is missing.
+        BadTable: if a column is missing; private, if an order or a hierarchy leaves out a value, or values
+            cannot be counted.
         UsageError: for a model that it does not know.
     """
+    try:
+        return _checked(frame, quasi_identifiers, require, reference, set_apart, hierarchies, levels)
+    except ComityError:
+        raise
+    except Exception as error:  # what a library says of it may name values
+        raise BadTable(
+            f"the table could not be checked ({type(error).__name__}): its columns, or what a model compares "
+            "them with, are of a kind that cannot be counted. Make each column all texts, or all numbers"
+        ) from None
+
+
+def _checked(
+    frame: Any,
+    quasi_identifiers: Sequence[str],
+    require: Sequence[PrivacyModel],
+    reference: Mapping[str, Counts] | None,
+    set_apart: bool,
+    hierarchies: Mapping[str, Hierarchy] | None,
+    levels: Mapping[str, int] | None,
+) -> Checked:
     sensitive = list(dict.fromkeys(model.sensitive for model in require if model.sensitive is not None))
     sizes, histograms = _grouped(frame, list(quasi_identifiers), sensitive)
     star = ("*",) * len(quasi_identifiers)
     suppressed = sizes.pop(star, 0) if set_apart else 0
-    whole = reference or {name: _total(counts for counts in histograms[name].values()) for name in sensitive}
+    whole = {
+        name: _total([reference[name]] if reference else histograms[name].values()) for name in sensitive
+    }
     found = []
     for model in require:
         if isinstance(model, (AverageRisk, PopulationUniqueness)):
@@ -194,17 +218,14 @@ def _members(
         )
     given = model.population
     population = given if isinstance(given, Population) else Population(given, names)
-    shown = {
-        name: dict(zip(values, hierarchies[name].generalise(values, levels[name]), strict=True))
-        for name, values in zip(
-            names,
-            (list(dict.fromkeys(row[j] for row, _ in population.rows())) for j in range(len(names))),
-            strict=True,
-        )
-    }
+    rows = population.rows()
+    columns = {}
+    for name, column in zip(population.names, zip(*(row for row, _ in rows), strict=True), strict=True):
+        values = list(dict.fromkeys(column))
+        label = dict(zip(values, hierarchies[name].generalise(values, levels[name]), strict=True))
+        columns[name] = [label[value] for value in column]
     found: dict[Key, int] = {}
-    for row, many in population.rows():
-        key = tuple(shown[name][value] for name, value in zip(names, row, strict=True))
+    for key, (_, many) in zip(zip(*(columns[name] for name in names), strict=True), rows, strict=True):
         found[key] = found.get(key, 0) + many
     return found
 
@@ -255,20 +276,27 @@ def _grouped(
     import narwhals as nw
 
     wrapped = nw.from_native(frame)
-    if isinstance(wrapped, nw.LazyFrame):
-        wrapped = wrapped.select(*keys, *sensitive).collect("pyarrow")
-    absent = [name for name in (*keys, *sensitive) if name not in wrapped.columns]
+    there = wrapped.collect_schema().names()
+    absent = [name for name in (*keys, *sensitive) if name not in there]
     if absent:
         raise BadTable(f"the released table has no column '{absent[0]}'", private=False)
+    if isinstance(wrapped, nw.LazyFrame):
+        wrapped = wrapped.select(*keys, *sensitive).collect("pyarrow")
     table = wrapped.select(*keys, *sensitive).to_arrow()
-    sizes = {tuple(row[:-1]): row[-1] for row in _counted(table, keys)}
+    sizes = {_key(row[:-1]): row[-1] for row in _counted(table, keys)}
     histograms: dict[str, dict[tuple[Any, ...], dict[Any, int]]] = {}
     for name in sensitive:
         by_class: dict[tuple[Any, ...], dict[Any, int]] = {}
         for row in _counted(table, [*keys, name]):
-            by_class.setdefault(tuple(row[:-2]), {})[row[-2]] = row[-1]
+            counts, value = by_class.setdefault(_key(row[:-2]), {}), as_counted(row[-2])
+            counts[value] = counts.get(value, 0) + row[-1]
         histograms[name] = by_class
     return sizes, histograms
+
+
+def _key(values: tuple[Any, ...]) -> Key:
+    """Values told apart as a reader of the table tells them apart: 0.0 from -0.0, a NaN from none."""
+    return tuple(repr(value) if isinstance(value, float) else value for value in values)
 
 
 def _counted(table: Any, names: list[str]) -> list[tuple[Any, ...]]:
@@ -281,9 +309,10 @@ def _counted(table: Any, names: list[str]) -> list[tuple[Any, ...]]:
 def _total(parts: Any) -> dict[Any, int]:
     total: dict[Any, int] = {}
     for counts in parts:
-        for value, count in counts.items():
+        for given, count in counts.items():
+            value = as_counted(given)
             total[value] = total.get(value, 0) + count
-    return total
+    return {value: count for value, count in total.items() if count}
 
 
 def _entropy_holds(counts: list[int], bound: Fraction) -> bool:
@@ -321,15 +350,22 @@ def _distance(model: TCloseness, size: int, counts: Counts, whole: Counts) -> Fr
 
 
 def _in_order(values: list[Any], order: Sequence[object] | None) -> list[Any]:
-    present = [value for value in values if value is not None]
+    """Values from least to most, those at one place by their texts; a missing one last."""
+    present = sorted((value for value in values if value is not None), key=str)
     if order is not None:
-        rank = {str(value): number for number, value in enumerate(order)}
-        present.sort(key=lambda value: rank[str(value)])
+        rank = {text: number for number, value in enumerate(order) for text in texts_of(value)}
+        named = {value: [text for text in texts_of(value) if text in rank] for value in present}
+        absent = [str(value) for value in present if not named[value]]
+        if absent:
+            raise BadTable(f"the order for t-closeness leaves out {shown(absent)}")
+        present.sort(key=lambda value: rank[named[value][0]])
     else:
         try:
-            present.sort(key=float)
-        except (TypeError, ValueError):
-            present.sort(key=str)
+            numbers = {value: float(value) for value in present}
+        except (TypeError, ValueError, OverflowError):
+            numbers = {}
+        if not any(math.isnan(number) for number in numbers.values()):
+            present.sort(key=lambda value: numbers.get(value, 0.0))
     return present + [None] * (len(values) - len(present))
 
 
@@ -340,7 +376,10 @@ def _climbed(excess: Mapping[Any, int], hierarchy: Hierarchy) -> int:
     current: dict[Any, int] = {}
     paths = []
     for value, amount in excess.items():
-        path = tree.rows[tree.locate([value])[0]]
+        leaf = tree.locate([value])[0]
+        if leaf < 0:
+            raise BadTable(f"the hierarchy for t-closeness has no row for {shown([str(value)])}")
+        path = tree.rows[leaf]
         paths.append(path)
         current[path[0]] = current.get(path[0], 0) + amount
     parent_at = [{path[height - 1]: path[height] for path in paths} for height in range(1, tree.levels)]

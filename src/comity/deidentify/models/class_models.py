@@ -33,6 +33,8 @@ from comity.errors import UsageError
 
 _DOUBT = 1e-9
 """Two floats closer than this (relative) are compared exactly instead."""
+_FEW = 8
+"""Of so few values, logarithms of all are taken, those that a class lacks too."""
 _EXACT_ENTROPY_ROWS = 100_000
 
 
@@ -129,8 +131,11 @@ class EntropyLDiversity:
 
     def violates(self, partition: Partition) -> NDArray[np.bool_]:
         found = partition.histogram(self.column)
-        counts = found.counts.astype(np.float64)
-        sums = found.summed(counts * np.log(counts))
+        if found.table is not None and len(found.table) <= _FEW:
+            sums = (found.table * np.log(np.maximum(found.table, 1.0))).sum(axis=0)
+        else:
+            counts = found.counts.astype(np.float64)
+            sums = found.summed(counts * np.log(counts))
         entropy = np.log(partition.sizes) - sums / partition.sizes
         return decided(
             entropy - math.log(self.l),
@@ -176,6 +181,14 @@ class RecursiveLDiversity:
     def _largest_and_tail(self, partition: Partition) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Per class, the largest count, and the sum of the counts from the l-th largest on."""
         found = partition.histogram(self.column)
+        if found.table is not None:
+            if self.l <= 2:
+                highest = found.table.max(axis=0)
+                rest = partition.sizes - (highest if self.l == 2 else 0)
+            else:
+                rising = np.sort(found.table, axis=0)
+                highest, rest = rising[-1], rising[: max(0, len(rising) - self.l + 1)].sum(axis=0)
+            return highest.astype(np.int64), rest.astype(np.int64)
         if self.l <= 2:
             largest = np.maximum.reduceat(found.counts, found.starts)
             return largest, partition.sizes - (largest if self.l == 2 else 0)

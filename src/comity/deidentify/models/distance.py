@@ -12,6 +12,7 @@ way up to their lowest common label apart.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -45,19 +46,19 @@ class Ground:
     weight: int
 
     def cuts(self, table: Floats) -> Floats:
-        """Sums over one side of each cut, of an array (classes, values in order)."""
+        """Sums over one side of each cut, of an array (values in order, classes)."""
         if not self.starts:
-            return np.cumsum(table, axis=1)
-        return np.concatenate([np.add.reduceat(table, starts, axis=1) for starts in self.starts], axis=1)
+            return np.cumsum(table, axis=0)
+        return np.concatenate([_summed(table, starts) for starts in self.starts])
 
     def potentials(self, signs: Floats) -> Floats:
         """Per value in order, the sum of the signs of the cuts that it is in."""
         if not self.starts:
-            return np.cumsum(signs[:, ::-1], axis=1)[:, ::-1]
-        total, place = np.zeros((len(signs), len(self.order))), 0
+            return np.cumsum(signs[::-1], axis=0)[::-1]
+        total, place = np.zeros((len(self.order), signs.shape[1])), 0
         for starts in self.starts:
             widths = np.diff(np.append(starts, len(self.order)))
-            total += np.repeat(signs[:, place : place + len(starts)], widths, axis=1)
+            total += np.repeat(signs[place : place + len(starts)], widths, axis=0)
             place += len(starts)
         return total
 
@@ -106,13 +107,16 @@ def ground(
 def distances(found: Histogram, sizes: NDArray[np.int64], how: Ground | None) -> Floats:
     """The distance of each class."""
     shares = found.totals / found.rows
+    if how is None and found.table is not None:
+        far = np.abs(found.table / sizes - shares[:, None]).sum(axis=0)
+        return far / 2
     if how is None:
         there = shares[found.values]
         q = found.counts / sizes[found.classes]
         return (found.summed(np.abs(q - there) - there) + 1) / 2
     far = np.empty(found.number)
     for first, stop, extra in _slices(found, sizes, how):
-        far[first:stop] = np.abs(how.cuts(extra)).sum(axis=1) / how.weight
+        far[first:stop] = np.abs(how.cuts(extra)).sum(axis=0) / how.weight
     return far
 
 
@@ -137,22 +141,28 @@ def within_distance(found: Histogram, sizes: NDArray[np.int64], how: Ground, t: 
     shares = (found.totals / found.rows)[how.order]
     for first, stop, extra in _slices(found, sizes, how):
         potential = how.potentials(np.sign(how.cuts(extra))) / how.weight
-        height = potential - (potential @ shares)[:, None] - t
-        counts = found.matrix(first, stop)[:, how.order].astype(np.float64)
-        falling = np.argsort(-height, axis=1)
-        height = np.take_along_axis(height, falling, axis=1)
-        counts = np.take_along_axis(counts, falling, axis=1)
+        height = potential - shares @ potential - t
+        counts = found.matrix(first, stop)[how.order]
+        falling = np.argsort(-height, axis=0)
+        height = np.take_along_axis(height, falling, axis=0)
+        counts = np.take_along_axis(counts, falling, axis=0)
         weighed = counts * height
-        over = weighed.sum(axis=1)
-        before = np.cumsum(weighed, axis=1) - weighed
-        needed = np.clip((over[:, None] - before) / np.where(height > 0, height, 1.0), 0.0, counts)
-        out = np.where(height > 0, needed, 0.0).sum(axis=1)
+        over = weighed.sum(axis=0)
+        before = np.cumsum(weighed, axis=0) - weighed
+        needed = np.clip((over - before) / np.where(height > 0, height, 1.0), 0.0, counts)
+        out = np.where(height > 0, needed, 0.0).sum(axis=0)
         most[first:stop] = sizes[first:stop] - out
     return most
 
 
+def _summed(table: Floats, starts: NDArray[np.int64]) -> Floats:
+    """Sums of groups of rows."""
+    return table if len(starts) == len(table) else np.add.reduceat(table, starts, axis=0)
+
+
 def ordering(labels: Sequence[object], order: Sequence[object] | None) -> list[int]:
-    """Codes of the column's values from least to most; a missing value comes last.
+    """Codes of the column's values from least to most, those at one place by their texts; a missing value
+    comes last.
 
     Raises:
         BadTable: private; if an order is given and leaves out a value.
@@ -163,22 +173,21 @@ def ordering(labels: Sequence[object], order: Sequence[object] | None) -> list[i
         absent = [str(x) for x, place in zip(labels, places, strict=True) if place < 0 and x is not None]
         if absent:
             raise BadTable(f"the order for t-closeness leaves out {shown(absent)}")
-        return sorted(range(len(labels)), key=lambda i: (labels[i] is None, places[i]))
+        return sorted(range(len(labels)), key=lambda i: (labels[i] is None, places[i], str(labels[i])))
     try:
-        keys: list[tuple[bool, float | str]] = [
-            (x is None, 0.0 if x is None else float(x))  # type: ignore[arg-type]
-            for x in labels
-        ]
-    except (TypeError, ValueError):
-        keys = [(x is None, "" if x is None else str(x)) for x in labels]
-    return sorted(range(len(labels)), key=lambda i: keys[i])
+        numbers = [0.0 if x is None else float(x) for x in labels]  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        numbers = [math.nan]
+    if any(math.isnan(number) for number in numbers):
+        numbers = [0.0] * len(labels)  # texts: by their letters alone
+    return sorted(range(len(labels)), key=lambda i: (labels[i] is None, numbers[i], str(labels[i])))
 
 
 def _slices(found: Histogram, sizes: NDArray[np.int64], how: Ground) -> Iterator[tuple[int, int, Floats]]:
-    """Classes a slice at a time: q - p, as an array (classes, values in order)."""
+    """Classes a slice at a time: q - p, as an array (values in order, classes)."""
     shares = found.totals / found.rows
     step = max(1, _CELLS // max(1, len(shares)))
     for first in range(0, found.number, step):
         stop = min(first + step, found.number)
-        q = found.matrix(first, stop) / sizes[first:stop, None]
-        yield first, stop, (q - shares)[:, how.order]
+        q = found.matrix(first, stop) / sizes[first:stop]
+        yield first, stop, (q - shares[:, None])[how.order]

@@ -20,7 +20,7 @@ from comity.deidentify.hierarchies.hierarchy import Hierarchy
 from comity.deidentify.models.class_models import PrivacyModel, exact, whole
 from comity.deidentify.models.partition import Partition
 from comity.deidentify.search.frames import Frame
-from comity.deidentify.search.tuples import Tuples, leaves_of, merged_tuples
+from comity.deidentify.search.tuples import ROOM, Tuples, added, combine, leaves_of, merged_tuples
 from comity.errors import BadTable, UsageError
 
 
@@ -29,8 +29,13 @@ class Population:
 
     Args:
         table: a frame that holds the quasi-identifiers, one row per member; or a mapping from tuples of their
-            values, in the order of the quasi-identifiers, to how many members have them.
+            values, in the order of the quasi-identifiers, to how many members have them (2^62 at most
+            together).
         names: the quasi-identifiers, in order.
+
+    Raises:
+        BadTable: if a column is missing or there are no rows.
+        UsageError: if counts are no whole numbers above 0, or too large.
     """
 
     def __init__(self, table: Any, names: Sequence[str]) -> None:
@@ -109,7 +114,9 @@ class DeltaPresence:
 
     Args:
         low, high: shares in [0, 1], both allowed.
-        population: as for `KMap`; it includes the people in the table.
+        population: as for `KMap`; it includes the people in the table, which is checked where low is above 0:
+            shares to which others add would say nothing of who is absent. With low 0 such rows only raise
+            shares, and so err on the safe side.
     """
 
     low: float
@@ -191,6 +198,7 @@ class CountedPopulations:
 
         Raises:
             UsageError: if one has not been read (`with_names`).
+            BadTable: private; if the table is no part of a population whose every class needs rows of it.
         """
         found: dict[int, Population] = {}
         for model in models:
@@ -198,7 +206,11 @@ class CountedPopulations:
                 if not isinstance(model.population, Population):
                     raise UsageError("the population of a model has to be read first: `with_names` does")
                 found[id(model.population)] = model.population
-        return cls(list(found.values()), tuples)
+        counted = cls(list(found.values()), tuples)
+        for model in models:
+            if isinstance(model, DeltaPresence) and model.everywhere:
+                counted._require_members(id(model.population), tuples)
+        return counted
 
     def __bool__(self) -> bool:
         return bool(self._merged)
@@ -222,10 +234,25 @@ class CountedPopulations:
         end = len(ids)
         for name, merged in reversed(self._merged.items()):
             start = end - len(merged.counts)
-            weights = merged.counts.astype(np.float64)
-            found[name] = np.bincount(ids[start:end], weights=weights, minlength=slots).astype(np.int64)
+            found[name] = added(ids[start:end], merged.counts, slots)
             end = start
         return found
+
+    def _require_members(self, name: int, tuples: Tuples) -> None:
+        """Refuse a table with more rows of some values than the population has members with them."""
+        merged = self._merged[name]
+        columns = [np.concatenate(pair) for pair in zip(tuples.codes, merged.codes, strict=True)]
+        keys, _ = combine(columns, [len(tree.rows) for tree in self._hierarchies])
+        _, places = np.unique(keys, return_inverse=True)
+        number, rows = int(places.max(initial=-1)) + 1, len(tuples.counts)
+        members = added(places[rows:], merged.counts, number)
+        over = np.maximum(added(places[:rows], tuples.counts, number) - members, 0)
+        if over.any():
+            raise BadTable(
+                f"delta-presence with low above 0 needs the people in the table to be in its population: "
+                f"{int(over.sum())} rows of the table have values that fewer members of the population have. "
+                "Add them to the population, or set low to 0"
+            )
 
     def missing(self, sizes: NDArray[Any], counted: Mapping[int, NDArray[np.int64]]) -> bool:
         """Whether some class has members, but no rows."""
@@ -261,6 +288,16 @@ def _from_counts(counts: Mapping[Any, int], names: Sequence[str]) -> tuple[Any, 
         if not isinstance(values, tuple) or len(values) != len(names):
             raise UsageError(f"counts of a population are given by tuples of {len(names)} values")
         whole(many, "a count of the population", at_least=1)
-    columns = zip(*counts, strict=True)
-    table = {name: pa.array(list(values)) for name, values in zip(names, columns, strict=True)}
-    return pa.table(table), np.array(list(counts.values()), dtype=np.int64)
+    members = [int(count) for count in counts.values()]
+    if sum(members) > ROOM:
+        raise UsageError("the counts of a population add up to more than 2^62: give them in a coarser unit")
+    columns = list(zip(*counts, strict=True)) or [()] * len(names)
+    try:
+        table = {name: pa.array(list(values)) for name, values in zip(names, columns, strict=True)}
+    except (pa.ArrowException, OverflowError):
+        raise BadTable(
+            "a column of the population's counts holds values of several types: make them all texts, or all "
+            "numbers",
+            private=False,
+        ) from None
+    return pa.table(table), np.array(members, dtype=np.int64)

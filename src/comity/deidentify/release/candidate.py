@@ -255,7 +255,7 @@ def protect(
         unprotected=not_protected,
         measure_model=measure_model,
         models=[each.describe() for each in models],
-        told=[*told(private), *_letters(known)],
+        told=[*scrubbed.told, *told(private), *_letters(known)],
     )
     cost = None if private is None else private.cost
     return Protected(released, manifest, checked, report, cost, opaque_key)

@@ -11,6 +11,7 @@ all others), so none has more entropy, a smaller largest count, or more outside 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -41,6 +42,8 @@ def under_shares(found: Histogram, sizes: Integers, shares: Floats, needed: floa
     Args:
         shares: per value of the column, how much of a class it may at most have.
     """
+    if found.table is not None and len(found.table) == 2:
+        return _under_two_shares(found.table, sizes, shares, needed)
     allowed = shares[found.values]
     order = np.lexsort((found.counts / np.maximum(allowed, 1e-300), found.classes))
     counts, allowed = found.counts[order].astype(np.float64), allowed[order]
@@ -57,8 +60,28 @@ def under_shares(found: Histogram, sizes: Integers, shares: Floats, needed: floa
     return rounded_down(np.minimum(most, sizes), sizes)
 
 
+def _under_two_shares(table: Floats, sizes: Integers, shares: Floats, needed: float) -> Integers:
+    """`under_shares` for a column with two values: the sets of one value, of both, and of none."""
+    if needed - float(shares.sum()) > _SLACK:
+        return np.zeros(len(sizes), dtype=np.int64)
+    most = sizes.astype(np.float64)
+    for inside, slope in (
+        (table[0], needed - shares[1]),
+        (table[1], needed - shares[0]),
+        (table[0] + table[1], needed),
+    ):
+        if slope > _SLACK:
+            most = np.minimum(most, inside / slope)
+    return rounded_down(most, sizes)
+
+
 def with_entropy(found: Histogram, sizes: Integers, least: float) -> Integers:
     """The most rows with an entropy of at least `least` nats."""
+    if found.table is not None and len(found.table) == 2:
+        share = _scarcer_share(least)
+        if share <= 0:
+            return sizes
+        return rounded_down(found.table.min(axis=0) / share, sizes)
     most = np.zeros(found.number)
     spread = np.log(found.distinct) >= least - _SLACK
     if spread.any():
@@ -66,6 +89,19 @@ def with_entropy(found: Histogram, sizes: Integers, least: float) -> Integers:
         for classes, counts in _padded(found if len(places) == found.number else found.only(spread)):
             most[places[classes]] = _cut_to_entropy(counts, least)
     return rounded_down(most, sizes)
+
+
+def _scarcer_share(least: float) -> float:
+    """The share that the scarcer of two values has to have for an entropy of at least `least`, or less;
+    above 1/2 if nothing is enough."""
+    low, high = 0.0, 0.5
+    if least > math.log(2) + _SLACK:
+        return math.inf
+    for _ in range(60):
+        middle = (low + high) / 2
+        entropy = -middle * math.log(middle) - (1 - middle) * math.log(1 - middle)
+        low, high = (middle, high) if entropy < least - _SLACK else (low, middle)
+    return low
 
 
 def _cut_to_entropy(counts: Floats, least: float) -> Floats:
@@ -101,16 +137,18 @@ def below_tail(found: Histogram, sizes: Integers, tail: Integers, c: Fraction) -
         tail: per class, the sum of its counts from the l-th largest on: no part of it has more.
     """
     heights = np.ceil(float(c) * tail * (1 + _SLACK) + 1e-6)
-    return np.minimum(found.summed(np.minimum(found.counts, heights[found.classes])).astype(np.int64), sizes)
+    if found.table is not None:
+        cut = np.minimum(found.table, heights).sum(axis=0)
+    else:
+        cut = found.summed(np.minimum(found.counts, heights[found.classes]))
+    return np.minimum(cut.astype(np.int64), sizes)
 
 
 def _padded(found: Histogram) -> Iterator[tuple[Integers, Floats]]:
     """Counts as arrays (classes, values), rising along a row; classes of like width together if need be."""
     extent = len(found.totals)
     if found.number * extent <= _CELLS:
-        table = found.matrix(0, found.number).astype(np.float64)
-        table.sort(axis=1)
-        yield np.arange(found.number), table
+        yield np.arange(found.number), np.sort(found.matrix(0, found.number).T, axis=1)
         return
     order = np.lexsort((found.counts, found.classes))
     rank = np.arange(len(order)) - np.repeat(found.starts, found.distinct)

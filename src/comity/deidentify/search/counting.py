@@ -1,4 +1,8 @@
-"""The distinct tuples of a table read batch by batch: its rows are never in memory together."""
+"""The distinct tuples of a table read batch by batch: its rows are never in memory together.
+
+The table is read twice, once to count and once to write. What is counted the first time is counted again the
+second time: a file that changed in between, be it only in how often a tuple occurs, would break the models.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.data.arrays import fixed_width
-from comity.deidentify.hierarchies.hierarchy import Hierarchy
-from comity.deidentify.search.frames import Coded
+from comity.data.arrays import fixed_width, to_arrow
+from comity.deidentify.hierarchies.hierarchy import Hierarchy, as_counted
+from comity.deidentify.search.frames import Coded, require_plain
 from comity.deidentify.search.numbering import Numbering, Tally, TupleNumbering
 from comity.deidentify.search.settings import Settings
 from comity.deidentify.search.tablefile import TableFile
 from comity.deidentify.search.tuples import (
     ALL_SUPPRESSED,
     SUPPRESSED,
+    Sensitive,
     Tuples,
     merged_tuples,
     no_leaf,
@@ -88,7 +93,7 @@ class LeafCoder:
 
 
 class ValueCoder:
-    """Codes of a sensitive column's values, in order of their first appearance."""
+    """Codes of a sensitive column's values, in order of their first appearance; what is missing is one."""
 
     def __init__(self) -> None:
         self._codes: dict[Any, int] = {}
@@ -101,10 +106,47 @@ class ValueCoder:
         places, values = _encoded(column)
         used = np.bincount(places, minlength=len(values)) > 0
         codes = [
-            self._codes.setdefault(value, len(self._codes)) if there else -1
+            self._codes.setdefault(as_counted(value), len(self._codes)) if there else -1
             for value, there in zip(values, used, strict=True)
         ]
         return np.array(codes, dtype=np.int64)[places]
+
+
+class PairCounter:
+    """Counts pairs of a tuple and a value of one sensitive column, in the first reading and in the second."""
+
+    def __init__(self) -> None:
+        self.values = ValueCoder()
+        self.numbering = Numbering()
+        self.tally = Tally()
+        self._again = Tally()
+
+    def add(self, numbers: NDArray[np.int64], column: Any) -> None:
+        """Count rows of the first reading, given the number of each one's tuple."""
+        found, _ = self.numbering.find(self._keys(numbers, column), learn=True)
+        self.tally.add(found, len(self.numbering))
+
+    def add_again(self, numbers: NDArray[np.int64], column: Any) -> bool:
+        """Count rows of the second reading; whether all of these pairs were met in the first."""
+        found, _ = self.numbering.find(self._keys(numbers, column), learn=False)
+        if (found < 0).any():
+            return False
+        self._again.add(found, len(self.numbering))
+        return True
+
+    @property
+    def same(self) -> bool:
+        """Whether both readings found each pair equally often."""
+        return np.array_equal(self.tally.counts, self._again.counts)
+
+    def sensitive(self, places: NDArray[np.int64]) -> Sensitive:
+        """The column over merged tuples; `places`: which of them each number stands for."""
+        keys = self.numbering.keys
+        codes = (keys & (2**_VALUE_BITS - 1)).astype(np.int32)
+        return sensitive_of(Coded(codes, self.values.values), places[keys >> _VALUE_BITS], self.tally.counts)
+
+    def _keys(self, numbers: NDArray[np.int64], column: Any) -> NDArray[np.int64]:
+        return (numbers << _VALUE_BITS) | self.values.code(column)
 
 
 class Counting:
@@ -117,10 +159,14 @@ class Counting:
                 f"the table has no column '{absent[0]}'; its columns are {', '.join(file.schema.names)}",
                 private=False,
             )
+        for name in (*settings.names, *settings.sensitive):
+            require_plain(name, file.schema.field(name).type)
         self._file = file
-        self._settings = settings
         self._coders = [LeafCoder(name, tree) for name, tree in settings.quasi_identifiers.items()]
         self._numbering = TupleNumbering([coder.extent for coder in self._coders])
+        self._pairs = {name: PairCounter() for name in settings.sensitive}
+        self._tally, self._again = Tally(), Tally()
+        self._gone = self._gone_again = 0
         self._places = np.zeros(0, dtype=np.int64)
         self.rows = 0
 
@@ -130,63 +176,70 @@ class Counting:
         Raises:
             BadTable: if it has no rows or all came in suppressed, or values that a hierarchy does not hold.
         """
-        values = {name: ValueCoder() for name in self._settings.sensitive}
-        pairs = {name: (Numbering(), Tally()) for name in values}
-        tally, leaves, gone_rows = Tally(), [], 0
+        leaves: list[list[NDArray[np.int32]]] = []
         for batch in self._file.batches():
             self.rows += batch.num_rows
             codes, gone = self._coded(batch)
-            here = None if not gone.any() else ~gone
-            gone_rows += int(gone.sum())
-            kept = codes if here is None else [column[here] for column in codes]
+            self._gone += int(gone.sum())
+            kept = [column[~gone] for column in codes] if gone.any() else codes
             for coder, column in zip(self._coders, kept, strict=True):
                 coder.note(column)
             if any(coder.unknown for coder in self._coders) or not len(kept[0]):
                 continue
             numbers, fresh = self._numbering.find(kept, learn=True)
-            tally.add(numbers, len(self._numbering))
+            self._tally.add(numbers, len(self._numbering))
             leaves.append([column[fresh] for column in kept])
-            for name, (numbering, counted) in pairs.items():
-                found = values[name].code(
-                    batch.column(name) if here is None else _filtered(batch, name, here)
-                )
-                found, _ = numbering.find((numbers << _VALUE_BITS) | found, learn=True)
-                counted.add(found, len(numbering))
+            for name, pairs in self._pairs.items():
+                pairs.add(numbers, _there(batch, name, gone))
         whole = [coder.whole() for coder in self._coders]
         if not self.rows:
             raise BadTable("the table has no rows: there is nothing to anonymize", private=False)
         if not len(self._numbering):
             raise BadTable(ALL_SUPPRESSED)
         columns = [np.concatenate([part[j] for part in leaves]) for j in range(len(whole))]
-        merged = merged_tuples(columns, whole, {}, tally.counts)
+        merged = merged_tuples(columns, whole, {}, self._tally.counts)
         self._places = merged.of_row
         return replace(
             merged,
-            sensitive={
-                name: sensitive_of(
-                    Coded((numbering.keys & (2**_VALUE_BITS - 1)).astype(np.int32), values[name].values),
-                    merged.of_row[numbering.keys >> _VALUE_BITS],
-                    counted.counts,
-                )
-                for name, (numbering, counted) in pairs.items()
-            },
-            already_suppressed=gone_rows,
+            sensitive={name: pairs.sensitive(merged.of_row) for name, pairs in self._pairs.items()},
+            already_suppressed=self._gone,
         )
 
     def tuples_of(self, batch: pa.RecordBatch) -> NDArray[np.int64]:
-        """The tuple of each row of a batch, after `count`; -1 for a row that came in suppressed.
+        """The tuple of each row of a batch, after `count`; -1 for a row that came in suppressed. The rows are
+        counted once more, for `require_same`.
 
         Raises:
             BadTable: if a row was not there when rows were counted.
         """
         codes, gone = self._coded(batch)
         found = np.full(len(gone), -1, dtype=np.int64)
+        self._gone_again += int(gone.sum())
         if not gone.all():
             numbers, _ = self._numbering.find([column[~gone] for column in codes], learn=False)
             if (numbers < 0).any():
-                raise BadTable(f"{self._file.path} changed while it was read; run again on a file at rest")
+                raise self._changed()
+            self._again.add(numbers, len(self._numbering))
+            if not all(
+                pairs.add_again(numbers, _there(batch, name, gone)) for name, pairs in self._pairs.items()
+            ):
+                raise self._changed()
             found[~gone] = self._places[numbers]
         return found
+
+    def require_same(self) -> None:
+        """After all batches went through `tuples_of`: every tuple, and every pair with a sensitive value,
+        occurred as often as in the first reading.
+
+        Raises:
+            BadTable: if not.
+        """
+        same = self._gone == self._gone_again and np.array_equal(self._tally.counts, self._again.counts)
+        if not same or not all(pairs.same for pairs in self._pairs.values()):
+            raise self._changed()
+
+    def _changed(self) -> BadTable:
+        return BadTable(f"{self._file.path} changed while it was read; run again on a file at rest")
 
     def _coded(self, batch: pa.RecordBatch) -> tuple[Sequence[NDArray[np.int32]], NDArray[np.bool_]]:
         """Leaves per quasi-identifier, and which rows came in suppressed."""
@@ -203,13 +256,20 @@ def _encoded(column: Any) -> tuple[NDArray[np.int64], list[Any]]:
     """Per row the place of its value, and the values, the last of them None for missing."""
     import pyarrow as pa
 
-    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    try:
+        encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    except pa.ArrowException:
+        raise BadTable(
+            f"a quasi-identifier or sensitive column holds {column.type}, whose values cannot be compared: "
+            "make them texts or numbers",
+            private=False,
+        ) from None
     values = [None if value != value else value for value in encoded.dictionary.to_pylist()]
     places = fixed_width(encoded.indices, len(values)).astype(np.int64)
     return places, [*values, None]
 
 
-def _filtered(batch: pa.RecordBatch, name: str, rows: NDArray[np.bool_]) -> Any:
-    from comity.data.arrays import to_arrow
-
-    return batch.column(name).filter(to_arrow(rows))
+def _there(batch: pa.RecordBatch, name: str, gone: NDArray[np.bool_]) -> Any:
+    """A column without the rows that came in suppressed."""
+    column = batch.column(name)
+    return column.filter(to_arrow(~gone)) if gone.any() else column

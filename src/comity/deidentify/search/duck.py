@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 262_144
 _MOST_WORDS = 10_000
 """A longer list of texts is coded from batches instead."""
+_AS_TEXTS = ("HUGEINT", "UHUGEINT", "BIT", "UUID", "TIME WITH TIME ZONE", "BIGNUM", "VARINT")
+"""Types that Arrow has no like of, and whose texts DuckDB reads back exactly."""
 
 
 def coded_table(relation: Any, vocabularies: Mapping[str, Sequence[str]]) -> pa.Table:
-    """A relation in memory, every text column coded.
+    """A relation in memory, every text column coded. Types that Arrow has no like of become texts.
 
     Args:
         vocabularies: per column, the texts it is expected to hold. They are coded by the engine, at half the
@@ -39,15 +41,35 @@ def coded_table(relation: Any, vocabularies: Mapping[str, Sequence[str]]) -> pa.
 def _read(relation: Any, known: Mapping[str, Sequence[str]]) -> pa.Table:
     import pyarrow as pa
 
-    columns = [
-        f"try_cast({_name(name)} as {_enum(known[name])}) as {_name(name)}" if name in known else _name(name)
-        for name in relation.columns
-    ]
+    columns = []
+    for name, kind in zip(relation.columns, relation.types, strict=True):
+        wanted = f"try_cast({_name(name)} as {_enum(known[name])})" if name in known else _name(name)
+        if str(kind) in _AS_TEXTS:
+            wanted = f"cast({_name(name)} as VARCHAR)"
+        columns.append(f"{wanted} as {_name(name)}")
     reader = relation.project(", ".join(columns)).to_arrow_reader(_BATCH_ROWS)
     batches = list(_encoded(reader))
     return pa.Table.from_batches(
         batches, batches[0].schema if batches else reader.schema
     ).unify_dictionaries()
+
+
+def with_types(made: Any, given: Any, but: Collection[str]) -> Any:
+    """A relation made from Arrow with the types that its columns had before, but for some columns.
+
+    `_AS_TEXTS` come back exactly. Inside lists and records Arrow's types stay (a HUGEINT[] becomes
+    DECIMAL(38,0)[]) where DuckDB does not turn them back.
+    """
+    before = dict(zip(given.columns, given.types, strict=True))
+    now = dict(zip(made.columns, made.types, strict=True))
+    wanted = [
+        _name(name)
+        if name in but or str(before[name]) == str(now[name])
+        else f"cast({_name(name)} as {before[name]}) as {_name(name)}"
+        for name in made.columns
+    ]
+    same = wanted == [_name(name) for name in made.columns]
+    return made if same else made.project(", ".join(wanted))
 
 
 def _encoded(reader: Any) -> Iterator[pa.RecordBatch]:

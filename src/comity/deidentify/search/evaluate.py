@@ -7,6 +7,7 @@ every node below. Models of the whole table add a bound of their own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -19,7 +20,7 @@ from comity.deidentify.models.partition import Partition
 from comity.deidentify.models.population import CountedPopulations, require_common_levels
 from comity.deidentify.models.table_models import TableModel, to_suppress
 from comity.deidentify.search.keys import Keys, Node
-from comity.deidentify.search.rollup import attributes_that_merge, merged
+from comity.deidentify.search.rollup import merged, stages
 from comity.deidentify.search.tuples import Tuples, dense
 
 __all__ = ["Evaluation", "Evaluator", "Node"]
@@ -83,7 +84,7 @@ class Evaluation:
 
     def named(self, names: NDArray[np.int64]) -> Evaluation:
         """The same, for tuples that were merged: `names` has the place of each among the merged ones."""
-        self._names = names
+        self._names = names if self._names is None else self._names[names]
         return self
 
     def remaining(self) -> NDArray[np.int64]:
@@ -124,22 +125,27 @@ class Evaluator:
         models: Sequence[PrivacyModel],
         *,
         weighed: Callable[[], NDArray[np.float64]] | None = None,
+        together: Sequence[int] = (),
+        ahead: tuple[tuple[int, ...], ...] | None = None,
+        room: int = _MERGED_BYTES,
     ) -> None:
-        """`weighed`: `Keys.weighed`, for tuples that are merged ones already (`rollup.py`)."""
+        """`weighed`: `Keys.weighed`, for tuples that are merged ones already (`rollup.py`); `together`: the
+        attributes that they were merged in; `ahead`: those to merge in next; `room`: bytes for that."""
         self.tuples = tuples
         self._models = models
         self._visits: dict[Node, int] = {}
         self._coarser: dict[Node, tuple[Evaluator, NDArray[np.int64]]] = {}
-        self._rolls = weighed is None and len(tuples.codes) > 2
-        self._room = _MERGED_BYTES
+        self._together = tuple(together)
+        self._ahead = ahead
+        self._room = room
         self._table = [model for model in models if isinstance(model, TableModel)]
         of_classes = [model for model in models if not isinstance(model, TableModel)]
         self._counting = [model for model in of_classes if model.sensitive is None]
         self._looking = [model for model in of_classes if model.sensitive is not None]
         self._stand_ins = [model.stricter() for model in self._table]
         self._populations = CountedPopulations.of(models, tuples)
-        self._keys = Keys(tuples, self._populations, weighed)
-        self._rolls = self._rolls and not self._populations
+        self._keys = Keys(tuples, self._populations, weighed, together)
+        self._rolls = not self._populations and (len(tuples.codes) > 2 if ahead is None else bool(ahead))
         self._counts = tuples.counts.astype(np.float64)
         self._fold_bits = max(16, len(tuples.counts).bit_length() + 2)
         self._steady = not self._populations and any(model.steady for model in self._counting)
@@ -149,8 +155,8 @@ class Evaluator:
         """Test every class of a node against every model.
 
         None if more than `limit` rows would have to be suppressed at this node and at every node below, where
-        that shows without telling the classes apart: classes thrown together at random violate a steady model
-        only if each of them does.
+        that shows from the sizes of classes alone, or without telling them apart: classes thrown together at
+        random violate a steady model only if each of them does.
 
         Args:
             bounds: whether to work out what is lost at the nodes below; if not, nothing is said to be.
@@ -168,8 +174,18 @@ class Evaluator:
         populations = self._populations.counted(ids, slots)
         ids = ids[: len(self._counts)]
         sizes = np.bincount(ids, weights=self._counts, minlength=slots)
+        there = np.flatnonzero(sizes) if not populations else _NOWHERE
+        packed = 0 < len(there) < slots
+        if packed:
+            sizes = sizes[there]
         violating, lost = self._counted(sizes, populations)
-        if self._looking and int(lost.sum()) <= limit:
+        if int(lost.sum()) > limit:
+            return None
+        if packed:
+            names = np.empty(slots, dtype=np.int64)
+            names[there] = np.arange(len(there))
+            ids = names[ids]
+        if self._looking:
             self._look(ids, sizes, violating, lost, bounds=bounds)
         return self._whole(node, ids, sizes, violating, lost, populations, limit)
 
@@ -196,28 +212,47 @@ class Evaluator:
         """Merged tuples to evaluate a node on, once enough nodes could share them; None otherwise."""
         if not self._rolls:
             return None
-        base = tuple(level if j in self._merging else 0 for j, level in enumerate(node))
+        done, enough = self._merging
+        base = tuple(level if j in done else 0 for j, level in enumerate(node))
         if base not in self._coarser:
             self._visits[base] = self._visits.get(base, 0) + 1
-            if self._visits[base] < _SHARED or self._room <= 0:
+            if self._visits[base] < min(_SHARED, enough) or self._room <= 0:
                 return None
             coarse = merged(self.tuples, self._keys.slots(base)[0])
             levels = sum(hierarchy.levels for hierarchy in self.tuples.hierarchies)
-            self._room -= 16 * (len(coarse.tuples.counts) * levels + len(coarse.names))
+            taken = 16 * (len(coarse.tuples.counts) * levels + len(coarse.names))
+            self._room -= taken
             evaluator = Evaluator(
-                coarse.tuples, self._models, weighed=lambda: coarse.added(self._keys.weighed)
+                coarse.tuples,
+                self._models,
+                weighed=lambda: coarse.added(self._keys.weighed),
+                together=done,
+                ahead=self._stages[1:],
+                room=taken,
             )
             self._coarser[base] = evaluator, coarse.names
         return self._coarser[base]
 
     @cached_property
-    def _merging(self) -> tuple[int, ...]:
-        return attributes_that_merge(self.tuples)
+    def _stages(self) -> tuple[tuple[int, ...], ...]:
+        return stages(self.tuples) if self._ahead is None else self._ahead
+
+    @cached_property
+    def _merging(self) -> tuple[tuple[int, ...], int]:
+        """The attributes that the next merged tuples are merged in, and after how many visits that pays."""
+        done = (*self._together, *self._stages[0])
+        levels = [h.levels for j, h in enumerate(self.tuples.hierarchies) if j not in done]
+        return done, max(1, math.prod(levels) // 3)
 
     def _folded_too_small(self, ids: NDArray[np.int64]) -> int:
         """Rows lost after throwing classes together by a multiplicative hash."""
         mixed = ids.astype(np.uint64) * np.uint64(_MIX) >> np.uint64(64 - self._fold_bits)
-        folded = np.bincount(mixed.astype(np.int64), weights=self._counts)
+        mixed = mixed.view(np.int64)
+        folded = np.bincount(mixed, weights=self._counts)
+        if len(folded) > 2 * len(mixed) and all(model.steady for model in self._counting):
+            # tuples stand for their classes: fewer than there are slots
+            bad = self._counted(folded[mixed], {})[0]
+            return int(self._counts[bad].sum())
         return int(self._counted(folded, {})[1].sum())
 
     def _counted(
@@ -228,10 +263,14 @@ class Evaluator:
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Which slots violate the models that only count rows, and how many of their rows are lost below."""
         partition = Partition(_NOWHERE, _NOWHERE, len(sizes), {}, self.tuples.rows, sizes, populations)
+        models = (*self._counting, *more)
+        if len(models) == 1 and models[0].steady:
+            violating = models[0].violates(partition) & (sizes > 0)
+            return violating, (sizes * violating).astype(np.int64)
         there = sizes > 0
         violating = np.zeros(len(sizes), dtype=bool)
         lost = np.zeros(len(sizes), dtype=np.int64)
-        for model in (*self._counting, *more):
+        for model in models:
             bad = model.violates(partition) & there
             violating |= bad
             if model.steady:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.data.arrays import fixed_width, to_arrow
+from comity.deidentify.hierarchies.hierarchy import as_counted
 from comity.errors import BadTable, UsageError
 
 if TYPE_CHECKING:
@@ -34,6 +35,15 @@ class Coded:
         """Some rows of the column; None means all."""
         return self if rows is None else Coded(self.codes[rows], self.values)
 
+    def counted(self) -> Coded:
+        """The column as models count a sensitive one: all that stands for a missing value is one value, and
+        so are 0.0 and -0.0 (`hierarchy.as_counted`)."""
+        codes: dict[Any, int] = {}
+        places = [codes.setdefault(as_counted(value), len(codes)) for value in self.values]
+        if len(codes) == len(places):
+            return Coded(self.codes, tuple(codes))
+        return Coded(np.array(places, dtype=np.int32)[self.codes], tuple(codes))
+
 
 class Frame:
     """A frame of any kind, read by column, and rebuilt with some columns replaced."""
@@ -48,6 +58,10 @@ class Frame:
         native: Any = frame if self._typed is None else self._typed.arrow
         try:
             wrapped: Any = nw.from_native(native)
+        except nw.exceptions.DuplicateError:
+            raise BadTable(
+                "the table has several columns of one name: give each a name of its own", private=False
+            ) from None
         except TypeError:
             raise UsageError(
                 f"a table of type {type(frame).__name__} is none that can be read; give pandas, Polars, "
@@ -66,20 +80,40 @@ class Frame:
         """Codes of a column.
 
         Raises:
-            BadTable: if there is no such column.
+            BadTable: if there is no such column, or its values are lists or records, or of several types.
         """
         if name not in self.columns:
             raise BadTable(
                 f"the table has no column '{name}'; its columns are {', '.join(map(str, self.columns))}",
                 private=False,
             )
+        if not isinstance(name, str):
+            raise BadTable(
+                f"the column {name!r} has no text as its name: rename it, "
+                "for example frame.columns = [str(name) for name in frame.columns]",
+                private=False,
+            )
+        import pyarrow as pa
+
         series = self._eager[name]
         words = self._vocabularies.get(name, ())
-        if words and self._given.implementation.is_polars():
-            return code_column(_polars_codes(series.to_native(), words))
-        return code_column(series.to_arrow())
+        try:
+            if str(series.dtype) == "Object" and self._given.implementation.is_polars():
+                raise pa.ArrowTypeError("Polars hands out addresses of objects")
+            if words and self._given.implementation.is_polars():
+                column = _polars_codes(series.to_native(), words)
+            else:
+                column = series.to_arrow()
+            require_plain(name, column.type)
+            return code_column(column)
+        except pa.ArrowException:
+            raise BadTable(
+                f"column '{name}' holds values of several types, or of one that cannot be compared: make "
+                "them all texts, or all numbers",
+                private=False,
+            ) from None
 
-    def with_labels(self, replaced: dict[str, tuple[NDArray[np.integer], Sequence[str | None]]]) -> Any:
+    def with_labels(self, replaced: Mapping[str, tuple[NDArray[np.integer], Sequence[str | None]]]) -> Any:
         """The frame with columns replaced by texts (codes into labels), as the kind that went in."""
         import narwhals as nw
 
@@ -91,7 +125,40 @@ class Frame:
         native = nw.to_native(self._eager)
         arrays = {name: coded_labels(codes, labels) for name, (codes, labels) in replaced.items()}
         rebuilt = _rebuilt(native, arrays, self._given.implementation, isinstance(self._given, nw.LazyFrame))
+        if self._given.implementation.is_duckdb():
+            from comity.deidentify.search.duck import with_types
+
+            rebuilt = with_types(rebuilt, self._given.to_native(), arrays)
         return nw.from_native(rebuilt) if self._wrapped_by_caller else rebuilt
+
+    def only_labels(self, columns: Mapping[str, tuple[NDArray[np.integer], Sequence[str | None]]]) -> Any:
+        """A new frame of nothing but texts, as the kind that went in: no row numbers, metadata or lists of
+        values come along."""
+        import narwhals as nw
+        import pyarrow as pa
+
+        table = pa.table({name: label_column(codes, labels) for name, (codes, labels) in columns.items()})
+        if self._typed is not None:
+            return type(self._typed)(table, self._typed.source)
+        rebuilt = _of_kind(table, self._given.implementation, isinstance(self._given, nw.LazyFrame))
+        return nw.from_native(rebuilt) if self._wrapped_by_caller else rebuilt
+
+
+def require_plain(name: str, kind: Any) -> None:
+    """Refuse a column whose values are made of values: lists, records, maps.
+
+    Raises:
+        BadTable: naming the column and its type.
+    """
+    import pyarrow as pa
+
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if pa.types.is_nested(inner):
+        raise BadTable(
+            f"column '{name}' holds values made of several ({inner}), which cannot be generalised or "
+            "counted: put each part into a column of its own, or leave the column out",
+            private=False,
+        )
 
 
 def code_column(column: Any) -> Coded:
@@ -164,6 +231,31 @@ def text_array(texts: Sequence[str]) -> pa.StringArray:
     raw = [text.encode() for text in texts]
     ends = np.concatenate([[0], np.cumsum([len(text) for text in raw])]).astype(np.int32)
     return pa.StringArray.from_buffers(len(raw), pa.py_buffer(ends), pa.py_buffer(b"".join(raw)))
+
+
+def _of_kind(table: pa.Table, kind: Any, lazy: bool) -> Any:
+    """An Arrow table of texts as another kind of frame."""
+    import narwhals as nw
+
+    if kind.is_pandas():
+        import pandas as pd
+
+        dtype = pd.StringDtype("pyarrow", na_value=np.nan)
+        return pd.DataFrame(
+            {name: pd.array(table.column(name), dtype=dtype) for name in table.column_names}  # type: ignore[call-overload]
+        )
+    if kind.is_duckdb():
+        import duckdb
+
+        return duckdb.from_arrow(table)
+    if kind.is_polars():
+        import polars as pl
+
+        made: Any = pl.from_arrow(table)
+        return made.lazy() if lazy else made
+    if kind.is_pyarrow():
+        return table
+    return nw.to_native(nw.from_dict(table.to_pydict(), backend=kind))
 
 
 def _rebuilt(native: Any, arrays: dict[str, pa.DictionaryArray], kind: Any, lazy: bool) -> Any:

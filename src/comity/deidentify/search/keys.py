@@ -31,14 +31,19 @@ class Keys:
         tuples: Tuples,
         populations: CountedPopulations,
         weighed: Callable[[], NDArray[np.float64]] | None = None,
+        together: Sequence[int] = (),
     ) -> None:
+        """`together`: attributes whose levels stay the same, so that their keys are worth numbering."""
         self._given = weighed
+        self._numbered = bool(together)
         self._tuples = tuples
         self._hierarchies = populations.hierarchies(tuples)
         self._codes = populations.codes(tuples)
         self._number = len(self._codes[0])
         widest = sorted(range(len(self._codes)), key=lambda j: -len(tuples.hierarchies[j].rows))
         self._halves = (tuple(widest[0::2]), tuple(widest[1::2]))
+        if together:
+            self._halves = (tuple(together), tuple(j for j in widest if j not in together))
         self._keys: dict[tuple[int, Node], tuple[NDArray[np.int64], int]] = {}
         self._labels: dict[tuple[int, int], NDArray[np.int64]] = {}
         self._most: dict[tuple[int, int], NDArray[np.int64]] = {}
@@ -71,12 +76,14 @@ class Keys:
     def covered_at(self, ones: NDArray[np.int64], rows: NDArray[np.float64], node: Node) -> list[int]:
         """Per attribute, leaves covered by the node's labels of some classes' rows. `ones`: a tuple of
         each class."""
-        return [
-            int(rows @ hierarchy.covered[level][codes[ones]])
-            for codes, hierarchy, level in zip(
-                self._tuples.codes, self._tuples.hierarchies, node, strict=True
+        found, everybody = [], int(rows.sum())
+        for codes, hierarchy, level in zip(self._tuples.codes, self._tuples.hierarchies, node, strict=True):
+            covered = hierarchy.covered[level]
+            least, most = int(covered.min()), int(covered.max())
+            found.append(
+                least * everybody if least == most else int(rows @ covered.astype(np.float64)[codes[ones]])
             )
-        ]
+        return found
 
     @cached_property
     def weighed(self) -> NDArray[np.float64]:
@@ -116,7 +123,8 @@ class Keys:
         if name not in self._keys:
             if len(self._keys) >= self._room:
                 self._keys.clear()
-            self._keys[name] = self._combined(attributes, node)
+            found = self._combined(attributes, node)
+            self._keys[name] = dense(found[0]) if self._numbered and half == 0 else found
         return self._keys[name]
 
     def _combined(self, attributes: Sequence[int], node: Node) -> tuple[NDArray[np.int64], int]:

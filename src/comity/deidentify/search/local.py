@@ -22,7 +22,7 @@ from comity.deidentify.search.evaluate import Evaluator, Node
 from comity.deidentify.search.loss import Loss
 from comity.deidentify.search.refine import Costs, Refinement, fits
 from comity.deidentify.search.score import Found
-from comity.deidentify.search.tuples import Tuples
+from comity.deidentify.search.tuples import Tuples, added, combine, dense
 
 _MOST_NODES = 10_000
 """A larger lattice is thinned: of its nodes, those that lower this many combinations of levels."""
@@ -224,3 +224,22 @@ def summed(tuples: Tuples, of_tuple: NDArray[np.int64], loss: Loss, low: Sequenc
     of_class = np.full(len(of_tuple), -1, dtype=np.int64)
     of_class[inside] = numbers
     return Placed(of_class, levels, sizes, suppressed, tuple(losses))
+
+
+def shown_sizes(tuples: Tuples, placed: Placed) -> NDArray[np.int64]:
+    """Rows of the classes that a reader of the release can tell apart: those whose labels read the same are
+    one, though the labels be of different levels. Merged, classes satisfy the models as they did apart."""
+    owners = placed.of_tuple[placed.of_tuple >= 0]
+    columns, widths = [], []
+    for j, (codes, hierarchy) in enumerate(zip(tuples.codes, tuples.hierarchies, strict=True)):
+        names: dict[str | None, int] = {}
+        table = np.stack(
+            [
+                np.array([names.setdefault(label, len(names)) for label in labels], dtype=np.int64)[of_leaf]
+                for labels, of_leaf in zip(hierarchy.labels, hierarchy.codes, strict=True)
+            ]
+        )
+        columns.append(table[placed.levels[owners, j], codes[placed.of_tuple >= 0]])
+        widths.append(len(names))
+    places, number = dense(combine(columns, widths)[0])
+    return added(places, tuples.counts[placed.of_tuple >= 0], number)

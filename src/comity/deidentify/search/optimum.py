@@ -4,9 +4,10 @@ A node of the lattice gives each quasi-identifier a level. Without suppression a
 term per attribute that only grows with the level, so it bounds the node's loss from below at once. Evaluating
 a node says more about all nodes under it: rows in classes that violate a steady model (k-anonymity, distinct
 l-diversity) are suppressed there too. More of them than the limit: everything below is out. Otherwise they
-raise the bound of everything below. The search visits, among the nodes whose bound is under the best loss so
-far, the one with the highest bound: it rules out the most. What it ends with is the optimum, whatever the
-order.
+raise the bound of everything below; they are counted only where that may be expected to rule out enough,
+since counting them costs more than the node itself. The search visits, among the nodes whose bound is under
+the best loss so far, the one with the highest bound: it rules out the most. What it ends with is the optimum,
+whatever the order.
 
 The reference that tests compare with evaluates every node (tests/deidentify/reference.py).
 """
@@ -27,6 +28,10 @@ from comity.deidentify.search.score import Found, Rank, Scorer
 from comity.deidentify.search.tuples import Tuples
 
 _CHUNK = 4096
+_WORTH = 0.1
+"""What is lost below a node is worked out if it may be expected to rule out so many nodes."""
+_MEMORY = 16
+"""Over about so many visits that expectation is formed."""
 MOST_NODES = 500_000
 """Lattices with more nodes are searched by `AnytimeSearch`."""
 
@@ -72,6 +77,7 @@ class Search:
         self._best: Found | None = None
         self._rank: Rank | None = None
         self._ceiling = np.inf
+        self._yield = 1.0
         self.evaluated = 0
 
     def run(self) -> Found | None:
@@ -110,25 +116,37 @@ class Search:
         self.evaluated += 1
         node = tuple(low + step for low, step in zip(self._low, place, strict=True))
         below = tuple(slice(0, step + 1) for step in place)
-        waiting = bool((self._open[below] & (self._bounds[below] <= self._ceiling)).any())
-        evaluation = self._evaluator.evaluate(node, self._limit, bounds=waiting)
-        if evaluation is None:
+        waiting = self._waiting(below)
+        bounds = waiting * self._yield >= _WORTH
+        evaluation = self._evaluator.evaluate(node, self._limit, bounds=bounds)
+        if evaluation is None or evaluation.least > self._limit:
             self._open[below] = False
+            self._learn(waiting, waiting)
             return False
-        if evaluation.least > self._limit:
-            self._open[below] = False
-            return False
-        if waiting and evaluation.lost:
-            raised = self._outer(
-                [self._terms(j, masses) for j, masses in enumerate(self._scorer.at_least(evaluation))]
-            )
-            np.maximum(self._bounds[below], raised, out=self._bounds[below])
+        if bounds:
+            if evaluation.lost:
+                raised = self._outer(
+                    [self._terms(j, masses) for j, masses in enumerate(self._scorer.at_least(evaluation))]
+                )
+                np.maximum(self._bounds[below], raised, out=self._bounds[below])
+            self._learn(waiting, waiting - self._waiting(below))
         if evaluation.suppressed > self._limit:
             return False
         self._offer(evaluation)
         return True
 
+    def _waiting(self, below: tuple[slice, ...]) -> int:
+        """How many nodes of a part of the lattice are still to be visited."""
+        return int(np.count_nonzero(self._open[below] & (self._bounds[below] <= self._ceiling)))
+
+    def _learn(self, waiting: int, closed: int) -> None:
+        """Of the nodes that wait below a visited one, what share it usually rules out."""
+        if waiting:
+            self._yield += (closed / waiting - self._yield) / _MEMORY
+
     def _offer(self, evaluation: Evaluation) -> None:
+        if self._rank is not None and self._scorer.least_score(evaluation) > self._rank[0]:
+            return
         losses = self._scorer.losses(evaluation)
         rank = self._scorer.rank(evaluation, losses)
         if self._rank is None or rank < self._rank:

@@ -1,7 +1,8 @@
 """Coarser tables for the search: tuples merged at levels that many nodes share.
 
 Nodes that agree in the attributes that merge most are evaluated on the tuples merged at their levels of these
-attributes, the others still as they came: a few thousand instead of tens of thousands.
+attributes, the others still as they came: a few thousand instead of tens of thousands. Those are merged once
+more for nodes that agree in most of the others, too.
 """
 
 from __future__ import annotations
@@ -58,8 +59,12 @@ def merged(tuples: Tuples, keys: NDArray[np.int64]) -> Merged:
     return Merged(coarse, names, order, starts)
 
 
-def attributes_that_merge(tuples: Tuples) -> tuple[int, ...]:
-    """Half of the attributes: those without which the fewest tuples are left."""
+def stages(tuples: Tuples) -> tuple[tuple[int, ...], ...]:
+    """Which attributes to merge tuples in first, and which after that.
+
+    First half of them: those without which the fewest tuples are left. Then half of the others, those with
+    the fewest levels: the more nodes are left to share what was merged.
+    """
     number = len(tuples.codes)
     left = []
     for j in range(number):
@@ -69,4 +74,8 @@ def attributes_that_merge(tuples: Tuples) -> tuple[int, ...]:
                 # a collision of wrapped keys only makes the guess worse
                 keys = keys * np.int64(1_000_003) + codes
         left.append(dense(keys)[1])
-    return tuple(sorted(range(number), key=lambda j: left[j])[: (number + 1) // 2])
+    order = sorted(range(number), key=lambda j: left[j])
+    first, others = order[: (number + 1) // 2], order[(number + 1) // 2 :]
+    others.sort(key=lambda j: tuples.hierarchies[j].levels)
+    second = others[: len(others) // 2]
+    return (tuple(first), tuple(second)) if second else (tuple(first),)

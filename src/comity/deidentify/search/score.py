@@ -39,6 +39,7 @@ class Scorer:
         self.loss = loss
         self._tuples = tuples
         self._covered = [hierarchy.covered for hierarchy in tuples.hierarchies]
+        self._most = [[int(covered.max(initial=0)) for covered in levels] for levels in self._covered]
         everything = self.histograms(np.arange(len(tuples.counts)))
         self.masses = [
             [int(rows @ covered) for covered in levels]
@@ -82,6 +83,17 @@ class Scorer:
                 j, self.masses[j][level] - gone[j] + evaluation.suppressed * self.loss.leaves[j]
             )
             for j, level in enumerate(evaluation.node)
+        )
+
+    def least_score(self, evaluation: Evaluation) -> int:
+        """No more than the score of a node with its suppression: as if the rows suppressed were those that
+        cover most anyway."""
+        gone = evaluation.suppressed
+        return self.loss.score(
+            [
+                self.loss.attribute(j, self.masses[j][level] + gone * (leaves - self._most[j][level]))
+                for j, (level, leaves) in enumerate(zip(evaluation.node, self.loss.leaves, strict=True))
+            ]
         )
 
     def rank(self, evaluation: Evaluation, losses: Sequence[int]) -> Rank:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Integral, Rational, Real
+from typing import Any
 
 from comity.deidentify.hierarchies.hierarchy import Hierarchy
 from comity.deidentify.models.class_models import PrivacyModel, exact
@@ -49,22 +52,18 @@ class Settings:
             UsageError: if an argument is out of range or columns contradict each other.
         """
         _require_hierarchies(quasi_identifiers)
-        if not 0 <= suppression_limit <= 1:
-            raise UsageError(
-                f"suppression_limit is {suppression_limit}: it is a share of the rows, from 0 to 1"
-            )
+        limit = _share(suppression_limit)
+        if weights is not None and not isinstance(weights, Mapping):
+            raise UsageError(f"weights is {weights!r}: it gives a number by column, {{'age': 2}}")
         if method not in METHODS:
             raise UsageError(f"method is {method!r}: it is one of {', '.join(METHODS)}")
         if aggregate not in AGGREGATES:
             raise UsageError(f"aggregate is {aggregate!r}: it is one of {', '.join(AGGREGATES)}")
-        limits = dict(level_limits or {})
-        for name in limits:
-            if name not in quasi_identifiers:
-                raise UsageError(f"level_limits names '{name}', which is no quasi-identifier")
+        limits = _pairs(level_limits, quasi_identifiers)
         found = cls(
             quasi_identifiers=dict(quasi_identifiers),
             models=_checked_models(require, quasi_identifiers),
-            suppression_limit=suppression_limit,
+            suppression_limit=limit,
             method=method,
             aggregate=aggregate,
             level_limits=limits,
@@ -105,7 +104,43 @@ class Settings:
         return "; ".join(model.describe() for model in self.models)
 
 
+def _share(given: object) -> float:
+    """A share of the rows; of numpy's numbers the decimal that they print, as of Python's."""
+    share: Any = None
+    if isinstance(given, (Real, Decimal)) and not isinstance(given, bool):
+        share = given if isinstance(given, (Rational, Decimal)) else float(str(given))
+    if share is not None and 0 <= share <= 1:
+        return share
+    raise UsageError(f"suppression_limit is {given!r}: it is a share of the rows, a number from 0 to 1")
+
+
+def _pairs(
+    given: Mapping[str, tuple[int, int]] | None, quasi_identifiers: Mapping[str, Hierarchy]
+) -> dict[str, tuple[int, int]]:
+    """Level limits as pairs of plain whole numbers."""
+    if given is not None and not isinstance(given, Mapping):
+        raise UsageError(f"level_limits is {given!r}: it gives a pair of levels by column, {{'age': (1, 2)}}")
+    found = {}
+    for name, pair in (given or {}).items():
+        if name not in quasi_identifiers:
+            raise UsageError(f"level_limits names '{name}', which is no quasi-identifier")
+        ends: list[object] = list(pair) if isinstance(pair, (tuple, list)) else []
+        whole = [int(end) for end in ends if isinstance(end, Integral) and not isinstance(end, bool)]
+        if len(ends) != 2 or len(whole) != 2:
+            raise UsageError(
+                f"level_limits of '{name}' are {pair!r}: they are two whole numbers, the lowest and the "
+                "highest level, (1, 2)"
+            )
+        found[name] = (whole[0], whole[1])
+    return found
+
+
 def _require_hierarchies(quasi_identifiers: Mapping[str, Hierarchy]) -> None:
+    if not isinstance(quasi_identifiers, Mapping):
+        raise UsageError(
+            f"quasi_identifiers is a {type(quasi_identifiers).__name__}: it gives a Hierarchy by column, "
+            "{'age': intervals(0, 99)}"
+        )
     if not quasi_identifiers:
         raise UsageError("quasi_identifiers is empty: name the columns that could identify somebody")
     for name, hierarchy in quasi_identifiers.items():
@@ -118,6 +153,10 @@ def _require_hierarchies(quasi_identifiers: Mapping[str, Hierarchy]) -> None:
 def _checked_models(
     require: Sequence[PrivacyModel], quasi_identifiers: Mapping[str, Hierarchy]
 ) -> tuple[PrivacyModel, ...]:
+    if not isinstance(require, (list, tuple)):
+        kind = type(require).__name__
+        hint = f"write [{kind}(...)]" if isinstance(require, PrivacyModel) else "give a list"
+        raise UsageError(f"require is a list of privacy models, not a {kind}: {hint}")
     models = tuple(require)
     if not models:
         raise UsageError("require is empty: name at least one privacy model, for example KAnonymity(5)")

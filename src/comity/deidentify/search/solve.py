@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.deidentify.hierarchies.hierarchy import Hierarchy, Label
-from comity.deidentify.search.local import Placed, best_placed
+from comity.deidentify.search.local import Placed, best_placed, shown_sizes
 from comity.deidentify.search.loss import Loss
 from comity.deidentify.search.optimum import optimum
 from comity.deidentify.search.score import Found
@@ -120,6 +120,7 @@ def _local(settings: Settings, tuples: Tuples, placed: Placed, loss: Loss) -> So
         shown = np.full(len(kept), len(labels) - 1, dtype=np.int32)
         shown[kept] = starts[levels] + table_of[levels, codes[kept[:-1]]]
         columns[name] = Shown(shown, labels)
+    sizes = shown_sizes(tuples, placed)
     return Solved(
         columns=columns,
         kept=kept,
@@ -128,8 +129,8 @@ def _local(settings: Settings, tuples: Tuples, placed: Placed, loss: Loss) -> So
         objective=loss.objective(placed.losses),
         suppressed=placed.suppressed,
         already_suppressed=tuples.already_suppressed,
-        classes=len(placed.sizes),
-        smallest_class=int(placed.sizes.min()) if len(placed.sizes) else 0,
+        classes=len(sizes),
+        smallest_class=int(sizes.min()) if len(sizes) else 0,
         hierarchies=dict(zip(settings.names, tuples.hierarchies, strict=True)),
         bound=None,
         evaluated=0,

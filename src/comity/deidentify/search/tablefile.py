@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Collection, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -55,14 +57,20 @@ class TableFile:
         import pyarrow.parquet as parquet
 
         try:
-            return parquet.read_schema(self.path).remove_metadata()
+            schema = parquet.read_schema(self.path).remove_metadata()
         except (pa.ArrowException, OSError) as error:
             raise BadTable(f"{self.path} cannot be read as Parquet: {error}") from None
+        twice = [name for name in schema.names if schema.names.count(name) > 1]
+        if twice:
+            raise BadTable(f"{self.path} has several columns named '{twice[0]}'", private=False)
+        return schema
 
     def _parquet_batches(self) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
         import pyarrow.parquet as parquet
 
+        if self._parquet_schema() != self.schema:
+            raise BadTable(f"{self.path} changed while it was read; run again on a file at rest")
         texts = [name for name in self._coded if pa.types.is_string(self.schema.field(name).type)]
         try:
             # columns are decoded through small buffers: a file may be one row group of any size
@@ -97,12 +105,18 @@ class TableFile:
 class TableWriter:
     """Writes batches to an open file as Parquet or CSV. A context: leaving it finishes the file."""
 
-    def __init__(self, sink: IO[bytes], schema: pa.Schema, *, as_csv: bool) -> None:
+    def __init__(
+        self, sink: IO[bytes], schema: pa.Schema, *, as_csv: bool, texts: Collection[str] = ()
+    ) -> None:
         """Args:
-        schema: of the batches to come. Columns of dictionary codes are written as plain texts.
+        schema: of the batches to come.
+        texts: columns of dictionary codes that every reader sees as plain texts.
+
+        Raises:
+            BadTable: if a CSV file cannot hold a column.
         """
         self.schema = schema
-        self._writer = self._csv(sink, schema) if as_csv else self._parquet(sink, schema)
+        self._writer = self._csv(sink, schema) if as_csv else self._parquet(sink, schema, texts)
 
     def __enter__(self) -> Self:
         return self
@@ -115,14 +129,29 @@ class TableWriter:
         self._writer.write_batch(batch)
 
     @staticmethod
-    def _parquet(sink: IO[bytes], schema: pa.Schema) -> Any:
+    def _parquet(sink: IO[bytes], schema: pa.Schema, texts: Collection[str]) -> Any:
+        import pyarrow as pa
         import pyarrow.parquet as parquet
 
-        # without Arrow's own schema beside it, every reader sees texts where codes were given
-        return parquet.ParquetWriter(sink, schema, compression="zstd", store_schema=False)
+        writer = parquet.ParquetWriter(sink, schema, compression="zstd", store_schema=False)
+        # Arrow's own schema beside Parquet's keeps types that Parquet has no like of (durations, time zones,
+        # large texts); it is written by hand so that it says texts where codes are given
+        told = pa.schema([pa.field(f.name, pa.string()) if f.name in texts else f for f in schema])
+        writer.add_key_value_metadata({"ARROW:schema": b64encode(told.serialize().to_pybytes()).decode()})
+        return writer
 
     @staticmethod
     def _csv(sink: IO[bytes], schema: pa.Schema) -> Any:
+        import pyarrow as pa
         import pyarrow.csv as csv
 
+        for field in schema:
+            try:
+                csv.CSVWriter(BytesIO(), pa.schema([field])).close()
+            except pa.ArrowException:
+                raise BadTable(
+                    f"column '{field.name}' holds {field.type}, which a CSV file cannot: write Parquet, or "
+                    "leave the column out",
+                    private=False,
+                ) from None
         return csv.CSVWriter(sink, schema, write_options=csv.WriteOptions(quoting_style="needed"))

@@ -24,6 +24,8 @@ ALL_SUPPRESSED = (
 )
 ROOM = 2**62
 """Keys of combined columns stay under this; above, they are made dense first."""
+_EXACT = 2.0**52
+"""Sums of whole numbers up to this are exact in floats, with room for an error in judging it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,12 @@ class Sensitive:
     counts: NDArray[np.int64]
     labels: tuple[object, ...]
     totals: NDArray[np.int64]
+
+    @cached_property
+    def second(self) -> NDArray[np.float64]:
+        """Per tuple, the rows that have the second of the column's values."""
+        rows = np.where(self.values == 1, self.counts, 0)
+        return np.bincount(self.tuples, weights=rows).astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True)
@@ -140,7 +148,7 @@ def distinct_tuples(table: Frame, hierarchies: Mapping[str, Hierarchy], sensitiv
         coded = {name: column.only(~gone) for name, column in coded.items()}
     found = [leaves_of(coded[name], hierarchy, name) for name, hierarchy in hierarchies.items()]
     there = None if gone is None else ~gone
-    looked_at = {name: table.coded(name).only(there) for name in sensitive}
+    looked_at = {name: table.coded(name).counted().only(there) for name in sensitive}
     merged = merged_tuples([codes for codes, _ in found], [whole for _, whole in found], looked_at)
     if gone is None or there is None:
         return merged
@@ -165,7 +173,7 @@ def merged_tuples(
     return Tuples(
         hierarchies=tuple(hierarchies),
         codes=tuple(codes[first] for codes in columns),
-        counts=_added(of_row, counts, len(first)),
+        counts=added(of_row, counts, len(first)),
         of_row=of_row,
         sensitive={name: sensitive_of(coded, of_row, counts) for name, coded in sensitive.items()},
     )
@@ -198,9 +206,13 @@ def _merged(
     return place[met], first[order]
 
 
-def _added(places: NDArray[np.integer], weights: NDArray[np.int64] | None, number: int) -> NDArray[np.int64]:
-    """Rows that fall on each place."""
-    return np.bincount(places, weights=weights, minlength=number).astype(np.int64)
+def added(places: NDArray[np.integer], weights: NDArray[np.int64] | None, number: int) -> NDArray[np.int64]:
+    """Rows that fall on each place, exact as long as all of them together are below 2^63."""
+    if weights is None or float(weights.sum(dtype=np.float64)) < _EXACT:
+        return np.bincount(places, weights=weights, minlength=number).astype(np.int64)
+    total = np.zeros(max(number, int(places.max(initial=-1)) + 1), dtype=np.int64)
+    np.add.at(total, places, weights)
+    return total
 
 
 def sensitive_of(
@@ -209,7 +221,7 @@ def sensitive_of(
     """Merge equal pairs of tuple and value; `counts` as in `merged_tuples`. Values that no row has are left
     out."""
     extent = max(1, len(coded.values))
-    totals = _added(coded.codes, counts, extent)
+    totals = added(coded.codes, counts, extent)
     used = np.flatnonzero(totals[: len(coded.values)])
     codes = (np.cumsum(totals > 0) - 1)[coded.codes]
     extent = max(1, len(used))
@@ -217,7 +229,7 @@ def sensitive_of(
         keys, pairs = np.unique(of_row * extent + codes, return_counts=True)
     else:
         keys, places = np.unique(of_row * extent + codes, return_inverse=True)
-        pairs = _added(places, counts, len(keys))
+        pairs = added(places, counts, len(keys))
     return Sensitive(
         tuples=keys // extent,
         values=keys % extent,
