@@ -79,6 +79,8 @@ def _released(entry: Entry, accounts: Accounts) -> str:
 
 
 def _note(entry: Entry, accounts: Accounts) -> str:
+    if "drawn" in entry.body:
+        return "took one of the answers that an earlier share has paid for; nothing more is charged"
     return f"note: {_text(entry.body, 'text') or ', '.join(sorted(entry.body))}"
 
 

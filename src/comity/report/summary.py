@@ -13,6 +13,8 @@ from comity.report import numbers, words
 from comity.report.results import Report, Result
 
 SMALLEST_GAP = 0.01  # below it, shares of the gap have no figure
+_TAUGHT = 0.05
+"""Share of the gap below which an architecture taught next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,9 @@ def _most_useful(ran: Iterable[Result]) -> Pick:
     if best is None:
         return Pick(need, None, "no figure", "No architecture produced a model that could be scored.")
     if best.is_private:
-        return Pick(need, best, _utility(best), f"It has differential privacy. {_held(best)}")
+        return Pick(need, best, _utility(best), f"It has differential privacy. {_held(best)}{_hardly(best)}")
     against = "It has no differential privacy: what protects depends on what its recipient knows already."
-    return Pick(need, best, _utility(best), against)
+    return Pick(need, best, _utility(best), f"{against}{_hardly(best)}")
 
 
 def _most_useful_private(ran: Iterable[Result]) -> Pick:
@@ -105,7 +107,7 @@ def _most_useful_private(ran: Iterable[Result]) -> Pick:
     best = _best((result for result in ran if result.is_private), lambda result: result.auc, most=True)
     if best is None:
         return Pick(need, None, "none ran", "No architecture with differential privacy ran to its end.")
-    return Pick(need, best, _utility(best), _held(best))
+    return Pick(need, best, _utility(best), f"{_held(best)}{_hardly(best)}")
 
 
 def _strictest(ran: Iterable[Result], epsilon: float) -> Pick:
@@ -114,7 +116,14 @@ def _strictest(ran: Iterable[Result], epsilon: float) -> Pick:
     best = _best(at, lambda result: result.auc, most=True)
     if best is None:
         return Pick(need, None, "no figure", "No run with this ε could be scored.")
-    return Pick(need, best, _utility(best), _held(best))
+    return Pick(need, best, _utility(best), f"{_held(best)}{_hardly(best)}")
+
+
+def _hardly(result: Result) -> str:
+    """A word of warning where the best of them taught next to nothing."""
+    if result.gap_closed is None or result.gap_closed >= _TAUGHT:
+        return ""
+    return " It taught next to nothing beyond the seed rows: more rows, or a larger ε, may help."
 
 
 def _held(result: Result) -> str:
