@@ -170,7 +170,7 @@ def _attacks(report: Report) -> Iterator[Table | Text]:
         return
     yield Text("\nAttacks: advantage over guessing, 0 learns nothing, 1 is certain", style="bold")
     table = _table()
-    table.add_column("architecture", overflow="fold")
+    table.add_column("architecture", min_width=16, overflow="fold")
     table.add_column("attack", overflow="fold")
     table.add_column(Text("advantage [interval]"), no_wrap=True)
     table.add_column("bound", justify="right", no_wrap=True)

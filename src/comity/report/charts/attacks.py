@@ -22,7 +22,7 @@ from comity.report.results import Attack, Report, Result, clean_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_ATTACK_AT, _LEFT, _RIGHT, _FIGURE_AT = 0.24, 0.375, 0.82, 0.998
+_ATTACK_AT, _LEFT, _RIGHT, _FIGURE_AT = 0.262, 0.395, 0.82, 0.998
 
 
 def attack_chart(report: Report) -> Drawing | None:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.transforms import Transform
 
 ROW_IN = 0.34
-NAME_LENGTH = 32
-LEFT = 0.245  # where axes begin, as a share of the width; names stand to the left of it
+NAME_LENGTH = 36
+LEFT = 0.262  # where axes begin, as a share of the width; names stand to the left of it
 
 
 def ink_of(result: Result) -> Ink:
