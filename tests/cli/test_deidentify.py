@@ -107,7 +107,15 @@ def test_an_anonymisation_that_leaves_nothing_to_learn_is_said(comity: Run, fold
         (["--schema", "schema.yaml", "--out", "b.csv", "--weights", "age"], 2, "age=2"),
         (["--schema", "schema.yaml", "--out", "b.csv", "--weights", "wage=2"], 2, "wage"),
         (["--schema", "schema.yaml", "--out", "b.csv", "--method", "best"], 2, "global"),
-        (["--schema", "schema.yaml", "--out", "b.csv", "--k", "700"], 3, "no combination of levels"),
+        (["--schema", "schema.yaml", "--out", "b.csv", "--k", "700"], 3, "only 600 rows"),
+        (["--schema", "schema.yaml", "--out", "b.csv", "--l", "3"], 3, "only 2 values"),
+        (["--schema", "schema.yaml", "--out", "b.csv", "--target", "il"], 2, "did you mean ill"),
+        (
+            ["--schema", "schema.yaml", "--out", "b.csv", "--k", "500", "--levels", "age=0"],
+            3,
+            "--suppression",
+        ),
+        (["--schema", "schema.yaml", "--out", "b.csv", "--levels", "age=44"], 2, "--levels of"),
         (["--schema", "schema.yaml", "--out", "b.csv", "--objective", "good"], 2, "target"),
         (["--schema", "schema.yaml", "--out", "b.csv", "--hierarchies", "none"], 3, "no folder"),
         (["--schema", "none.yaml", "--out", "b.csv"], 3, "none.yaml"),
@@ -181,6 +189,14 @@ def test_what_to_do_without_hierarchies_and_the_way_on(comity: Run, people: Path
     assert done.returncode == 0, done.stderr
     assert "read off the data" in done.stdout
     assert {path.name for path in (people / "trees").iterdir()} == {"born.csv", "born.reading.json"}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (people / "trees").iterdir())
+    enriched = (*base, "--hierarchies", "trees", "--out", "b.csv", "--enrich")
+    done = comity(*enriched, "firm=register.csv:number:sector")
+    assert done.returncode == 3
+    assert "--public-reference" in done.stderr
+    done = comity(*enriched, "firm=register.csv:sector")
+    assert done.returncode == 2
+    assert "firm=register.csv:KEY:sector" in done.stderr
     again = comity(*base, "--suggest", "trees")
     assert again.returncode == 3
     assert "there already" in again.stderr
@@ -244,3 +260,9 @@ def test_options_that_cannot_be_read_are_refused(
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
     assert not (folder / "b.csv").exists()
+
+
+def test_help_keeps_the_words_of_an_option(comity: Run, tmp_path: Path) -> None:
+    done = comity("deidentify", "--help")
+    assert "FILE:KEY_COLUMN:A,B" in "".join(done.stdout.replace("│", "").split())
+    assert not any(ord(char) > 0x1F000 for char in done.stdout)

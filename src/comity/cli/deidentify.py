@@ -32,7 +32,11 @@ L = Annotated[
 ]
 T = Annotated[
     float | None,
-    typer.Option("--t", help="Sensitive values are distributed in every class as in the table, within T."),
+    typer.Option(
+        "--t",
+        help="Sensitive values are distributed in every class as in the table, within T (0 to 1); numbers "
+        "are compared by their order.",
+    ),
 ]
 Require = Annotated[
     list[str] | None,
@@ -40,8 +44,9 @@ Require = Annotated[
         "--require",
         metavar="MODEL",
         help="A further model that has to hold, as often as needed, for example l=3:diagnosis, entropy-l, "
-        "recursive-l=3,4:diagnosis (l, c), t=0.2:income, t-ordered, beta=2:diagnosis, delta-disclosure, "
-        "average-risk=0.05, k-map=5:people.csv, delta-presence=0,0.5:people.csv.",
+        "recursive-l=3,4:diagnosis (l, c), t=0.2:income (as --t: numbers by their order), t-equal, "
+        "t-ordered, beta=2:diagnosis, delta-disclosure, average-risk=0.05, "
+        "k-map=5:people.csv, delta-presence=0,0.5:people.csv.",
     ),
 ]
 SafePubOption = Annotated[
@@ -75,7 +80,7 @@ Enrich = Annotated[
         "--enrich",
         metavar="COLUMN=FILE:A,B",
         help="Replace an identifier by columns A, B of a reference table with the same key; "
-        "COLUMN=FILE:KEY:A,B where the key has another name there.",
+        "COLUMN=FILE:KEY_COLUMN:A,B where the key has another name there.",
     ),
 ]
 PublicReference = Annotated[
@@ -191,7 +196,9 @@ def deidentify(
         require_fixed,
         require_hierarchies,
         require_new,
+        require_target,
         safepub_of,
+        said_in_options,
         steps_of,
         weights_of,
         write_private,
@@ -227,31 +234,33 @@ def deidentify(
         require_fixed(known, limits or {})
     enrichments = enrichments_of(enrich or [], known)
     added = [name for each in enrichments for name in each.attributes]
+    require_target(target, known, added)
     trees = hierarchies_of(known, schema.parent, hierarchies, added)
     require_hierarchies(known, trees, path, schema)
     models = written_models(require or [], known, lambda file: read_table(file, schema=known))
     steps = steps_of(enrichments, public_reference)
     checked = check_table(read_table(path, schema=known), known)
-    done = protect(
-        checked.table,
-        known,
-        k=k,
-        l=l,
-        t=t,
-        require=[*models, *([] if private is None else [private])],
-        suppression=suppression,
-        hierarchies=trees,
-        opaque=[*known.named(Role.quasi_identifier), *added] if opaque else (),
-        level_limits=limits,
-        weights=asked,
-        steps=steps,
-        method=method,
-        objective=objective,
-        target=target,
-        positive=positive,
-        population=population,
-        seed=seed,
-    )
+    with said_in_options():
+        done = protect(
+            checked.table,
+            known,
+            k=k,
+            l=l,
+            t=t,
+            require=[*models, *([] if private is None else [private])],
+            suppression=suppression,
+            hierarchies=trees,
+            opaque=[*known.named(Role.quasi_identifier), *added] if opaque else (),
+            level_limits=limits,
+            weights=asked,
+            steps=steps,
+            method=method,
+            objective=objective,
+            target=target,
+            positive=positive,
+            population=population,
+            seed=seed,
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
     if done.opaque_key is not None:
         write_private(dumps(done.opaque_key.to_dict()) + "\n", places["--opaque-key"])
@@ -268,6 +277,7 @@ def deidentify(
 def _suggest(path: str, file: Path, folder: Path | None, into: Path) -> int:
     """Write a proposed hierarchy for each quasi-identifier that has none, and say why each is as it is."""
     from comity.cli.deidentify_options import hierarchies_of, without_hierarchy
+    from comity.cli.output import PRIVATE
     from comity.data import read_table
     from comity.deidentify.hierarchies.suggestion import suggest
     from comity.deidentify.release.files import file_name, write_hierarchies
@@ -285,7 +295,8 @@ def _suggest(path: str, file: Path, folder: Path | None, into: Path) -> int:
     if there:
         raise BadInput(f"--suggest {into}: {there[0]} is there already; name another folder, or remove it")
     found = suggest(read_table(path, schema=known), known, columns=lacking)
-    written = write_hierarchies({name: each.hierarchy for name, each in found.items()}, into)
+    trees = {name: each.hierarchy for name, each in found.items()}
+    written = write_hierarchies(trees, into, mode=PRIVATE)
     for name, each in found.items():
         print(f"{name}: {each.reason}.\n  {each.hierarchy.levels} levels: {written[name]}")
     print(
@@ -317,7 +328,7 @@ def _print(done: Protected, notes: tuple[str, ...], places: dict[str, Path]) -> 
     print(done.report.to_text())
     for note in notes:
         print(f"\nnote: {note}")
-    warned = done.report.warning is not None
+    warned = done.report.warning is not None or bool(done.report.notes)
     gate = (
         "When it is right, run it through the gate: name table, k and suppression in an agreement for "
         "direct-release. One such release is made per dataset, for all recipients."

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from comity.errors import BadInput, BadSchema, UsageError
+from comity.errors import BadInput, BadSchema, ComityError, UsageError
 
 if TYPE_CHECKING:
     from comity.deidentify.columns.steps import Step
@@ -22,6 +24,48 @@ class Enrichment:
     file: str
     key: str
     attributes: tuple[str, ...]
+
+
+_OPTIONS = (
+    (r"\bsuppression_limit\b", "--suppression"),
+    (r"\blevel_limits\b", "--levels"),
+    (r"\bweights (?=names|of|is|are|gives?)", "--weights "),
+    (r"\bgive target=", "give --target"),
+    (r"\bthe target (?='.* is no column)", "--target "),
+    (r"\bpopulation=", "--population "),
+    (r"\bquasi-identifiers need a hierarchy, or public", "quasi-identifiers need a hierarchy (--hierarchies; "
+     "for columns of --enrich also --public-reference, if anybody can have that table), or public"),
+)  # fmt: skip
+"""How the library's arguments are called on the command line."""
+
+
+@contextmanager
+def said_in_options() -> Generator[None]:
+    """Errors of the library, in the words of the command line."""
+    try:
+        yield
+    except ComityError as error:
+        text = str(error)
+        for name, option in _OPTIONS:
+            text = re.sub(name, option, text)
+        error.args = (text,)
+        raise
+
+
+def require_target(name: str | None, schema: Schema, added: Sequence[str]) -> None:
+    """Refuse a target that there will not be, before anything is read.
+
+    Raises:
+        UsageError: naming columns that are written nearly so.
+    """
+    from difflib import get_close_matches
+
+    known = [*schema, *added]
+    if name is None or name in known:
+        return
+    near = get_close_matches(name, known, n=3)
+    offer = f"did you mean {' or '.join(near)}?" if near else f"its columns are: {', '.join(known)}"
+    raise UsageError(f"--target {name}: the schema has no such column; {offer}")
 
 
 def weights_of(text: str | None) -> dict[str, float] | None:
@@ -120,19 +164,28 @@ def steps_of(enrichments: Sequence[Enrichment], public: bool) -> list[Step]:
 
     Raises:
         BadTable: if a reference table cannot be read.
+        UsageError: if it has no such key.
     """
     from comity.data import read_table
     from comity.deidentify.columns.steps import enriching
 
+    references = [read_table(each.file) for each in enrichments]
+    for each, table in zip(enrichments, references, strict=True):
+        if each.key not in table:
+            raise UsageError(
+                f"--enrich: {each.file} has no column '{each.key}' to find '{each.column}' by; its columns "
+                f"are {', '.join(table.names)}. Name the one with the key: {each.column}={each.file}:KEY:"
+                f"{','.join(each.attributes)}"
+            )
     return [
         enriching(
             each.column,
-            read_table(each.file),
+            table,
             key=each.key,
             attributes=each.attributes,
             public_reference=public,
         )
-        for each in enrichments
+        for each, table in zip(enrichments, references, strict=True)
     ]
 
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comity.data import Table
+from comity.data.pii.spans import SHAPES, Span, readable
 from comity.deidentify.columns.freetext import KINDS, NOTE, FreeText, mask_free_text, presidio, replaced
 from comity.deidentify.columns.names import KnownNames, after_salutations, folded, listed_names
-from comity.deidentify.columns.spans import SHAPES, Span, readable
 from comity.errors import BadTable, MissingExtra, UsageError
 
 
@@ -256,3 +256,19 @@ def test_recall_on_made_up_texts():
     assert min(value for kind, value in knowing.items() if kind != "phone") >= 0.99, knowing
     assert "cannot be made anonymous" in NOTE
     print({kind: round(value, 3) for kind, value in sorted(alone.items())})
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("called 020 624 7521", "phone"),
+        ("call 06-12345678 now", "phone"),
+        ("0612345678", "phone"),
+        ("BSN 123456782", "national number"),
+        ("bsn: 020 624 7521", "national number"),
+        ("SSN 078-05-1120", "national number"),
+    ],
+)
+def test_a_number_written_as_a_phone_number_is_one(text: str, kind: str) -> None:
+    table = Table(pa.table({"note": [text]}))
+    assert mask_free_text(table, FreeText("note")).counts == {kind: 1}

@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from comity.data.pii.spans import REGIONS, SHAPES, Detector, Span, detectors, readable, told_apart
 from comity.deidentify.columns.names import (
     KnownNames,
     after_initials,
@@ -22,7 +23,6 @@ from comity.deidentify.columns.names import (
     listed_names,
     listed_pairs,
 )
-from comity.deidentify.columns.spans import REGIONS, SHAPES, Detector, Span, detectors, readable
 from comity.deidentify.columns.streets import street_addresses
 from comity.errors import BadTable, MissingExtra, UsageError
 
@@ -124,35 +124,15 @@ def mask_free_text(table: Table, rule: FreeText) -> Masked:
 
 
 def replaced(text: str, spans: Iterable[Span]) -> tuple[str, list[str]]:
-    """A text with every span replaced by its kind in brackets, and the kinds in order.
-
-    Spans that overlap are one, of the kind of the longest (then the most telling); names with only spaces
-    or hyphens between them are one too.
-    """
-    rank = {kind: place for place, kind in enumerate(SHAPES)}
-    merged: list[list[Any]] = []  # start, end, kind, length of the span that gave the kind
-    for span in sorted(spans, key=lambda s: (s.start, -s.end, rank.get(s.kind, len(rank)))):
-        length = span.end - span.start
-        if merged and span.start < merged[-1][1]:
-            last = merged[-1]
-            better = (length, -rank.get(span.kind, len(rank))) > (last[3], -rank.get(last[2], len(rank)))
-            last[1] = max(last[1], span.end)
-            if better:
-                last[2:] = [span.kind, length]
-        elif (
-            merged
-            and span.kind == merged[-1][2] == "name"
-            and not text[merged[-1][1] : span.start].strip(" -")
-        ):
-            merged[-1][1] = span.end
-        else:
-            merged.append([span.start, span.end, span.kind, length])
+    """A text with every span replaced by its kind in brackets, and the kinds in order (see `told_apart`)."""
     pieces: list[str] = []
+    kinds: list[str] = []
     at = 0
-    for start, end, kind, _ in merged:
-        pieces += [text[at:start], f"[{kind}]"]
-        at = end
-    return "".join([*pieces, text[at:]]), [kind for _, _, kind, _ in merged]
+    for span in told_apart(text, spans):
+        pieces += [text[at : span.start], f"[{span.kind}]"]
+        kinds.append(span.kind)
+        at = span.end
+    return "".join([*pieces, text[at:]]), kinds
 
 
 def presidio(language: str = "en", *, threshold: float = 0.5) -> Detector:

@@ -10,7 +10,7 @@ from typing import Final
 from comity.data.pii.lexicon import fold, word_set
 from comity.data.pii.lexicon import words as word_list
 from comity.data.pii.names import is_given, is_plain, is_surname
-from comity.deidentify.columns.spans import Span
+from comity.data.pii.spans import Span
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)?")
 _PARTICLES: Final = word_set(

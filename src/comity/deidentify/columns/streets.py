@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from comity.deidentify.columns.spans import Span
+from comity.data.pii.spans import Span
 
 _CAPITAL: Final = "[A-ZÀ-ÖØ-ÞŁŚŻŹĆ]"
 _WORD: Final = rf"{_CAPITAL}[\w'’.-]*"

@@ -33,9 +33,10 @@ from comity.deidentify.models.class_models import PrivacyModel
 from comity.deidentify.models.safepub import safepub_of
 from comity.deidentify.release.manifest import make_manifest, unprotected
 from comity.deidentify.release.reapplication import reapply
-from comity.deidentify.release.request import Request, risk_of
-from comity.deidentify.release.required import models_of, require_columns
+from comity.deidentify.release.request import Request, require_target, risk_of
+from comity.deidentify.release.required import models_of, require_columns, require_reachable
 from comity.deidentify.release.sampling import drawn, require_only_sampling, stated, told
+from comity.deidentify.release.standing_out import standing_out, unchanged
 from comity.deidentify.release.steward import StewardReport
 from comity.deidentify.release.typing_check import Expected, typing_check
 from comity.deidentify.search.tuples import SUPPRESSED
@@ -154,8 +155,11 @@ def protect(
     if private is not None:
         require_only_sampling(private, prepared.schema, prepared.table.names, names, pseudonyms, [*steps])
     learned = target if target is not None else prepared.schema.target
+    require_target(target, prepared.schema)
     limit = suppression if suppression is not None else SUPPRESSION if private is None else 1.0
     source = _without_suppressed(prepared.table, names)
+    if private is None:
+        require_reachable(models, source, limit)
     taking_part, asked = drawn(
         source,
         {
@@ -255,6 +259,11 @@ def protect(
         unprotected=not_protected,
         measure_model=measure_model,
         models=[each.describe() for each in models],
+        further=standing_out(
+            released,
+            names,
+            [n for n in unchanged(scrubbed.table, prepared.table) if n not in {*names, *pseudonyms}],
+        ),
         told=[*scrubbed.told, *told(private), *_letters(known)],
     )
     cost = None if private is None else private.cost

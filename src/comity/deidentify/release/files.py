@@ -23,8 +23,13 @@ def file_name(column: str) -> str:
     return kept.strip(". ") or "_"
 
 
-def write_hierarchies(trees: Mapping[str, Hierarchy], folder: str | Path) -> dict[str, Path]:
+def write_hierarchies(
+    trees: Mapping[str, Hierarchy], folder: str | Path, *, mode: int = 0o644
+) -> dict[str, Path]:
     """Write each hierarchy to `COLUMN.csv` in a folder, made if it is not there.
+
+    Args:
+        mode: who may read the files; 0o600 for hierarchies that were read off private data.
 
     Returns:
         The CSV file of each.
@@ -40,16 +45,25 @@ def write_hierarchies(trees: Mapping[str, Hierarchy], folder: str | Path) -> dic
             path = place / f"{file_name(name)}.csv"
             if path in written.values():
                 raise BadInput(f"two columns would be written to {path}; rename one of them")
+            _open_to(path, mode)
             tree.write_csv(path)
             how = {key: value for key, value in tree.to_dict().items() if key != "rows"}
             beside = path.with_suffix(_READING)
             beside.unlink(missing_ok=True)
             if how:
+                _open_to(beside, mode)
                 beside.write_text(json.dumps(how, indent=1) + "\n", encoding="utf-8")
             written[name] = path
     except OSError as error:
         raise BadInput(f"{place} cannot be written: {error.strerror or error}") from None
     return written
+
+
+def _open_to(path: Path, mode: int) -> None:
+    """An empty file that only those of `mode` may read, before anything is written to it."""
+    path.touch(mode=mode)
+    if mode & 0o077 == 0:
+        path.chmod(mode)
 
 
 def read_hierarchy(path: Path) -> Hierarchy:

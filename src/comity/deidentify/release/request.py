@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from comity.assess.risk import reidentification_risk
@@ -15,6 +16,7 @@ from comity.deidentify.utility.measured import Utility, measure_utility
 from comity.deidentify.utility.model_utility import ModelUtility
 from comity.deidentify.utility.relax import Warned, warn
 from comity.errors import BadTable, UsageError
+from comity.schema import Schema
 
 _RISKS = (
     "prosecutor_max",
@@ -66,9 +68,10 @@ class Request:
         unprotected: Mapping[str, str],
         measure_model: bool,
         models: Sequence[str],
+        further: Sequence[str] = (),
         told: Sequence[str] = (),
     ) -> StewardReport:
-        """What the steward is told of it."""
+        """What the steward is told of it; `further` are warnings beside those made here."""
         found, why_not = self._utility(done, k, measure_model)
         warned = None if found.model is None else self._warning(done, found.model)
         return StewardReport(
@@ -81,7 +84,7 @@ class Request:
             steps=tuple(steps),
             choice=choice,
             warning=warned,
-            notes=_notes(rows, found, why_not),
+            notes=(*further, *_notes(rows, found, why_not)),
             told=tuple(told),
         )
 
@@ -109,6 +112,19 @@ class Request:
             )
         done, choice = best_for_target(self.table, target=self.target, **self.anonymize, **self.learning)
         return done, choice
+
+
+def require_target(name: str | None, schema: Schema) -> None:
+    """Refuse a target that the release does not have.
+
+    Raises:
+        UsageError: naming columns that are written nearly so.
+    """
+    if name is None or name in schema:
+        return
+    near = get_close_matches(name, list(schema), n=3)
+    offer = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(schema)}"
+    raise UsageError(f"the target '{name}' is no column of the schema that can be released; {offer}")
 
 
 def risk_of(table: Table, names: Sequence[str], population: int | None = None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from comity.deidentify.models.class_models import (
     DistinctLDiversity,
@@ -21,8 +21,11 @@ from comity.deidentify.models.class_models import (
 from comity.deidentify.models.disclosure import BetaLikeness, DeltaDisclosure
 from comity.deidentify.models.population import DeltaPresence, KMap
 from comity.deidentify.models.table_models import AverageRisk
-from comity.errors import BadSchema, UsageError
+from comity.errors import BadSchema, BadTable, UsageError
 from comity.schema import Role, Schema
+
+if TYPE_CHECKING:
+    from comity.data import Table
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ _FORMS: Final[Mapping[str, _Form]] = {
     "l": _Form("3", "COLUMN", DistinctLDiversity),
     "entropy-l": _Form("2.5", "COLUMN", EntropyLDiversity),
     "recursive-l": _Form("3,4", "COLUMN", RecursiveLDiversity),
-    "t": _Form("0.2", "COLUMN", TCloseness),
+    "t": _Form("0.2", "COLUMN", TCloseness),  # the distance follows the column's type: `_written`
+    "t-equal": _Form("0.2", "COLUMN", TCloseness),
     "t-ordered": _Form("0.2", "COLUMN", lambda name, t: TCloseness(name, t, distance="ordered")),
     "beta": _Form("2", "COLUMN", BetaLikeness),
     "delta-disclosure": _Form("1.5", "COLUMN", DeltaDisclosure),
@@ -69,10 +73,39 @@ def models_of(schema: Schema, k: int, l: int | None, t: float | None) -> list[Pr
         if l is not None:
             models.append(DistinctLDiversity(name, l))
         if t is not None:
-            models.append(
-                TCloseness(name, t, distance="ordered" if schema[name].type.is_numeric else "equal")
-            )
+            models.append(_closeness(schema, name, t))
     return models
+
+
+def _closeness(schema: Schema, name: str, t: float) -> TCloseness:
+    """Numbers are as far apart as their ranks, other values are all equally far apart."""
+    return TCloseness(name, t, distance="ordered" if schema[name].type.is_numeric else "equal")
+
+
+def require_reachable(models: Sequence[PrivacyModel], table: Table, suppression: float) -> None:
+    """Refuse a k above the number of rows, or an l above the number of values: no class can have as many.
+
+    Args:
+        suppression: the share of rows that may be left out; where it is all of them, an empty release holds.
+
+    Raises:
+        BadTable: private; saying how many there are.
+    """
+    if not isinstance(suppression, int | float) or suppression >= 1:  # what is no share is refused later
+        return
+    for model in models:
+        if isinstance(model, KAnonymity) and model.k > table.rows:
+            raise BadTable(
+                f"{model.describe()} cannot hold: the table has only {table.rows:,} "
+                f"row{'s' if table.rows != 1 else ''} to make classes of. Give a smaller k"
+            )
+        if isinstance(model, DistinctLDiversity | EntropyLDiversity | RecursiveLDiversity):
+            found = len(table.column(model.column).unique())
+            if model.l > found:
+                raise BadTable(
+                    f"{model.describe()} cannot hold: the column '{model.column}' has only {found:,} "
+                    f"value{'s' if found != 1 else ''}. Give a smaller l"
+                )
 
 
 def require_columns(models: Sequence[PrivacyModel], released: Sequence[str]) -> None:
@@ -115,6 +148,8 @@ def _written(text: str, schema: Schema, population: Callable[[str], Any]) -> Pri
         raise UsageError(f"{text!r} is not how '{name.strip()}' is written: {form.shown(name.strip())}")
     if form.about == "COLUMN" and about not in schema.columns:
         raise UsageError(f"{text!r}: the schema has no column '{about}'; it has {', '.join(schema)}")
+    if name.strip() == "t" and isinstance(figures[0], int | float):
+        return _closeness(schema, about, figures[0])
     return form.make(population(about) if form.about == "FILE" else about, *figures)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import floor, log10
 from typing import Any
 
 from comity.deidentify.utility.choice import Choice
@@ -84,18 +85,27 @@ class StewardReport:
     def _risk_lines(self) -> list[str]:
         before, after = self.risk["before"], self.risk["after"]
         left_out = self.rows["read"] - self.rows["released"]
+        most, mean = percents(after["prosecutor_max"], after["prosecutor_mean"])
+        most_before, mean_before = percents(before["prosecutor_max"], before["prosecutor_mean"])
         return [
-            f"Every class satisfies: {'; '.join(self.models)}. The smallest has {self.smallest_class} rows.",
+            f"Every class satisfies: {'; '.join(self.models)}. The smallest has {self.smallest_class:,} "
+            f"row{'s' if self.smallest_class != 1 else ''}.",
             "Who knows that somebody is in the table, and all quasi-identifiers of that person, picks the "
-            f"right row with probability {after['prosecutor_max']:.1%} at most (before: "
-            f"{before['prosecutor_max']:.0%}) and {after['prosecutor_mean']:.2%} on average (before: "
-            f"{before['prosecutor_mean']:.1%}).",
+            f"right row with probability {most} at most (before: {most_before}) and {mean} on average "
+            f"(before: {mean_before}).",
             f"Rows that no other row equals: {after['sample_uniques']:.1%} (before: "
             f"{before['sample_uniques']:.1%}).",
-            f"{self.rows['released']:,} of {self.rows['read']:,} rows are released, {left_out:,} are left "
-            "out.",
+            f"{self.rows['released']:,} of {self.rows['read']:,} rows are released, {left_out:,} "
+            f"{'is' if left_out == 1 else 'are'} left out.",
             *self.told,
         ]
+
+
+def percents(*shares: float) -> list[str]:
+    """Shares as percentages with as many digits each, so that the smallest shows two that are not zero."""
+    least = min((share for share in shares if share > 0), default=1.0)
+    places = min(max(1 - floor(log10(100 * least)), 0), 8)
+    return [f"{share:.{places}%}" for share in shares]
 
 
 def _joined(step: Mapping[str, Any]) -> list[str]:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from comity.data.pii import find_pii
-from comity.deidentify.columns.pseudonymise import pseudonym_kind
-from comity.deidentify.columns.spans import (
+from comity.data.pii.spans import (
     CERTAIN,
     Detector,
     addresses_of_machines,
@@ -27,6 +26,7 @@ from comity.deidentify.columns.spans import (
     readable,
     shaped_like,
 )
+from comity.deidentify.columns.pseudonymise import pseudonym_kind
 from comity.deidentify.release.survivors import surviving
 from comity.errors import BadTable
 from comity.schema import Column, Role, Schema

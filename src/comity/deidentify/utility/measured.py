@@ -87,10 +87,10 @@ class Utility:
 
     def to_text(self) -> str:
         """In plain words, one finding a line."""
-        lost = f"{self.suppressed:,} of {self.rows:,} rows are left out"
+        lost = f"{self.suppressed:,} of {self.rows:,} rows {'is' if self.suppressed == 1 else 'are'} left out"
         lines = [
-            f"{lost}; the others are in {self.classes:,} classes of {self.average_class_size:.1f} rows on "
-            "average.",
+            f"{lost}; the others are in {self.classes:,} class{'es' if self.classes != 1 else ''} of "
+            f"{self.average_class_size:.1f} rows on average.",
             f"Loss {self.loss:.4f} (0: nothing lost, 1: everything); {self.entropy:.0%} of the information "
             "in the quasi-identifiers is gone.",
         ]
