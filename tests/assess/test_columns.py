@@ -99,3 +99,12 @@ def test_values_that_others_know_show_it_without_a_header() -> None:
 def test_columns_without_values() -> None:
     (column,) = assess_columns(read_table(pa.table({"a": [None, None]})))
     assert (column.missing, column.distinct, column.distinction, column.separation) == (1.0, 0, 0.0, 0.0)
+
+
+def test_a_stated_role_is_no_guess() -> None:
+    table = read_table(pa.table({"colour": ["red", "green", "blue"] * 20}))
+    columns = {"colour": {"role": "quasi_identifier", "type": "category"}}
+    schema = parse_schema({"columns": columns}, where="here")
+    assert assess_columns(table)[0].guess
+    assert not assess_columns(table, schema)[0].guess
+    assert not assess_columns(table, quasi_identifiers=["colour"])[0].guess

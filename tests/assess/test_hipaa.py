@@ -128,3 +128,25 @@ def test_fax_is_no_telephone_and_free_text_may_hold_anything() -> None:
     assert found["F"].status == "found"  # type: ignore[attr-defined]
     assert found["P"].status == "needs a human"  # type: ignore[attr-defined]
     assert found["P"].free_text_only  # type: ignore[attr-defined]
+
+
+def test_what_stands_inside_notes_is_found_by_its_share_of_rows() -> None:
+    note = "called 06-12345678 over IBAN NL91ABNA0417164300"
+    found = elements_of(note=[note] * 45 + ["nothing came of it this week"] * 15)
+    assert (found["D"].status, found["J"].status) == ("found", "found")  # type: ignore[attr-defined]
+    assert "75% of its rows with a value" in found["D"].why  # type: ignore[attr-defined]
+    assert (found["A"].status, found["F"].status) == ("needs a human", "needs a human")  # type: ignore[attr-defined]
+    assert status("G", note=["patient with BSN 123456782 seen today"] * 60) == "found"
+    mixed = elements_of(note=[f"called 020 624 1234, mail p{row}@example.org" for row in range(60)])
+    assert (mixed["D"].status, mixed["F"].status) == ("found", "found")  # type: ignore[attr-defined]
+
+
+def test_wards_of_a_hospital_are_no_places() -> None:
+    assert status("B", ward=["heart", "lung", "knee"] * 20) == "not found"
+    assert status("B", ward=["Utrecht", "Leiden", "Breda"] * 20) == "found"
+
+
+def test_free_text_leaves_every_element_to_a_human() -> None:
+    texts = ["the patient was in a good mood and went home early", "came back later with a small complaint"]
+    found = elements_of(note=texts * 30)
+    assert {element.status for element in found.values()} == {"needs a human"}  # type: ignore[attr-defined]

@@ -194,3 +194,15 @@ def test_words_of_headers() -> None:
     assert not is_exactly("first name of pet", frozenset({"first name"}))
     assert ends_in("dept_code", frozenset({"code"})) == "code"
     assert ends_in("", frozenset({"code"})) is None
+
+
+def test_numbers_with_a_decimal_comma_are_said_to_be_numbers() -> None:
+    found = infer("measured", [f"{100348 + row},{row % 90 + 10}" for row in range(ROWS)])
+    assert found.column.role is Role.sensitive
+    assert found.evidence.startswith("numbers written with a comma")
+    assert "decimal point" in found.note
+
+
+def test_categories_of_a_few_words_hold_nothing() -> None:
+    found = infer("schooling", ["some college no degree", "high school graduate", "less than primary"] * 100)
+    assert not found.kinds

@@ -10,13 +10,11 @@ from comity.assess.hipaa import FOUND, SafeHarborElement
 from comity.assess.risk import Risk
 from comity.assess.separation import Separation
 from comity.assess.sparsity import RARE
+from comity.data.infer import COMMA, CONVERT
 from comity.schema import Role
 
 TELLING = 0.05
 """Share of unique values from which on a column that nobody is thought to know is pointed out."""
-
-LIKELY = 0.8
-"""Confidence below which a proposed role is a guess."""
 
 _MOST_RARE = 3
 
@@ -35,6 +33,7 @@ def advise(
     return (
         *(f"{column.name}: {column.warning}" for column in columns if column.warning),
         *_telling(columns),
+        *(f"{column.name}: {COMMA}; {CONVERT}" for column in columns if column.evidence.startswith(COMMA)),
         *_unique_rows(risk, added),
         *_near_keys(sets),
         *_rare(columns),
@@ -98,7 +97,7 @@ def _rare(columns: Sequence[ColumnAssessment]) -> Iterator[str]:
 
 
 def _guesses(columns: Sequence[ColumnAssessment]) -> Iterator[str]:
-    unsure = [column.name for column in columns if column.confidence < LIKELY]
+    unsure = [column.name for column in columns if column.guess]
     if unsure:
         yield (
             f"Confirm the roles that are guesses ({', '.join(unsure)}): write them with --write-schema FILE, "

@@ -26,6 +26,9 @@ from comity.schema import Column, ColumnType, Role, Schema
 
 _GUARDED = (Role.identifier, Role.quasi_identifier)
 _NEARLY_UNIQUE = 0.9
+LIKELY = 0.8
+"""Confidence below which a proposed role is a guess."""
+
 _SURE, _LIKELY, _GUESS = 0.9, 0.8, 0.5
 
 
@@ -49,6 +52,7 @@ class ColumnAssessment:
         sparsity: rare levels, and how common the most common value is.
         pii: personal data found in its values: what names or reaches a person.
         kinds: all kinds of values found in it (`comity.data.pii.KINDS`), personal or not.
+        stated: whether the role was given, by a schema or the call.
         warning: where the role is weaker than what was found, or does not suit the values; "" otherwise.
     """
 
@@ -68,6 +72,12 @@ class ColumnAssessment:
     pii: tuple[Finding, ...] = ()
     kinds: tuple[Finding, ...] = ()
     warning: str = ""
+    stated: bool = False
+
+    @property
+    def guess(self) -> bool:
+        """Whether its role is a guess: nobody stated it, and little speaks for it."""
+        return not self.stated and self.confidence < LIKELY
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: the attributes by name; a finding as kind, share, confidence and evidence."""
@@ -114,7 +124,13 @@ def assess_columns(
     named = target if target is not None or schema is None else schema.target
     inferred = infer_schema(table, target=named if named in table.names else None)
     return tuple(
-        _assess(table, column, _given(column, schema, target, quasi_identifiers), _type(column, schema))
+        _assess(
+            table,
+            column,
+            _given(column, schema, target, quasi_identifiers),
+            _type(column, schema),
+            _stated(column.name, schema, target, quasi_identifiers),
+        )
         for column in inferred.columns
     )
 
@@ -136,12 +152,19 @@ def _given(
     return Role.sensitive if role is Role.quasi_identifier else role
 
 
+def _stated(name: str, schema: Schema | None, target: str | None, known: Sequence[str] | None) -> bool:
+    """Whether the call or the schema gives the column's role."""
+    return name == target or name in (known or ()) or (schema is not None and name in schema.columns)
+
+
 def _type(column: InferredColumn, schema: Schema | None) -> ColumnType:
     given: Column | None = schema.columns.get(column.name) if schema is not None else None
     return given.type if given is not None else column.column.type
 
 
-def _assess(table: Table, column: InferredColumn, role: Role, kind: ColumnType) -> ColumnAssessment:
+def _assess(
+    table: Table, column: InferredColumn, role: Role, kind: ColumnType, stated: bool
+) -> ColumnAssessment:
     codes, values = dictionary_codes(table.column(column.name))
     counts = np.bincount(codes[codes >= 0], minlength=len(values))
     known = float(counts.sum())
@@ -164,6 +187,7 @@ def _assess(table: Table, column: InferredColumn, role: Role, kind: ColumnType) 
         pii=column.pii,
         kinds=column.kinds,
         warning=_warning(role, column, distinction),
+        stated=stated,
     )
 
 
@@ -204,7 +228,8 @@ def _why(column: InferredColumn) -> str:
     if role is Role.target:
         return "named as target"
     if role is Role.identifier and column.pii:
-        return f"{column.pii[0].kind.replace('_', ' ')}, {column.pii[0].share:.0%}"
+        shown = column.pii if column.pii[0].within else column.pii[:1]
+        return ", ".join(f"{found.kind.replace('_', ' ')}, {found.share:.0%}" for found in shown)
     if not column.distinct:
         return "no value"
     if column.distinct == 1 and role is Role.insensitive:
@@ -212,10 +237,14 @@ def _why(column: InferredColumn) -> str:
     if word := _hint(column.name):
         return f"name says {word}"
     if role is Role.identifier:
-        return "finds one row each"
+        return "free text" if _free_text(column) else "finds one row each"
     if (known := _known_of_people(column)) is not None:
         return f"{known.kind.replace('_', ' ')}, {known.share:.0%}"
     return "unclear: to be safe"
+
+
+def _free_text(column: InferredColumn) -> bool:
+    return any(found.kind == "free_text" for found in column.kinds)
 
 
 def _warning(role: Role, column: InferredColumn, distinction: float) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from comity.assess.advice import LIKELY
 from comity.assess.hipaa import NOT_FOUND
 from comity.assess.hipaa_rules import REMOVE
 from comity.assess.separation import LARGEST_NEAR_KEY
@@ -83,7 +82,7 @@ def _columns(assessment: Assessment, width: int) -> Iterator[str]:
     reasons = why >= _LEAST_WHY
     yield f"{'Column':<{name}} {'type':<8} {'role':<17} {'gaps':>5} {'values':>6}{'  why' if reasons else ''}"
     for column in assessment.columns:
-        role = f"{column.role}{'?' if column.confidence < LIKELY else ''}"
+        role = f"{column.role}{'?' if column.guess else ''}"
         gaps = f"{column.missing:.1%}" if 0 < column.missing < 0.9995 else f"{column.missing:.0%}"
         reason = "see below" if column.warning else column.why
         line = (
@@ -91,7 +90,7 @@ def _columns(assessment: Assessment, width: int) -> Iterator[str]:
             f"{'-' if column.missing == 0 else gaps:>5} {_short(column.distinct):>6}"
         )
         yield f"{line}  {_cut(reason, why)}".rstrip() if reasons else line
-    if any(column.confidence < LIKELY for column in assessment.columns):
+    if any(column.guess for column in assessment.columns):
         yield "  ? a guess on the safe side: confirm or correct it"
 
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from comity.assess.columns import ColumnAssessment
 from comity.data.hints import hinted, measures, words_of
+from comity.data.pii.lexicon import fold, word_set, words
+from comity.data.pii.places import is_city
 from comity.data.table import Table
 
 OLDEST = 89
@@ -155,6 +157,10 @@ _UNITS = {
 _AGES = frozenset({"age", "leeftijd", "alter", "ages", "edad"})
 
 
+_LOOKED_AT = 400
+_DIRECTIONS = word_set("north south east west central centre center noord zuid oost nord sud est ouest")
+
+
 def _per_year(name: str) -> float:
     """How many of an age's unit make a year."""
     return next((_UNITS[word] for word in words_of(name) if word in _UNITS), 1.0)
@@ -173,11 +179,29 @@ def place_match(table: Table, column: ColumnAssessment) -> Match | None:
                 True,
             )
         return Match(name, f"{name}: postcodes of more than three digits")
-    if word := hinted(name, _SMALL_PLACES):
+    if (word := hinted(name, _SMALL_PLACES)) and not no_places(table, name):
         return Match(name, f"{name}: '{word}' in its name, smaller than a state")
     if word := hinted(name, _LARGE_PLACES):
         return Match(name, f"{name}: '{word}' in its name; a state may stay, a smaller region may not", True)
     return None
+
+
+def no_places(table: Table, name: str) -> bool:
+    """Whether a column's values are plain words, few of them places: a ward may be one of a hospital."""
+    if table.type(name).is_numeric:
+        return False
+    values = [fold(value) for value in table.levels(name)[1][:_LOOKED_AT]]
+    places = sum(1 for value in values if _is_place(value))
+    plain = sum(1 for value in values if any(word in words("plain_words") for word in value.split()))
+    return 5 * places < len(values) and 3 * plain >= 2 * len(values)
+
+
+def _is_place(folded: str) -> bool:
+    if folded in words("plain_words") and folded not in _DIRECTIONS:
+        return False
+    return (
+        folded in _DIRECTIONS or is_city(folded) or folded in words("regions") or folded in words("countries")
+    )
 
 
 def date_match(table: Table, column: ColumnAssessment) -> Match | None:

@@ -40,7 +40,8 @@ from comity.data.hints import (
     is_exactly,
     measures,
 )
-from comity.data.pii import KINDS, SURE_ENOUGH, Finding, Tells, find_kinds
+from comity.data.pii import KINDS, SURE_ENOUGH, Finding, Tells, find_kinds, find_within
+from comity.data.pii.shapes import HOLD_EMAILS
 from comity.data.table import Table, concat_tables
 from comity.schema import Column, ColumnType, Role, Schema, Unit
 
@@ -57,7 +58,11 @@ _FEWEST_DIGITS = 4
 _LEAST = 0.4
 _COUNTRY = 10.0
 _OBSERVED = "observed, not public: confirm"
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:[.'’ ]\d{3})+),\d+")
+COMMA = "numbers written with a comma"
+"""The evidence for numbers that are read as text because of their decimal comma."""
+
+CONVERT = "write these numbers with a decimal point, so that they are read as numbers"
 
 
 @dataclass(frozen=True)
@@ -188,8 +193,18 @@ def _facts(table: Table, name: str) -> _Facts:
         low, high = float(np.nanmin(numbers)), float(np.nanmax(numbers))
     found = find_kinds(name, levels, least=_LEAST)
     kinds = tuple(each for each in found if each.confidence >= SURE_ENOUGH)
+    if table.type(name) is ColumnType.text and levels and _may_be_texts(kinds):
+        within = find_within(levels, np.bincount(codes[codes >= 0], minlength=len(levels)).tolist())
+        told = {each.kind for each in within}
+        weaker = (each for each in kinds if each.kind not in told)
+        kinds = (*within, *(each for each in weaker if not within or each.tells is not Tells.who))
     degrees = not kinds and any(each.kind == "coordinates" for each in found)
     return _Facts(name, table.type(name), levels, table.rows - missing, missing, low, high, kinds, degrees)
+
+
+def _may_be_texts(kinds: Sequence[Finding]) -> bool:
+    """Whether the values are free text, no kind, or hold emails: not names, addresses, jobs and so on."""
+    return not kinds or kinds[0].kind == "free_text" or kinds[0].words == HOLD_EMAILS
 
 
 def _beside(facts: Sequence[_Facts]) -> list[_Facts]:
@@ -225,11 +240,15 @@ def _role(facts: _Facts) -> tuple[Role, str]:
     if not facts.levels:
         return Role.insensitive, "no row has a value"
     if facts.pii:
-        return Role.identifier, str(facts.pii[0])
+        within = facts.pii[0].within
+        return Role.identifier, "; ".join(str(each) for each in facts.pii[: None if within else 1])
     if named := _named_identifier(facts):
         return Role.identifier, named
     if (known := _about_people(facts)) is not None:
         return known
+    if facts.type is ColumnType.text and _with_comma(facts.levels):
+        role, why = _role_by_meaning(replace(facts, type=ColumnType.number))
+        return role, f"{COMMA}; {why}"
     if facts.type is ColumnType.text:
         if facts.nearly_unique and not _dated(facts):
             return Role.identifier, "nearly every row has a value of its own"
@@ -334,9 +353,13 @@ def _column(facts: _Facts, role: Role, kind: ColumnType) -> tuple[Column, str]:
         column = Column(role=role, type=kind, min=facts.low, max=facts.high)
         return column, f"bounds {_OBSERVED}"
     if kind is ColumnType.category:
-        comma = sum(1 for value in facts.levels if _DECIMAL_COMMA.fullmatch(value))
         note = f"levels {_OBSERVED}"
-        if 2 * comma >= len(facts.levels):
-            note += "; if these are numbers, write them with a decimal point"
+        if _with_comma(facts.levels):
+            note += f"; {CONVERT}"
         return Column(role=role, type=kind, values=facts.levels), note
-    return Column(role=role, type=kind), ""
+    return Column(role=role, type=kind), CONVERT if _with_comma(facts.levels) else ""
+
+
+def _with_comma(levels: Sequence[str]) -> bool:
+    """Whether most values are numbers with a decimal comma."""
+    return 2 * sum(1 for value in levels if _DECIMAL_COMMA.fullmatch(value.strip())) > len(levels)

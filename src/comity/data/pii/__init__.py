@@ -7,6 +7,7 @@ header as a hint and work without one. Kinds, their meaning and what they tell o
 from comity.data.pii.decide import SURE_ENOUGH, find_kinds, find_pii
 from comity.data.pii.finding import FEWEST_VALUES, SAMPLE, Finding
 from comity.data.pii.kinds import KINDS, Kind, Tells
+from comity.data.pii.within import find_within
 
 __all__ = [
     "FEWEST_VALUES",
@@ -18,4 +19,5 @@ __all__ = [
     "Tells",
     "find_kinds",
     "find_pii",
+    "find_within",
 ]

@@ -27,6 +27,7 @@ class Finding:
         confidence: in [0, 1], how sure it is that the column is of that kind: from the share, the strength of
             the evidence (check digits are strong, capital letters weak), the number of values and the header.
         why: more evidence in words, such as what the header says; "" if there is none.
+        within: whether the values are texts that hold such things; the share is then of rows with a value.
     """
 
     kind: str
@@ -34,8 +35,11 @@ class Finding:
     share: float
     confidence: float = 1.0
     why: str = ""
+    within: bool = False
 
     def __str__(self) -> str:
+        if self.within:
+            return f"{_percent(self.share)} of its rows with a value hold {self.words} in their text"
         told = f"{self.share:.0%} of its values are {self.words}"
         return f"{told} ({self.why})" if self.why else told
 
@@ -48,6 +52,10 @@ class Finding:
     def tells(self) -> Tells:
         """Whether such values name a person, are known of one, or neither."""
         return KINDS[self.kind].tells
+
+
+def _percent(share: float) -> str:
+    return "less than 1%" if 0 < share < 0.01 else f"{share:.0%}"
 
 
 @dataclass(frozen=True)

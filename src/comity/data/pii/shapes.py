@@ -15,6 +15,7 @@ _DOT = r"(?:\.|\s?[(\[{]\s?dot\s?[)\]}]\s?)"
 _HOLDS_EMAIL = re.compile(
     rf"{_LOCAL}(?:@|\s?{_AT}\s?)[\w-]+(?:{_DOT}[\w-]+)*{_DOT}[^\W\d_]{{2,}}", re.IGNORECASE
 )
+HOLD_EMAILS = "texts that hold email addresses"
 _FEW_WITHIN = 0.05
 """Texts of which so many hold an email address reach people."""
 
@@ -105,7 +106,7 @@ def patterned(sample: Sample) -> Iterator[Match]:
         if share >= 0.5 and not (kind == "number" and sample.share(_reads_as_number) >= 0.5):
             yield Match(kind, share, strength)
     if (share := sample.share(holds_email)) >= _FEW_WITHIN and not sample.share(_WEB.match) >= 0.5:
-        yield Match("email", share, 0.95, "texts that hold email addresses")
+        yield Match("email", share, 0.95, HOLD_EMAILS)
     if (share := sample.share(_DEGREES.fullmatch)) >= 0.95 and _on_earth(sample):
         yield Match("coordinates", share, *_degrees(sample))
     if (share := sample.share(is_machine_address)) >= 0.5:
