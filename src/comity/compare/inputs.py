@@ -255,8 +255,8 @@ def _with_observed_levels(schema: Schema, tables: Sequence[Table]) -> tuple[Sche
             columns[name] = _with_levels(column, together, name)
             if columns[name].role is Role.identifier:
                 notes.append(
-                    f"{name} is left out: it has more than {MOST_LEVELS} different texts; models learn from the "
-                    "values themselves, not from a hierarchy: make numbers or groups of it in the table"
+                    f"{name} is left out: it has more than {MOST_LEVELS} different texts; models learn "
+                    "from the values, not from a hierarchy: make numbers or groups of it in the table"
                 )
     return Schema(columns=columns, unit=schema.unit), notes
 
