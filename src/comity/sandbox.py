@@ -247,6 +247,8 @@ def _walls(job: Job, limits: Limits, out: Path, rules: int) -> list[str]:
         "--clearenv",
     ]
     walls += ["--uid", _NOBODY, "--gid", _NOBODY, "--hostname", "sandbox", "--cap-drop", "ALL"]
+    # before the folders, for a folder that lies below /tmp itself
+    walls += ["--size", str(limits.scratch_bytes), "--tmpfs", "/tmp"]
     for folder in (*_SYSTEM, *map(str, job.tools)):
         walls += ["--ro-bind", folder, folder]
     for link in _LINKS:
@@ -259,7 +261,6 @@ def _walls(job: Job, limits: Limits, out: Path, rules: int) -> list[str]:
         walls += ["--ro-bind", str(path), f"/in/{name}"]
     for name in job.outputs:
         walls += ["--bind", str(out / name), f"/out/{name}"]
-    walls += ["--size", str(limits.scratch_bytes), "--tmpfs", "/tmp"]
     # both are memory that nothing bounds; what is mounted in them keeps its own rights
     walls += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
     threads = dict.fromkeys(

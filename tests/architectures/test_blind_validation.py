@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from scipy.stats import chi2, spearmanr
+from scipy.stats import chi2
 
 from comity.architectures import blind_asker, blind_mediator, blind_provider
 from comity.architectures.blind_frame import PORTIONS, TOPIC
@@ -426,19 +426,15 @@ def test_a_mediator_that_asks_a_provider_twice_gets_no_second_noise(stage: Any) 
     assert len(releases) == 1
 
 
-def test_model_stealing_by_the_provider_works_in_2a_and_has_nothing_to_start_from_in_2b(stage: Any) -> None:
-    """In linked validation a provider is sent, per record, the bin of the ML party's score; in blind none."""
+def test_a_provider_is_sent_every_records_bins_in_2a_and_nothing_per_record_in_2b(stage: Any) -> None:
+    """What a provider could fit a copy of the model to, as tests/validate/test_attacks.py does."""
     linked = stage.play("validation", run="linked")
     assert linked.errors == {}
     (question_sent,) = received(linked, "north", ML_PARTY)
-    rows, columns = question_sent.body["question"]["rows"], len(question_sent.body["question"]["widths"])
-    width = question_sent.body["question"]["code_bytes"]
-    dtype = np.uint8 if width == 1 else "<u2"
-    codes = np.frombuffer(question_sent.parts["codes"], dtype=dtype).reshape((rows, columns), order="F")
-    # every record's bins, to fit a copy of the model to; the copy's score ranks as the start model's does
+    question = question_sent.body["question"]
+    rows, columns = question["rows"], len(question["widths"])
     assert rows > 400
-    stolen = max(abs(float(spearmanr(codes[:, at], codes[:, -1]).statistic)) for at in range(columns - 1))
-    assert stolen > 0.5
+    assert len(question_sent.parts["codes"]) == rows * columns * question["code_bytes"]
 
     blind = stage.play("blind-validation", run="blind")
     for message in received(blind, "north"):

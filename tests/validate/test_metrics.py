@@ -52,7 +52,9 @@ def test_with_little_noise_every_metric_is_nearly_exact() -> None:
     validator = LocalValidator(range(5000), labels, epsilon=200.0, delta=1e-3)
     told = validator.feedback(range(5000), scores, METRICS)
     for name, value in exact(labels, scores).items():
-        assert told.estimates[name] == pytest.approx(value, abs=2e-3), name
+        assert told.estimates[name] == pytest.approx(
+            value, abs=0.03 if name == "average_precision" else 4e-3
+        ), name
     tn, fp, fn, tp = confusion_matrix(labels, scores >= 0.5).ravel()
     assert told.estimates["confusion"] == pytest.approx({"tp": tp, "fp": fp, "fn": fn, "tn": tn}, abs=6)
     shares, sizes = told.estimates["calibration"], told.groups["calibration"]["sizes"]
@@ -71,8 +73,9 @@ def test_auc_is_as_close_as_promised(rows: int, target: float, runs: int) -> Non
 
 @pytest.mark.parametrize(("delta", "runs"), [(1e-6, 1500), (0.0, 400)])
 def test_intervals_cover(delta: float, runs: int) -> None:
-    """The limits are 5.2 standard deviations of the count away from 95%, for average precision from 93%: its
-    curve is noised between bins, and its interval knows nothing of the order within them."""
+    """The limits are 5.2 standard deviations of the count away from 95%. For average precision the lower
+    one is away from 93% and there is no upper one: its curve is noised between bins, and its interval
+    knows nothing of the order within them."""
     labels, scores = scored(600, 3)
     names = [name for name in METRICS if name not in ("calibration", "confusion")]
     question, truth = ask_for(scores, [*names, "calibration"]), exact(labels, scores)
@@ -88,8 +91,10 @@ def test_intervals_cover(delta: float, runs: int) -> None:
         hits["calibration"] += low <= fifth <= high
     slack = 5.2 * np.sqrt(0.95 * 0.05 / runs)
     for name, count in hits.items():
-        nominal = 0.93 if name == "average_precision" else 0.95
-        assert nominal - slack <= count / runs <= 0.95 + max(slack, 0.035), (name, count)
+        least, most = 0.95 - slack, 0.95 + max(slack, 0.035)
+        if name == "average_precision":
+            least, most = 0.93 - slack, 1.0
+        assert least <= count / runs <= most, (name, count)
 
 
 def test_a_hopeless_answer_says_so() -> None:
