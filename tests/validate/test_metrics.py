@@ -56,9 +56,9 @@ def test_with_little_noise_every_metric_is_nearly_exact() -> None:
             value, abs=0.03 if name == "average_precision" else 4e-3
         ), name
     tn, fp, fn, tp = confusion_matrix(labels, scores >= 0.5).ravel()
-    assert told.estimates["confusion"] == pytest.approx({"tp": tp, "fp": fp, "fn": fn, "tn": tn}, abs=6)
+    assert told.estimates["confusion"] == pytest.approx({"tp": tp, "fp": fp, "fn": fn, "tn": tn}, abs=15)
     shares, sizes = told.estimates["calibration"], told.groups["calibration"]["sizes"]
-    assert np.dot(sizes, shares) == pytest.approx(labels.sum(), abs=6)
+    assert np.dot(sizes, shares) == pytest.approx(labels.sum(), abs=15)
 
 
 @pytest.mark.parametrize(("rows", "target", "runs"), [(1000, 0.018, 400), (10_000, 0.0018, 300)])
