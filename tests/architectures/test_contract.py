@@ -16,6 +16,7 @@ from comity.architectures.definition import Options
 from comity.compare.settings import ML_PARTY
 from comity.errors import PartyFailed, Refused, VerificationFailed
 from comity.ledger import Checkpoint, verify_ledger
+from comity.schema import Role
 
 SHARING = [name for name in names() if {"provider", "ml_party"} <= set(find(name).programs)]
 CHARGED = [name for name in SHARING if find(name).charges]
@@ -128,3 +129,19 @@ def test_it_says_what_it_protects_and_whom_it_trusts(name: str) -> None:
         assert (guarantee.epsilon, guarantee.delta) == (1.0, 1e-6)
         assert guarantee.unit is not None
         assert guarantee.relation is not None
+
+
+def test_direct_release_gives_what_the_agreement_asks_beyond_k(stage: Any) -> None:
+    def ask(document: dict[str, Any]) -> None:
+        document["architectures"]["direct-release"] |= {"l": 2, "t": 0.4}
+
+    outcome = stage.play("direct-release", change=ask)
+    assert outcome.errors == {}
+    for provider in stage.inputs.providers:
+        received = pq.read_table(outcome.sessions[ML_PARTY] / f"received-{provider}.parquet")
+        path = outcome.sessions[ML_PARTY] / f"manifest-{provider}.json"
+        names = list(json.loads(path.read_text(encoding="utf-8"))["quasi_identifiers"])
+        looked_at = stage.inputs.task.schema.named(Role.sensitive) or (stage.inputs.task.target,)
+        classes = received.group_by(names).aggregate([(name, "count_distinct") for name in looked_at])
+        for name in looked_at:
+            assert min(classes.column(f"{name}_count_distinct").to_pylist()) >= 2

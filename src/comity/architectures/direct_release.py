@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from comity.deidentify import Hierarchy
+    from comity.deidentify import Hierarchy, PrivacyModel
     from comity.deidentify.columns.pseudonymise import MasterKey
     from comity.deidentify.release.candidate import Protected
     from comity.wire import Message
@@ -61,11 +62,11 @@ def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     protector = _Protector(seat)
     plan = Plan(
         architecture="direct-release",
-        purpose=f"release a table of {seat.party}, k-anonymous with k = {seat.options.k}",
+        purpose=f"release a table of {seat.party}, {protector.promise}",
         recipient=seat.ml_party,
         topic=_TOPIC,
         request=dict(query.body),
-        asks={"k": seat.options.k, "suppression": SUPPRESSION, "l": None, "t": None},
+        asks={"k": seat.options.k, "suppression": SUPPRESSION, "l": protector.l, "t": protector.t},
         account=account_of(seat, unit=PrivacyUnit.record),
         cost=None,
         run=protector.run,
@@ -81,6 +82,18 @@ class _Protector:
     def __init__(self, seat: Seat) -> None:
         self._seat = seat
         self._protected: Protected | None = None
+        # what the agreement asks beyond k; without a clause the gate refuses before anything is made
+        clause = seat.agreement.architectures.get("direct-release")
+        self.l: int | None = getattr(clause, "l", None)
+        self.t: float | None = getattr(clause, "t", None)
+
+    @property
+    def promise(self) -> str:
+        """What the release is to satisfy, in public words."""
+        models = [f"k-anonymous with k = {self._seat.options.k}"]
+        models += [] if self.l is None else [f"l-diverse with l = {self.l}"]
+        models += [] if self.t is None else [f"t-close with t = {self.t:g}"]
+        return ", ".join(models)
 
     @property
     def released_rows(self) -> int:
@@ -97,6 +110,8 @@ class _Protector:
             Table(seat.table("train"), f"the table of {seat.party}"),
             _schema_with_id(seat.task),
             k=seat.options.k,
+            l=self.l,
+            t=self.t,
             suppression=SUPPRESSION,
             hierarchies=read_hierarchies(seat),
             recipient_key=master.for_recipient(str(recipient.key), lineage=lineage),
@@ -109,15 +124,18 @@ class _Protector:
         )
 
     def check(self, outcome: Outcome) -> Verdict:
-        """The released bytes, read back: every class has k rows, so linking is right at most 1 in k times."""
+        """The released bytes, read back: every class satisfies every model that was promised, and has k rows,
+        so linking is right at most 1 in k times."""
         from comity.assess import reidentification_risk
-        from comity.deidentify import KAnonymity
         from comity.deidentify.models.checker import check
+        from comity.deidentify.release.required import models_of
 
         released = table_from_bytes(outcome.parts["table"])
         names = list(outcome.body["manifest"]["quasi_identifiers"])
-        k = self._seat.options.k * self._seat.task.schema.unit.max_rows
-        found = check(released, names, [KAnonymity(k)])
+        schema = self._seat.task.schema
+        k = self._seat.options.k * schema.unit.max_rows
+        models = models_of(schema, self._seat.options.k, self.l, self.t)
+        found = check(released, names, models, reference=self._before(models))
         if not found.holds or found.rows == 0:
             return Verdict(passed=False, reason="; ".join(found.violations) or "no row is left")
         linked = reidentification_risk(released, names).prosecutor_max
@@ -126,6 +144,14 @@ class _Protector:
             reason=f"who knows the quasi-identifiers finds the row with probability {linked:.4f} at most",
             figures={"rows": found.rows, "classes": found.classes, "smallest_class": found.smallest},
         )
+
+    def _before(self, models: Sequence[PrivacyModel]) -> dict[str, Counter[Any]]:
+        """Counts of sensitive values in the whole table: what t-closeness is measured against."""
+        names = sorted({model.sensitive for model in models if model.sensitive is not None})
+        if not names:
+            return {}
+        table = self._seat.table("train", columns=names)
+        return {name: Counter(table.column(name).to_pylist()) for name in names}
 
 
 def _master_key(path: Path) -> MasterKey:
