@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from comity.deidentify import Hierarchy, PrivacyModel
+    from comity.deidentify import Hierarchy
     from comity.deidentify.columns.pseudonymise import MasterKey
     from comity.deidentify.release.candidate import Protected
     from comity.wire import Message
@@ -128,6 +127,7 @@ class _Protector:
         so linking is right at most 1 in k times."""
         from comity.assess import reidentification_risk
         from comity.deidentify.models.checker import check
+        from comity.deidentify.release.candidate import reference_counts
         from comity.deidentify.release.required import models_of
 
         released = table_from_bytes(outcome.parts["table"])
@@ -135,7 +135,8 @@ class _Protector:
         schema = self._seat.task.schema
         k = self._seat.options.k * schema.unit.max_rows
         models = models_of(schema, self._seat.options.k, self.l, self.t)
-        found = check(released, names, models, reference=self._before(models))
+        before = reference_counts(Table(self._seat.table("train")), models)
+        found = check(released, names, models, reference=before)
         if not found.holds or found.rows == 0:
             return Verdict(passed=False, reason="; ".join(found.violations) or "no row is left")
         linked = reidentification_risk(released, names).prosecutor_max
@@ -144,14 +145,6 @@ class _Protector:
             reason=f"who knows the quasi-identifiers finds the row with probability {linked:.4f} at most",
             figures={"rows": found.rows, "classes": found.classes, "smallest_class": found.smallest},
         )
-
-    def _before(self, models: Sequence[PrivacyModel]) -> dict[str, Counter[Any]]:
-        """Counts of sensitive values in the whole table: what t-closeness is measured against."""
-        names = sorted({model.sensitive for model in models if model.sensitive is not None})
-        if not names:
-            return {}
-        table = self._seat.table("train", columns=names)
-        return {name: Counter(table.column(name).to_pylist()) for name in names}
 
 
 def _master_key(path: Path) -> MasterKey:

@@ -197,7 +197,7 @@ def protect(
         released.arrow,
         names,
         models,
-        reference=_reference(taking_part, models),
+        reference=reference_counts(taking_part, models),
         hierarchies=done.hierarchies,
         levels=done.levels,
     )
@@ -352,7 +352,7 @@ def _released(
     return kept.take(np.lexsort(codes.T[::-1]))
 
 
-def _reference(table: Table, models: Sequence[PrivacyModel]) -> dict[str, dict[Any, int]]:
+def reference_counts(table: Table, models: Sequence[PrivacyModel]) -> dict[str, dict[Any, int]]:
     """Counts of sensitive values before anything was suppressed: what t-closeness is measured against."""
     columns = {model.sensitive for model in models if model.sensitive is not None}
     return {name: dict(Counter(table.column(name).to_pylist())) for name in sorted(columns)}
