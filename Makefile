@@ -3,6 +3,7 @@
 #   make venv    the environment: .venv/bin/comity, .venv/bin/python
 #   make demo    comity compare on the shipped data -> demo/results.json, demo/report.html
 #   make test    every test
+#   make explore the tests of properties, with new random examples and more of them
 #   make lint    formatting, types, layers, and the repository's own checks
 #   make lock    requirements.lock again, after pyproject.toml has changed
 #   make bench   side-by-side ratios against the peers named in bench/
@@ -10,7 +11,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: venv demo test lint bench lock clean
+.PHONY: venv demo test explore lint bench lock clean
 
 BIN := .venv/bin
 STAMP := .venv/.built-from-lock
@@ -26,6 +27,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+explore: $(STAMP)
+	@$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=explore $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	@$(BIN)/python scripts/check_all.py

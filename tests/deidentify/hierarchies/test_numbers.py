@@ -51,6 +51,14 @@ def test_numbers_lie_in_the_interval_that_is_written(low, span, levels, share, e
             assert within(value, label), (value, label)
 
 
+def test_an_edge_that_no_float_holds_is_moved_to_one_that_does():
+    tree = intervals(1, 27_942_405_962_071_272, levels=2, integer=True)
+    for edge in tree.edges[1:-1]:
+        for value in (int(edge) - 1, int(edge), int(edge) + 1):
+            (label,) = tree.generalise([value], 0)
+            assert within(value, label), (value, label)
+
+
 def test_an_edge_above_a_million_is_written_whole():
     tree = intervals(1, 20_000_015)
     assert tree.generalise([1_250_001, 1_250_002], 0) == ["[1, 1250002)", "[1250002, 2500003)"]

@@ -142,7 +142,8 @@ def _width_starts(widths: Sequence[float], line: _Line, low: float) -> list[list
         raise UsageError(
             f"the width {widths[0]:g} cuts the range into {count} bins; at most {MOST_LEAVES} are held"
         )
-    starts = [base + number * widths[0] for number in range(count)]
+    # above 2^53 not every whole number is a float: the edge that is written has to be the edge that is held
+    starts = [float(base + number * widths[0]) for number in range(count)]
     tidy = [base, *(_tidy(start) for start in starts[1:])]
     if all(one < other for one, other in itertools.pairwise([*tidy, line.stop])):
         starts = tidy

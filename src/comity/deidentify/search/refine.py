@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from comity.deidentify.hierarchies.hierarchy import Hierarchy
 
-WORK = 50_000_000
+WORK = 30_000_000
 """Table entries looked at, at most, all attributes together counted once: a count, not a time, so that the
 result is the same on every machine. Adult at k = 5 takes a second for it."""
 
