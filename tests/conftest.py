@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -101,3 +108,63 @@ def pact_with() -> Callable[..., Pact]:
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     with Ledger.open(tmp_path / "ledger.db", owner="north") as opened:
         yield opened
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A PostgreSQL of the test run's own; only its unix socket listens."""
+
+    folder: Path
+
+    def url(self, schema: str | None = None, database: str = "postgres") -> str:
+        """Its address, with a schema of its own where one is named."""
+        search = "" if schema is None else f"&options=-csearch_path%3D{schema}"
+        return f"postgresql://comity@/{database}?host={self.folder}{search}"
+
+    def new_schema(self) -> str:
+        """The address of an empty schema: what a database of its own would be."""
+        import psycopg
+
+        schema = f"t{secrets.token_hex(6)}"
+        with psycopg.connect(f"host={self.folder} user=comity dbname=postgres") as connection:
+            connection.execute(f"CREATE SCHEMA {schema}".encode())
+        return self.url(schema)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL, started once; skips, naming the missing package, where there is none to start.
+
+    Under CI, root on Debian installs the package first.
+    """
+    script = Path(__file__).parents[1] / "scripts" / "start_postgres.sh"
+    install = ["--install"] if os.environ.get("CI") else []
+    # below the system's own temporary folder: a unix socket's path is short, and another user runs the server
+    folder = Path(mkdtemp(prefix="comity-postgres-", dir="/tmp"))
+    try:
+        started = subprocess.run(
+            ["bash", str(script), *install, str(folder)],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=600, check=False,
+        )  # fmt: skip
+        if started.returncode == 3:
+            pytest.skip(started.stderr.strip())
+        if started.returncode:
+            pytest.fail(f"{script.name}: {started.stderr}")
+        process = int(started.stdout.split()[-1])
+        try:
+            yield PostgresServer(folder)
+        finally:
+            os.kill(process, signal.SIGINT)
+            for _ in range(200):
+                if not (folder / "data" / "postmaster.pid").exists():
+                    break
+                time.sleep(0.05)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> str:
+    """An empty place for one ledger or node in a real PostgreSQL."""
+    return postgres.new_schema()

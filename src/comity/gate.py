@@ -13,15 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from comity.agreement import Agreement, verify_agreement
+from comity.agreement.limits import require_within
 from comity.errors import BudgetRefused, ClauseRefused, ComityError, Refused, Withheld
 from comity.ledger import Account, Budget, Cost, Entry, Ledger, PrivacyUnit, Relation, without_dp
+from comity.ledger.exact import attempts, exact_outcomes, standing_attempts
 from comity.plan import Outcome, Plan, Receipt, Refusal, Release, Share
 
 MAX_ATTEMPTS = 3
-_WITHOUT_DP = "none"
 
 
 def execute(plan: Plan, agreement: Agreement, ledger: Ledger) -> Release | Share:
@@ -38,23 +40,26 @@ def execute(plan: Plan, agreement: Agreement, ledger: Ledger) -> Release | Share
     clause = f"architectures.{plan.architecture}"
     ledger.append("asked", _asked(plan, clause))
     try:
-        _check_agreement(plan, agreement)
+        _check_agreement(plan, agreement, ledger)
         if plan.draws_on is not None:
             _draw(plan, agreement, ledger, clause)
             outcome = _run(plan)
             _check_redrawn(plan, outcome, ledger, clause)
+            _check_not_ended(agreement, ledger)
             return _issue(plan, outcome, agreement, ledger, clause)
         _check_queries(plan, agreement, ledger, clause, ledger.size)
         if plan.cost is None:
-            _check_attempt(plan, agreement, ledger, clause, ledger.size)
-            charge = _charge_attempt(plan, agreement, ledger, clause)
-            _check_attempt(plan, agreement, ledger, clause, charge.seq)
+            for account in plan.accounts:
+                _check_attempt(plan, account, agreement, ledger, clause, ledger.size)
+            charges = [_charge_attempt(plan, account, agreement, ledger, clause) for account in plan.accounts]
+            for account, charge in zip(plan.accounts, charges, strict=True):
+                _check_attempt(plan, account, agreement, ledger, clause, charge.seq)
         else:
-            charge = _charge(plan, agreement, ledger, clause, plan.cost, plan.account)
-            for account in plan.also:
-                _charge(plan, agreement, ledger, clause, plan.cost, account)
+            charges = [
+                _charge(plan, agreement, ledger, clause, plan.cost, account) for account in plan.accounts
+            ]
         # charges have one order that everybody sees: of several at once, only the first ones pass here
-        _check_queries(plan, agreement, ledger, clause, charge.seq)
+        _check_queries(plan, agreement, ledger, clause, charges[0].seq)
     except BudgetRefused:
         raise  # the ledger has recorded it, in the same transaction as its decision
     except Refused as refusal:
@@ -63,6 +68,11 @@ def execute(plan: Plan, agreement: Agreement, ledger: Ledger) -> Release | Share
     outcome = _run(plan)
     _check_repeat(plan, outcome, ledger, clause)
     _check_outcome(plan, outcome, ledger, clause)
+    try:
+        _check_not_ended(agreement, ledger)  # it may have ended while the plan ran
+    except Refused as refusal:
+        _record_refusal(plan, refusal, ledger)
+        raise
     return _issue(plan, outcome, agreement, ledger, clause)
 
 
@@ -110,34 +120,48 @@ def _record_refusal(plan: Plan, refusal: Refused, ledger: Ledger) -> None:
     )
 
 
-def _check_agreement(plan: Plan, agreement: Agreement) -> None:
+def _check_agreement(plan: Plan, agreement: Agreement, ledger: Ledger) -> None:
     """The agreement is signed and in force, names the recipient, and its clause allows what is asked."""
+    _check_not_ended(agreement, ledger)
     verify_agreement(agreement, on=datetime.now(UTC).date())
     clause = agreement.clause(plan.architecture)
-    provider = agreement.party(plan.account.provider)
-    if provider.role != "provider":
-        raise ClauseRefused(
-            f"'{provider.name}' is no provider in this agreement", clause=f"parties.{provider.name}"
-        )
+    for account in plan.accounts:
+        _check_account(account, agreement)
     recipient = agreement.party(plan.recipient)
     if recipient.role == "provider":
         raise ClauseRefused(
             f"'{recipient.name}' is a provider and gets nothing under this agreement",
             clause=f"parties.{recipient.name}",
         )
-    lineage = agreement.data_of(plan.account.provider).lineage
-    if lineage != plan.account.lineage:
+    require_within(clause, plan.asks, purpose=plan.purpose)
+
+
+def _check_not_ended(agreement: Agreement, ledger: Ledger) -> None:
+    """This ledger knows of no end of the agreement: a withdrawal from it, or another one in its place."""
+    ended = ledger.ended(agreement.digest)
+    if ended is not None:
+        raise ClauseRefused(
+            str(ended.get("words", "the agreement has ended: it was withdrawn from, or replaced")),
+            clause=str(ended.get("clause", "the agreement")),
+            would_pass=ended.get("would_pass"),
+        )
+
+
+def _check_account(account: Account, agreement: Agreement) -> None:
+    """The account is a provider's, of the data that the agreement is about."""
+    provider = agreement.party(account.provider)
+    if provider.role != "provider":
+        raise ClauseRefused(
+            f"'{provider.name}' is no provider in this agreement", clause=f"parties.{provider.name}"
+        )
+    lineage = agreement.data_of(account.provider).lineage
+    if lineage != account.lineage:
         raise ClauseRefused(
             "the agreement is about other data of this provider",
-            clause=f"data.{plan.account.provider}.lineage",
-            asked=plan.account.lineage,
+            clause=f"data.{account.provider}.lineage",
+            asked=account.lineage,
             would_pass=lineage,
         )
-    for name in sorted((_AT_LEAST | _AT_MOST) - _IN_THE_COST):
-        if getattr(clause, name, None) is not None and name not in plan.asks:
-            raise ComityError(f"the plan '{plan.purpose}' does not say what it asks of the clause's {name}")
-    for name, asked in plan.asks.items():
-        _check_limit(plan.architecture, name, asked, getattr(clause, name, None))
 
 
 def _check_queries(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str, before: int) -> None:
@@ -205,31 +229,6 @@ def _check_redrawn(plan: Plan, outcome: Outcome, ledger: Ledger, clause: str) ->
         raise ClauseRefused("what was drawn for this answer is gone: not drawn a second time", clause=clause)
 
 
-_AT_LEAST = frozenset({"k", "l", "minimum_group"})
-_AT_MOST = frozenset({"suppression", "t", "epsilon", "delta"})
-_IN_THE_COST = frozenset({"epsilon", "delta"})
-
-
-def _check_limit(architecture: str, name: str, asked: Any, allowed: Any) -> None:
-    """One limit of the clause. An absent limit allows anything; an asked None falls short of any limit."""
-    if allowed is None:
-        return
-    path = f"architectures.{architecture}.{name}"
-    if name in _AT_LEAST:
-        passes = asked is not None and asked >= allowed
-        word = f"{allowed} or more"
-    elif name in _AT_MOST:
-        passes = asked is not None and asked <= allowed
-        word = f"{allowed} or less"
-    else:
-        passes = asked == allowed
-        word = f"{allowed}"
-    if not passes:
-        raise ClauseRefused(
-            f"the clause sets {name} to {word}", clause=path, asked=str(asked), would_pass=word
-        )
-
-
 def _charge(
     plan: Plan, agreement: Agreement, ledger: Ledger, clause: str, cost: Cost, account: Account
 ) -> Entry:
@@ -254,20 +253,14 @@ def _charge(
     )
 
 
-def _check_attempt(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str, before: int) -> None:
+def _check_attempt(
+    plan: Plan, account: Account, agreement: Agreement, ledger: Ledger, clause: str, before: int
+) -> None:
     """One release without differential privacy per lineage, and few attempts at it.
 
     The first plan that was charged has the lineage to itself, unless its release was withheld.
     """
-    entries = [entry for entry in ledger.events() if _same_data(entry, plan)]
-    charged = [entry for entry in entries if _without_dp(entry) and entry.seq < before]
-    withheld = [entry for entry in entries if entry.kind == "withheld"]
-    others = [
-        entry
-        for entry in charged
-        if entry.body["request"] != plan.name
-        and not any(w.seq > entry.seq and w.body["plan"] == entry.body["request"] for w in withheld)
-    ]
+    others = standing_attempts(ledger, account, before=before) - {plan.name}
     if others:
         raise ClauseRefused(
             "this data has been released once without differential privacy, and two such releases "
@@ -278,7 +271,7 @@ def _check_attempt(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str
             would_pass="the release already made, asked for again, or one with differential privacy",
         )
     allowed = min(MAX_ATTEMPTS, getattr(agreement.clause(plan.architecture), "attempts", MAX_ATTEMPTS))
-    if len(charged) >= allowed:
+    if len(attempts(ledger, account, before=before)) >= allowed:
         raise ClauseRefused(
             "every attempt at a release without differential privacy tells something, and they are used up",
             clause=f"{clause}.attempts",
@@ -288,32 +281,16 @@ def _check_attempt(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str
         )
 
 
-def _same_data(entry: Entry, plan: Plan) -> bool:
-    """Whether an entry is about the same lineage of the same provider, whatever the privacy unit."""
-    account = entry.body.get("account")
-    return isinstance(account, str) and account.startswith(f"{plan.account.provider}/{plan.account.lineage}/")
-
-
-def _without_dp(entry: Entry) -> bool:
-    return entry.kind == "charged" and entry.body["cost"]["mechanism"] == _WITHOUT_DP
-
-
-def _charge_attempt(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str) -> Entry:
-    unit = plan.account.unit
+def _charge_attempt(plan: Plan, account: Account, agreement: Agreement, ledger: Ledger, clause: str) -> Entry:
+    unit = account.unit
     relation = Relation.change_one if unit is PrivacyUnit.label else Relation.add_remove
     return ledger.charge(
         without_dp(unit=unit, relation=relation),
-        account=plan.account,
+        account=account,
         purpose=plan.purpose,
         clause=f"{agreement.digest}/{clause}",
         request=plan.name,
     )
-
-
-def _released_exactly(plan: Plan, ledger: Ledger) -> list[Mapping[str, Any]]:
-    return [
-        entry.body for entry in ledger.events("released") if _same_data(entry, plan) and entry.body["exact"]
-    ]
 
 
 def _run(plan: Plan) -> Outcome:
@@ -332,7 +309,7 @@ def _check_repeat(plan: Plan, outcome: Outcome, ledger: Ledger, clause: str) -> 
     """A release without differential privacy that was made before is repeated byte for byte or not at all."""
     if plan.cost is not None:
         return
-    if any(body["outcome"] != outcome.digest for body in _released_exactly(plan, ledger)):
+    if exact_outcomes(ledger, plan.accounts) - {outcome.digest}:
         refusal = ClauseRefused(
             "this was released before, and what it would be now differs: data or settings have changed",
             clause=clause,
@@ -352,6 +329,7 @@ def _check_outcome(plan: Plan, outcome: Outcome, ledger: Ledger, clause: str) ->
         "withheld",
         {
             "account": str(plan.account),
+            **_also(plan),
             "plan": plan.name,
             "clause": clause,
             "reason": verdict.reason,
@@ -359,10 +337,15 @@ def _check_outcome(plan: Plan, outcome: Outcome, ledger: Ledger, clause: str) ->
         },
     )
     raise Withheld(
-        "the release was made and then held back by the provider's own check; the provider's steward "
+        "the release was made and then held back by the own check of the party that made it; its steward "
         "knows why",
         clause=clause,
     )
+
+
+def _also(plan: Plan) -> dict[str, Any]:
+    """The other accounts, where what leaves is made of several providers' data."""
+    return {"also": [str(account) for account in plan.also]} if plan.also else {}
 
 
 def _issue(
@@ -373,6 +356,7 @@ def _issue(
         "released",
         {
             "account": str(plan.account),
+            **_also(plan),
             "plan": plan.name,
             "purpose": plan.purpose,
             "recipient": plan.recipient,
@@ -384,15 +368,39 @@ def _issue(
             **({"draws_on": plan.draws_on} if plan.draws_on is not None else {}),
         },
     )
-    receipt = Receipt(
-        agreement=agreement.digest,
-        clause=clause,
-        plan=plan.name,
-        outcome=outcome.digest,
-        cost=cost,
-        sequence=entry.seq,
-        checkpoint=ledger.checkpoint().to_dict(),
-    )
+    receipt = Receipt.of(entry, agreement=agreement.digest, clause=clause, plan=plan.name, cost=cost)
     issue = Share if plan.sealed else Release
     body = {"outcome": dict(outcome.body), "receipt": receipt.to_dict()}
     return issue(topic=plan.topic, body=body, parts=outcome.parts, receipt=receipt)
+
+
+def piece(plan: Plan, outcome: Outcome, number: int, data: bytes, ledger: Ledger) -> Release | Share:
+    """A further message of what has been released, too large for one: bytes whose digest its outcome lists.
+
+    Raises:
+        ComityError: if this outcome has not been released to the plan's recipient, or lists other bytes.
+    """
+    entry = next(
+        (
+            entry
+            for entry in ledger.events("released", account=plan.account)
+            if (entry.body["plan"], entry.body["recipient"], entry.body["outcome"])
+            == (plan.name, plan.recipient, outcome.digest)
+        ),
+        None,
+    )
+    listed = outcome.body.get("pieces", ())
+    if entry is None or not 0 <= number < len(listed) or listed[number] != sha256(data).hexdigest():
+        raise ComityError(f"piece {number} is not of what '{plan.purpose}' has released")
+    receipt = Receipt(
+        agreement=entry.body.get("agreement", ""),
+        clause=entry.body["clause"],
+        plan=plan.name,
+        outcome=outcome.digest,
+        cost=None,
+        sequence=entry.seq,
+        checkpoint={},
+    )
+    issue = Share if plan.sealed else Release
+    body = {"piece": number, "receipt": {"outcome": outcome.digest, "sequence": entry.seq}}
+    return issue(topic=plan.topic, body=body, parts={"piece": data}, receipt=receipt)

@@ -9,13 +9,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, Self
 
 from comity.crypto.canonical import canonical_bytes, digest
-from comity.errors import ComityError
+from comity.crypto.keys import VerifyKey
+from comity.errors import BadInput, ComityError, VerificationFailed
 from comity.ledger.accounts import Account
 from comity.ledger.costs import Cost
+from comity.ledger.entries import Entry
+from comity.ledger.openings import Opening, opening_of
 from comity.wire import Issued, Kind
+
+_OPENED: Final = ("leaf", "path", "salt", "event")
 
 
 def _nothing() -> dict[str, Any]:
@@ -64,7 +69,7 @@ class Plan:
             A differentially private release is never conditioned on a look at private rows.
         sealed: whether the outcome leaves as a share (padded, masked, encrypted, split).
         opens: for a share, how many later answers its cost pays for.
-        also: other accounts that are charged the same: a pooled answer costs every provider in it.
+        also: other accounts that are charged the same: what is made of several providers' data costs each.
         draws_on: for an answer that such a share has paid for, the share's plan name; it then has no cost and
             no check of its own.
     """
@@ -109,6 +114,11 @@ class Plan:
             )
 
     @property
+    def accounts(self) -> tuple[Account, ...]:
+        """Every account that it is charged to."""
+        return (self.account, *self.also)
+
+    @property
     def name(self) -> str:
         """Digest of what is asked, the same for the same question."""
         return digest(
@@ -120,7 +130,14 @@ class Plan:
 class Receipt:
     """What the recipient may know and keep about a release: nothing here depends on private values.
 
-    `checkpoint` is the provider's signed ledger head after the release, so that a later rewrite shows.
+    Attributes:
+        agreement, clause: what allowed it.
+        plan, outcome: digests of what was asked and of what left.
+        cost: what was charged, or None.
+        sequence: the release's place in the sender's ledger.
+        checkpoint: that ledger's signed head after the release, so that a later rewrite shows.
+        entry: the release's own entry (`salt`, `event`) with its leaf hash and the path to the checkpoint's
+            root: the recipient can tell that the ledger holds this release and says the same of it.
     """
 
     agreement: str
@@ -130,6 +147,74 @@ class Receipt:
     cost: Mapping[str, Any] | None
     sequence: int
     checkpoint: Mapping[str, Any]
+    entry: Mapping[str, Any] = field(default_factory=_nothing)
+
+    @classmethod
+    def of(
+        cls, entry: Entry, *, agreement: str, clause: str, plan: str, cost: Mapping[str, Any] | None
+    ) -> Self:
+        """The receipt of a release whose entry was just appended."""
+        opening = opening_of(entry).to_dict()
+        return cls(
+            agreement=agreement,
+            clause=clause,
+            plan=plan,
+            outcome=str(entry.body["outcome"]),
+            cost=cost,
+            sequence=entry.seq,
+            checkpoint=opening["checkpoint"],
+            entry={name: opening[name] for name in _OPENED},
+        )
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """Read the JSON form; `verify` checks it.
+
+        Raises:
+            BadInput: if it is no receipt.
+        """
+        names = ("agreement", "clause", "plan", "outcome", "cost", "sequence", "checkpoint", "entry")
+        if set(document) != set(names):
+            raise BadInput(f"a receipt has {', '.join(names)}; this has {', '.join(sorted(document))[:200]}")
+        values = {name: document[name] for name in names}
+        texts = all(isinstance(values[name], str) for name in names[:4])
+        if not texts or type(values["sequence"]) is not int or not isinstance(values["entry"], Mapping):
+            raise BadInput("a receipt's names are text, its sequence is a whole number")
+        return cls(**values)
+
+    def opening(self) -> Opening:
+        """The release's own entry with its proof.
+
+        Raises:
+            BadInput: if the receipt does not hold one.
+        """
+        return Opening.from_dict({**self.entry, "seq": self.sequence, "checkpoint": self.checkpoint})
+
+    def verify(self, key: VerifyKey, *, recipient: str) -> Entry:
+        """Check that the sender's ledger holds this release, and says of it what the receipt says.
+
+        Args:
+            key: the sender's, from the agreement.
+            recipient: the party that the receipt was sent to.
+
+        Returns:
+            The ledger's entry of the release.
+
+        Raises:
+            VerificationFailed: if a signature, the proof or a fact does not fit.
+        """
+        try:
+            entry = self.opening().verify(key)
+        except BadInput as error:
+            raise VerificationFailed(f"the receipt holds no proof: {error}") from None
+        told = {"plan": self.plan, "clause": self.clause, "outcome": self.outcome, "recipient": recipient}
+        wrong = [name for name, value in told.items() if entry.body.get(name) != value]
+        if entry.kind != "released" or wrong:
+            raise VerificationFailed(
+                f"seq {entry.seq} of the sender's ledger is not this release: "
+                f"{', '.join(wrong) or 'it'} differs from the receipt"
+            )
+        return entry
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -140,6 +225,7 @@ class Receipt:
             "cost": None if self.cost is None else dict(self.cost),
             "sequence": self.sequence,
             "checkpoint": dict(self.checkpoint),
+            "entry": dict(self.entry),
         }
 
 

@@ -111,6 +111,15 @@ class Channel(Protocol):
 
     counters: Counters
 
+    def resend(self, recipient: str) -> Kind | None:
+        """Send again what this session, before its process was restarted, had sent next to `recipient`.
+
+        Returns:
+            The kind of that message; None where nothing was sent yet, and always None on a channel that
+            does not outlive its process.
+        """
+        ...
+
     def send(self, recipient: str, item: Outgoing) -> None:
         """Deliver to another party's inbox.
 
@@ -139,6 +148,10 @@ class Sealer:
         self._key = key
         self._may_query = may_query
         self._numbers: dict[str, int] = {}
+
+    def pass_over(self, recipient: str) -> None:
+        """Count a message that an earlier process of this party has sealed."""
+        self._numbers[recipient] = self._numbers.get(recipient, 0) + 1
 
     def seal(self, recipient: str, item: Outgoing) -> bytes:
         """The signed bytes of the next message to `recipient`.
@@ -322,6 +335,9 @@ class MemoryChannel:
         self.counters.count(len(data))
         self.sent.append(data)
         self._peers[recipient].put(open_message(data, keys=self._keys, recipient=recipient))
+
+    def resend(self, recipient: str) -> Kind | None:
+        return None
 
     def receive(self, sender: str) -> Message:
         return self._inbox.get(sender, timeout_s=self._timeout_s)

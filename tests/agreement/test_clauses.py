@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from comity.agreement import (
     Agreement,
+    BlindValidationClause,
     DirectReleaseClause,
     EncryptedClause,
     FederatedClause,
@@ -59,6 +60,7 @@ _BLIND = {
     "queries": 1,
     "frame": {"rows": 9, "sha256": "0" * 64},
 }
+_UNSEEN = {**_BLIND, "groupings": "encrypted", "unsafe_unseen_groups": True}
 _FEDERATED = {"epsilon": 1.0, "delta": 1e-6, "threshold": 2}
 _EXACT = {"unsafe_exact": True}
 
@@ -92,6 +94,13 @@ _EXACT = {"unsafe_exact": True}
         ("validation", {**_LINKED, "queries": 0}, "validation.queries"),
         ("blind-validation", {**_BLIND, "frame": None}, "frame is missing"),
         ("blind-validation", {**_BLIND, "frame": {"rows": 1, "sha256": "AB" * 32}}, "frame.sha256"),
+        ("blind-validation", {**_BLIND, "providers_per_record": 0}, "providers_per_record"),
+        ("blind-validation", {**_BLIND, "groupings": "hidden"}, "must be 'open' or 'encrypted'"),
+        ("blind-validation", {**_BLIND, "groupings": "encrypted"}, "nobody can check encrypted groups"),
+        ("blind-validation", {**_BLIND, "unsafe_unseen_groups": True}, "nobody can check encrypted groups"),
+        ("blind-validation", {**_UNSEEN, "mode": "entrusted"}, "encrypted ones go with mode linked"),
+        ("blind-validation", {**_UNSEEN, "minimum_group": 10}, "nobody sees how large encrypted groups are"),
+        ("blind-validation", {**_UNSEEN, "groups_per_record": 2}, "nobody can count encrypted groups"),
         ("federated", {**_FEDERATED, "epsilon": None}, "epsilon and delta come together"),
         ("federated", {"threshold": 2}, "or 'unsafe_exact: true'"),
         ("federated", {**_FEDERATED, **_EXACT}, "set epsilon and delta, or"),
@@ -131,6 +140,17 @@ def test_modes_that_need_other_limits(full: dict[str, Any]) -> None:
     agreement = agreement_from(full)
     assert agreement.clause(ValidationClause).minimum_group is None
     assert agreement.clause("blind-validation").spending_limit == (1.0, 1e-6)
+
+
+def test_encrypted_groupings_and_records_at_several_providers(full: dict[str, Any]) -> None:
+    full["architectures"] = {"blind-validation": {**_UNSEEN, "providers_per_record": 2}}
+    clause = agreement_from(full).clause(BlindValidationClause)
+    assert (clause.groupings, clause.unsafe_unseen_groups, clause.providers_per_record) == (
+        "encrypted", True, 2,
+    )  # fmt: skip
+    full["architectures"] = {"blind-validation": _BLIND}
+    plain = agreement_from(full).clause(BlindValidationClause)
+    assert (plain.groupings, plain.unsafe_unseen_groups, plain.providers_per_record) == ("open", False, 1)
 
 
 def test_danger_has_to_be_named() -> None:

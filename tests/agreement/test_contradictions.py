@@ -144,6 +144,10 @@ def _two_targets(document: Document) -> None:
             _may_not_hold,
             "architectures.blind-validation.mode: entrusts the data to the mediator, which provider 'south'",
         ),
+        (
+            _clause("blind-validation", providers_per_record=4),
+            "architectures.blind-validation.providers_per_record: 4 is above the number of providers, 3",
+        ),
         (_no_consent, "data.2.consent: is missing: the legal basis is consent"),
         (_nothing_allowed, "architectures: is empty"),
         (

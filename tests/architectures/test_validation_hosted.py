@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,9 @@ def test_what_leaves_is_what_the_ledger_says_and_has_one_size(stage: Any) -> Non
     # the tables differ, and nothing about the answers' form does
     assert shapes[0] == shapes[1]
     lines = (outcome.sessions[ML_PARTY] / "receipts.jsonl").read_text(encoding="utf-8").splitlines()
-    assert len(lines) == QUERIES * len(stage.inputs.providers)
+    # the opening share's among them
+    assert len(lines) == (QUERIES + 1) * len(stage.inputs.providers)
+    assert sum(json.loads(line)["cost"] is not None for line in lines) == len(stage.inputs.providers)
 
 
 def test_the_provider_gets_a_model_and_no_record_and_the_ml_party_needs_no_linked_rows(stage: Any) -> None:
@@ -69,7 +72,7 @@ def test_the_provider_gets_a_model_and_no_record_and_the_ml_party_needs_no_linke
     outcome = played(stage)
     assert outcome.errors == {}
     names = {name for message in outcome.sent[ML_PARTY] for name in message.parts}
-    assert names == {"model", "weights", "matrix"}
+    assert names == {"model", "weights", "matrix", "before", "after"}
 
 
 @pytest.mark.parametrize(
@@ -149,7 +152,7 @@ def test_where_it_cannot_run_it_is_skipped_with_the_reason(
     class Asked:
         mode = "hosted"
 
-    assert "bwrap" in (compare_run._skip_reason(architecture, Asked(), stage.inputs) or "")  # type: ignore[arg-type]
+    assert "bwrap" in (compare_run._skip_reason(architecture, Asked(), stage.inputs, "hosted") or "")  # type: ignore[arg-type]
 
 
 def test_it_says_whom_it_trusts_and_what_it_reveals() -> None:

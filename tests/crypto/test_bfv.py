@@ -18,6 +18,7 @@ from comity.crypto.bfv import (
     uniform_slots,
     uniform_with_sum,
 )
+from comity.errors import BadInput
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,36 @@ def test_the_returned_ciphertext_is_new_and_its_error_is_flooded(scheme: Scheme,
     assert {key.margin_bits(data) for data in (one, other)} <= {1, 2, 3}
     assert flood_distance(10, 5) < 1e-10
     assert flood_distance(1, 64) <= 2.0**-37
+
+
+@pytest.mark.parametrize("parties", [2, 3, 16])
+def test_results_of_several_parties_add_up(parties: int, scheme: Scheme, key: DecryptionKey) -> None:
+    """Each is flooded by so much less that there is room for the sum of all."""
+    end = PublicEnd(scheme, key.public)
+    draw = np.random.default_rng(parties)
+    asked = draw.integers(-(2**17), 2**17, SLOTS)
+    cipher = end.encrypt(asked)
+    values = draw.integers(0, 2, (parties, SLOTS))
+    added = draw.integers(0, scheme.plain_modulus, (parties + 1, SLOTS))
+    answers = [
+        end.weighted([cipher], [own], extra, parties=parties)
+        for own, extra in zip(values, added, strict=False)
+    ]
+    total = end.added(answers, added[-1])
+    assert key.margin_bits(total) >= 1
+    expected = (asked * values.sum(axis=0) + added.sum(axis=0)) % scheme.plain_modulus
+    assert np.array_equal(key.decrypt(total), expected)
+    assert flood_distance(100, 5, parties) < 1e-9
+    with pytest.raises(BadInput):
+        end.added([], added[-1])
+    with pytest.raises(BadInput):
+        flood_distance(1, 1, 1000)
+
+
+def test_a_fresh_error_is_far_below_its_bound(scheme: Scheme, key: DecryptionKey) -> None:
+    """The room that a fresh ciphertext leaves: 174 bits less the plain modulus, the bound and a sign."""
+    end = PublicEnd(scheme, key.public)
+    assert key.margin_bits(end.encrypt(np.arange(SLOTS))) >= 174 - 42 - 13 - 42
 
 
 def test_the_two_factors_of_every_product_are_uniform(

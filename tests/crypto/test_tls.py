@@ -237,7 +237,7 @@ def test_the_key_touches_the_disk_only_encrypted(monkeypatch: pytest.MonkeyPatch
 def test_a_partys_certificate_is_recognised() -> None:
     certificate_party(NORTH.certificate, NORTH.key.verify_key, "north")
     held = x509.load_pem_x509_certificate(NORTH.certificate)
-    assert held.not_valid_after_utc - held.not_valid_before_utc == timedelta(days=7, hours=1)
+    assert held.not_valid_after_utc - held.not_valid_before_utc == timedelta(days=398, hours=1)
     assert (
         held.serial_number
         != x509.load_pem_x509_certificate(self_certificate(NORTH.key, "north")).serial_number
@@ -280,7 +280,7 @@ def _spoiled(
     *,
     subject: str | None = None,
     begin: timedelta = timedelta(hours=-1),
-    end_in: timedelta = timedelta(days=7),
+    end_in: timedelta = timedelta(days=398),
     signer: Any = None,
     public: Any = None,
 ) -> bytes:
@@ -345,7 +345,7 @@ _EC = ec.generate_private_key(ec.SECP256R1())
         (_spoiled(NORTH, _proper, public=_EC.public_key(), signer=_EC), "holds another key"),
         (_spoiled(NORTH, _proper, begin=timedelta(hours=1)), "that is not now"),
         (_spoiled(NORTH, _proper, begin=timedelta(days=-7), end_in=timedelta(seconds=-1)), "that is not now"),
-        (_spoiled(NORTH, _proper, end_in=timedelta(days=8)), "longer than a week"),
+        (_spoiled(NORTH, _proper, end_in=timedelta(days=399)), "longer than 398 days"),
     ],
 )
 def test_every_other_certificate_is_refused(pem: bytes, says: str) -> None:

@@ -3,6 +3,7 @@
 import stat
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dp_accounting import dp_event
@@ -152,8 +153,8 @@ def test_a_limit_needs_its_clause(ledger: Ledger) -> None:
         ledger.charge(pure(0.1, **PER_LABEL), account=LABEL, limit=Budget(0.5, 0))
 
 
-def test_a_limit_splits_its_delta_as_the_account_does(place: Path) -> None:
-    ledger = Ledger.open(place)
+def test_a_limit_splits_its_delta_as_the_account_does(home: Any) -> None:
+    ledger = home.open()
     ledger.open_account(LABEL, Budget(1.0, 1e-6, 9e-7))
     cost = approximate(1.0, 9e-7, **PER_LABEL)
     ledger.charge(cost, account=LABEL, clause="a", limit=Budget(1.0, 1e-6))
@@ -171,8 +172,8 @@ def test_a_record_charge_also_spends_the_labels(ledger: Ledger) -> None:
         ledger.charge(gaussian(10 * free, **PER_RECORD), account=RECORD)
 
 
-def test_what_was_spent_before_an_account_was_opened_counts(place: Path) -> None:
-    ledger = Ledger.open(place)
+def test_what_was_spent_before_an_account_was_opened_counts(home: Any) -> None:
+    ledger = home.open()
     ledger.open_account(RECORD, (1.0, 1e-6))
     ledger.charge(pure(0.4, **PER_RECORD), account=RECORD)
     ledger.open_account(LABEL, (1.0, 1e-6))
@@ -200,8 +201,8 @@ def test_releases_without_dp_make_the_total_none(ledger: Ledger) -> None:
     assert spent.words().startswith("none: 1 release with no guarantee per label, change-one")
 
 
-def test_releases_without_dp_need_no_open_account_and_fill_no_limit(place: Path) -> None:
-    ledger = Ledger.open(place)
+def test_releases_without_dp_need_no_open_account_and_fill_no_limit(home: Any) -> None:
+    ledger = home.open()
     limit = Budget(0.5, 0.0)
     ledger.charge(without_dp(**PER_RECORD), account=RECORD, clause="a")
     ledger.open_account(RECORD, Budget(1.0, 0.0, relation="change-one"))
@@ -292,21 +293,21 @@ def test_leaves_hide_what_they_commit_to(ledger: Ledger) -> None:
     assert first.leaf != leaf_hash(first.event)
 
 
-def test_reopening_replays_everything(place: Path) -> None:
-    with Ledger.open(place, owner="hospital") as ledger:
+def test_reopening_replays_everything(home: Any) -> None:
+    with home.open(owner="hospital") as ledger:
         ledger.open_account(LABEL, (1.0, 1e-6))
         for _ in range(3):
             ledger.charge(gaussian(30, **PER_LABEL), account=LABEL)
         before = ledger.spent(LABEL), ledger.remaining(LABEL), ledger.checkpoint()
-    with Ledger.open(place) as ledger:
+    with home.open() as ledger:
         assert (ledger.spent(LABEL), ledger.remaining(LABEL), ledger.checkpoint()) == before
         assert ledger.owner == "hospital"
 
 
-def test_two_instances_see_each_other(place: Path) -> None:
-    one = Ledger.open(place)
+def test_two_instances_see_each_other(home: Any) -> None:
+    one = home.open()
     one.open_account(LABEL, (1.0, 1e-6))
-    two = Ledger.open(place)
+    two = home.open()
     two.charge(pure(0.5, **PER_LABEL), account=LABEL)
     assert one.remaining(LABEL).epsilon == pytest.approx(0.5)
     one.charge(pure(0.5, **PER_LABEL), account=LABEL)
@@ -369,7 +370,8 @@ def test_threads_share_one_instance(ledger: Ledger) -> None:
     assert ledger.verify()
 
 
-def test_files_are_for_their_owner_only(place: Path, ledger: Ledger) -> None:
+def test_files_are_for_their_owner_only(place: Path) -> None:
+    ledger = Ledger.open(place)
     ledger.append("note", {})
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in place.parent.iterdir()}
     assert set(modes) >= {"ledger.db", "ledger.db.key", "ledger.db-wal"}

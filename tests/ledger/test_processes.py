@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,20 @@ from comity.ledger.replay import Accounts, Charge
 LABEL = "hospital/adult/label"
 PER_LABEL = {"unit": "label", "relation": "change-one"}
 
-SPEND = """
+OPEN = """
 import sys
+from pathlib import Path
+from comity.crypto.keys import SigningKey
+from comity.ledger import Ledger
+
+def opened():
+    in_postgres = "://" in sys.argv[1]
+    return Ledger.open(sys.argv[1], key=SigningKey.load(Path(sys.argv[2])) if in_postgres else None)
+"""
+
+SPEND = (
+    OPEN
+    + """
 from comity.errors import BudgetRefused
 from comity.ledger import Budget, Ledger, gaussian, pure
 
@@ -30,7 +43,7 @@ tasks = {
 }
 print("ready", flush=True)
 sys.stdin.readline()
-with Ledger.open(sys.argv[1]) as ledger:
+with opened() as ledger:
     for account, (budget, cost) in tasks.items():
         ledger.open_account(account, budget)
     for account, (budget, cost) in tasks.items():
@@ -42,26 +55,30 @@ with Ledger.open(sys.argv[1]) as ledger:
         except BudgetRefused:
             print(admitted, flush=True)
 """
+)
 
-CHARGE_THEN_WAIT = """
-import sys, time
+CHARGE_THEN_WAIT = (
+    OPEN
+    + """
+import time
 from comity.ledger import Ledger, pure
 
-ledger = Ledger.open(sys.argv[1])
+ledger = opened()
 entry = ledger.charge(pure(0.25, unit="label", relation="change-one"), account="hospital/adult/label")
 print("charged", entry.seq, flush=True)
 time.sleep(60)
 ledger.append("released", {"account": "hospital/adult/label"})
 """
+)
 
-APPEND_FOREVER = """
-import sys
-from comity.ledger import Ledger
-
-ledger = Ledger.open(sys.argv[1])
+APPEND_FOREVER = (
+    OPEN
+    + """
+ledger = opened()
 while True:
     print(ledger.append("note", {"text": "x" * 3000}).seq, flush=True)
 """
+)
 
 FILL = """
 import resource, sys
@@ -90,8 +107,8 @@ def start(script: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def founded(place: Path, budget: Budget) -> None:
-    with Ledger.open(place) as ledger:
+def founded(opened: Ledger, budget: Budget) -> None:
+    with opened as ledger:
         ledger.open_account(LABEL, budget)
 
 
@@ -109,8 +126,10 @@ def gaussians_admitted() -> int:
 
 
 @pytest.mark.slow
-def test_eight_processes_at_once_found_one_ledger_and_fill_its_budgets_exactly(place: Path) -> None:
-    processes = [start(SPEND, place) for _ in range(8)]
+def test_eight_processes_at_once_found_one_ledger_and_fill_its_budgets_exactly(home: Any) -> None:
+    if home.in_postgres:
+        home.key()
+    processes = [start(SPEND, home.place, home.key_file) for _ in range(8)]
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -124,10 +143,10 @@ def test_eight_processes_at_once_found_one_ledger_and_fill_its_budgets_exactly(p
         assert process.returncode == 0, err
         admitted = [sum(pair) for pair in zip(admitted, map(int, out.split()), strict=True)]
     assert admitted == [33, gaussians_admitted()]
-    assert [path.name for path in place.parent.glob("*.key*")] == ["ledger.db.key"]
-    report = verify_ledger(place)
+    assert home.in_postgres or [p.name for p in home.key_file.parent.glob("*.key*")] == ["ledger.db.key"]
+    report = verify_ledger(home.place)
     assert report.ok, report.faults
-    with Ledger.open(place) as ledger:
+    with home.open() as ledger:
         kinds = [entry.kind for entry in ledger.events()]
     assert kinds.count("founded") == 1
     assert kinds.count("opened") == 2
@@ -135,23 +154,24 @@ def test_eight_processes_at_once_found_one_ledger_and_fill_its_budgets_exactly(p
     assert kinds.count("refused") == 16
 
 
-def test_killed_between_charge_and_release_the_budget_is_gone(place: Path) -> None:
-    founded(place, Budget(1.0, 1e-6))
-    process = start(CHARGE_THEN_WAIT, place)
+def test_killed_between_charge_and_release_the_budget_is_gone(home: Any) -> None:
+    founded(home.open(), Budget(1.0, 1e-6))
+    process = start(CHARGE_THEN_WAIT, home.place, home.key_file)
     assert process.stdout is not None
     assert process.stdout.readline() == "charged 2\n"
     process.send_signal(signal.SIGKILL)
     process.wait(timeout=30)
-    with Ledger.open(place) as ledger:
+    with home.open() as ledger:
         assert [entry.kind for entry in ledger.events()] == ["founded", "opened", "charged"]
         assert ledger.remaining(LABEL).epsilon == pytest.approx(0.75)
         assert ledger.verify()
-    assert verify_ledger(place).ok
+    assert verify_ledger(home.place).ok
 
 
 @pytest.mark.parametrize("wait", [0.05, 0.2, 0.4])
-def test_killed_while_appending_nothing_acknowledged_is_lost(place: Path, wait: float) -> None:
-    process = start(APPEND_FOREVER, place)
+def test_killed_while_appending_nothing_acknowledged_is_lost(home: Any, wait: float) -> None:
+    home.open().close()
+    process = start(APPEND_FOREVER, home.place, home.key_file)
     assert process.stdout is not None
     last = int(process.stdout.readline())
     time.sleep(wait)
@@ -160,7 +180,7 @@ def test_killed_while_appending_nothing_acknowledged_is_lost(place: Path, wait: 
         if line.endswith("\n"):
             last = int(line)
     process.wait(timeout=30)
-    with Ledger.open(place) as ledger:
+    with home.open() as ledger:
         assert ledger.size in (last + 1, last + 2)
         assert ledger.verify()
         ledger.append("note", {})
@@ -180,7 +200,9 @@ def test_a_full_disk_leaves_nothing_half_written(place: Path) -> None:
         ledger.append("note", {"text": "there is room again"})
 
 
-def test_a_full_database_is_told_and_undone(ledger: Ledger) -> None:
+def test_a_full_database_is_told_and_undone(place: Path) -> None:
+    ledger = Ledger.open(place)
+    ledger.open_account(LABEL, (1.0, 1e-6))
     with ledger._store.writing() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
@@ -197,7 +219,7 @@ def test_a_full_database_is_told_and_undone(ledger: Ledger) -> None:
 
 
 def test_a_locked_ledger_is_told(place: Path) -> None:
-    founded(place, Budget(1.0, 1e-6))
+    founded(Ledger.open(place), Budget(1.0, 1e-6))
     ledger = Ledger.open(place, wait=0.2)
     holder = sqlite3.connect(place, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -211,10 +233,10 @@ def test_a_locked_ledger_is_told(place: Path) -> None:
         ledger.charge(pure(1.0, **PER_LABEL), account=LABEL)
 
 
-def test_the_running_ledger_can_be_verified_by_another_process(ledger: Ledger, place: Path) -> None:
+def test_the_running_ledger_can_be_verified_by_another_process(ledger: Ledger, home: Any) -> None:
     ledger.charge(pure(0.1, **PER_LABEL), account=LABEL)
     script = "import sys; from comity.ledger import verify_ledger; print(verify_ledger(sys.argv[1]).size)"
-    out, err = start(script, place).communicate(timeout=60)
+    out, err = start(script, home.place, home.key_file).communicate(timeout=60)
     assert out == "3\n", err
 
 

@@ -1,21 +1,20 @@
 """`comity ledger show`: the entries as sentences."""
 
-import sqlite3
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from comity.errors import BudgetRefused, VerificationFailed
-from comity.ledger import Ledger, approximate, gaussian, without_dp
+from comity.ledger import approximate, gaussian, without_dp
 from comity.ledger.story import story
 
 LABEL = "hospital/adult/label"
 PER_LABEL = {"unit": "label", "relation": "change-one"}
 
 
-def test_a_story(place: Path) -> None:
+def test_a_story(home: Any) -> None:
     digest = "ab" * 32
-    with Ledger.open(place, owner="hospital") as ledger:
+    with home.open(owner="hospital") as ledger:
         ledger.open_account(LABEL, (1.0, 1e-6))
         ledger.append(
             "asked", {"recipient": "analyst", "purpose": "auc", "plan": digest, "clause": "a.validation"}
@@ -29,7 +28,7 @@ def test_a_story(place: Path) -> None:
         ledger.append("withheld", {"recipient": "analyst", "reason": "too close to the original"})
         ledger.charge(without_dp(**PER_LABEL), account=LABEL, purpose="k-anonymous table")
         ledger.append("note", {"text": "the steward was told"})
-    lines = [line.split("  ", 2)[-1] for line in (line.strip() for line in story(place))]
+    lines = [line.split("  ", 2)[-1] for line in (line.strip() for line in story(home.place))]
     assert lines[0].startswith("hospital founded this ledger; it is signed with ed25519:")
     assert lines[1:] == [
         "account hospital/adult/label was opened with epsilon 1, delta 1e-06, per change-one",
@@ -46,12 +45,9 @@ def test_a_story(place: Path) -> None:
     assert "left: epsilon 0.5, delta 4e-07" in lines[3]
 
 
-def test_a_damaged_ledger_has_no_story(place: Path) -> None:
-    with Ledger.open(place) as ledger:
+def test_a_damaged_ledger_has_no_story(home: Any) -> None:
+    with home.open() as ledger:
         ledger.append("note", {})
-    connection = sqlite3.connect(place)
-    connection.execute("UPDATE events SET salt = zeroblob(32) WHERE seq = 1")
-    connection.commit()
-    connection.close()
+    home.edit("UPDATE events SET salt = zeroblob(32) WHERE seq = 1")
     with pytest.raises(VerificationFailed, match="seq 1"):
-        story(place)
+        story(home.place)

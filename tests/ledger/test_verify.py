@@ -2,9 +2,9 @@
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,22 +20,23 @@ PER_LABEL = {"unit": "label", "relation": "change-one"}
 
 
 @pytest.fixture
-def kept(place: Path) -> Checkpoint:
+def kept(home: Any) -> Checkpoint:
     """A closed ledger of ten entries, and the checkpoint of all of them."""
-    with Ledger.open(place, owner="hospital") as ledger:
+    return ten_entries(home.open(owner="hospital"))
+
+
+@pytest.fixture
+def kept_in_file(place: Path) -> Checkpoint:
+    return ten_entries(Ledger.open(place, owner="hospital"))
+
+
+def ten_entries(opened: Ledger) -> Checkpoint:
+    with opened as ledger:
         ledger.open_account(LABEL, (1.0, 1e-6))
         for turn in range(4):
             ledger.append("asked", {"account": LABEL, "text": f"question {turn}"})
             ledger.charge(pure(0.2, **PER_LABEL), account=LABEL, purpose=f"question {turn}")
         return ledger.checkpoint()
-
-
-def edit(place: Path, *statements: str) -> None:
-    connection = sqlite3.connect(place)
-    for statement in statements:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
 
 
 def swap(table: str, key: str, columns: str, a: int, b: int) -> list[str]:
@@ -75,10 +76,12 @@ TAMPERING = {
 
 
 @pytest.mark.parametrize("name", TAMPERING)
-def test_tampering_is_found_and_the_row_named(place: Path, kept: Checkpoint, name: str) -> None:
+def test_tampering_is_found_and_the_row_named(home: Any, kept: Checkpoint, name: str) -> None:
     statement, seq = TAMPERING[name]
-    edit(place, statement)
-    report = verify_ledger(place)
+    if name == "event as text" and home.in_postgres:
+        return  # its columns have types: text cannot lie where bytes belong
+    home.edit(statement)
+    report = verify_ledger(home.place)
     assert not report
     assert any(fault.startswith(f"seq {seq}") for fault in report.faults), report.faults
     with pytest.raises(VerificationFailed):
@@ -87,123 +90,111 @@ def test_tampering_is_found_and_the_row_named(place: Path, kept: Checkpoint, nam
 
 
 @pytest.mark.parametrize("columns", [ALL, "event", "salt", "event, salt, leaf", "leaf"])
-def test_reordered_rows_are_found(place: Path, kept: Checkpoint, columns: str) -> None:
-    edit(place, *swap("events", "seq", columns, 4, 6))
-    report = verify_ledger(place)
+def test_reordered_rows_are_found(home: Any, kept: Checkpoint, columns: str) -> None:
+    home.edit(*swap("events", "seq", columns, 4, 6))
+    report = verify_ledger(home.place)
     assert any(fault.startswith("seq 4") for fault in report.faults), report.faults
 
 
-def test_swapped_checkpoints_are_found(place: Path, kept: Checkpoint) -> None:
-    edit(place, *swap("checkpoints", "size", "root, time, signature", 4, 6))
-    assert any(fault.startswith("seq 3") for fault in verify_ledger(place).faults)
+def test_swapped_checkpoints_are_found(home: Any, kept: Checkpoint) -> None:
+    home.edit(*swap("checkpoints", "size", "root, time, signature", 4, 6))
+    assert any(fault.startswith("seq 3") for fault in verify_ledger(home.place).faults)
 
 
-def test_an_event_rewritten_with_its_leaf_is_found(place: Path, kept: Checkpoint) -> None:
-    connection = sqlite3.connect(place)
-    event, salt = connection.execute("SELECT event, salt FROM events WHERE seq = 5").fetchone()
+def test_an_event_rewritten_with_its_leaf_is_found(home: Any, kept: Checkpoint) -> None:
+    [(event, salt)] = home.read("SELECT event, salt FROM events WHERE seq = 5")
     forged = event.replace(b"question 1", b"question 7")
-    connection.execute(
-        "UPDATE events SET event = ?, leaf = ? WHERE seq = 5", (forged, leaf_hash(salt + forged))
-    )
-    connection.commit()
-    connection.close()
+    home.run([("UPDATE events SET event = ?, leaf = ? WHERE seq = 5", (forged, leaf_hash(salt + forged)))])
     assert forged != event
-    faults = verify_ledger(place).faults
+    faults = verify_ledger(home.place).faults
     assert len(faults) == 1
     assert faults[0].startswith("seq 5: this row is not the entry that was signed")
 
 
 def test_entries_and_checkpoints_cut_off_together_show_against_a_kept_one(
-    place: Path, kept: Checkpoint
+    home: Any, kept: Checkpoint
 ) -> None:
-    edit(place, "DELETE FROM events WHERE seq >= 8", "DELETE FROM checkpoints WHERE size > 8")
-    assert verify_ledger(place).ok  # nothing in the file shows it
-    faults = verify_ledger(place, checkpoint=kept).faults
+    home.edit("DELETE FROM events WHERE seq >= 8", "DELETE FROM checkpoints WHERE size > 8")
+    assert verify_ledger(home.place).ok  # nothing in the file shows it
+    faults = verify_ledger(home.place, checkpoint=kept).faults
     assert faults == ("seq 8 to 9: missing, cut off the end (the checkpoint you kept counts 10 entries)",)
-    with Ledger.open(place) as ledger, pytest.raises(VerificationFailed, match="seq 8 to 9"):
+    with home.open() as ledger, pytest.raises(VerificationFailed, match="seq 8 to 9"):
         ledger.verify(kept)
 
 
-def resigned(place: Path, key: SigningKey) -> None:
+def resigned(home: Any, key: SigningKey) -> None:
     """What the holder of the key can do: forge entry 5 and sign everything anew."""
-    connection = sqlite3.connect(place)
-    event, salt = connection.execute("SELECT event, salt FROM events WHERE seq = 5").fetchone()
+    [(event, salt)] = home.read("SELECT event, salt FROM events WHERE seq = 5")
     forged = event.replace(b"hospital", b"hospitai")
-    connection.execute(
-        "UPDATE events SET event = ?, leaf = ? WHERE seq = 5", (forged, leaf_hash(salt + forged))
-    )
+    home.run([("UPDATE events SET event = ?, leaf = ? WHERE seq = 5", (forged, leaf_hash(salt + forged)))])
     frontier = Frontier()
-    leaves = [leaf for (leaf,) in connection.execute("SELECT leaf FROM events ORDER BY seq").fetchall()]
+    leaves = [leaf for (leaf,) in home.read("SELECT leaf FROM events ORDER BY seq")]
     for leaf in leaves:
         frontier = frontier.append(leaf)
         head = Head.sign(key, ledger=leaves[0], size=frontier.size, root=frontier.root(), time="2026")
-        connection.execute(
-            "UPDATE checkpoints SET root = ?, time = ?, signature = ? WHERE size = ?",
-            (head.root, head.time, head.signature, head.size),
-        )
-    connection.commit()
-    connection.close()
+        statement = "UPDATE checkpoints SET root = ?, time = ?, signature = ? WHERE size = ?"
+        home.run([(statement, (head.root, head.time, head.signature, head.size))])
 
 
-def test_a_rewrite_by_the_key_holder_shows_against_a_kept_checkpoint(place: Path, kept: Checkpoint) -> None:
-    resigned(place, SigningKey.load(place.with_name("ledger.db.key")))
-    report = verify_ledger(place, checkpoint=kept)
+def test_a_rewrite_by_the_key_holder_shows_against_a_kept_checkpoint(home: Any, kept: Checkpoint) -> None:
+    resigned(home, home.key())
+    report = verify_ledger(home.place, checkpoint=kept)
     assert any("rewritten since the checkpoint of 10 entries" in fault for fault in report.faults)
 
 
-def test_a_rewrite_with_another_key_shows(place: Path, kept: Checkpoint) -> None:
-    resigned(place, SigningKey.generate())
-    assert not verify_ledger(place)
+def test_a_rewrite_with_another_key_shows(home: Any, kept: Checkpoint) -> None:
+    resigned(home, SigningKey.generate())
+    assert not verify_ledger(home.place)
 
 
-def test_a_pinned_key(place: Path, kept: Checkpoint) -> None:
-    key = SigningKey.load(place.with_name("ledger.db.key")).verify_key
-    report = verify_ledger(place, key=key, checkpoint=kept)
+def test_a_pinned_key(home: Any, kept: Checkpoint) -> None:
+    key = home.key().verify_key
+    report = verify_ledger(home.place, key=key, checkpoint=kept)
     assert report.ok
     assert report.pinned
-    other = verify_ledger(place, key=SigningKey.generate().verify_key)
+    other = verify_ledger(home.place, key=SigningKey.generate().verify_key)
     assert any("another key than the one you gave" in fault for fault in other.faults)
 
 
-def test_a_checkpoint_of_another_ledger(place: Path, kept: Checkpoint, tmp_path: Path) -> None:
-    key = SigningKey.load(place.with_name("ledger.db.key"))
+def test_a_checkpoint_of_another_ledger(home: Any, kept: Checkpoint, tmp_path: Path) -> None:
+    key = home.key()
     with Ledger.open(tmp_path / "other.db", key=key) as other:
         foreign = other.checkpoint()
-    assert verify_ledger(place, checkpoint=foreign).faults == (
+    assert verify_ledger(home.place, checkpoint=foreign).faults == (
         "the checkpoint you kept is of another ledger",
     )
 
 
-def test_a_forged_kept_checkpoint(place: Path, kept: Checkpoint) -> None:
+def test_a_forged_kept_checkpoint(home: Any, kept: Checkpoint) -> None:
     forged = Checkpoint.from_dict({**kept.to_dict(), "size": 12})
-    report = verify_ledger(place, checkpoint=forged)
+    report = verify_ledger(home.place, checkpoint=forged)
     assert any("signature" in fault for fault in report.faults)
 
 
-def append_by_force(place: Path, kind: str, body: Callable[[dict[str, object]], dict[str, object]]) -> None:
+def append_by_force(home: Any, kind: str, body: Callable[[dict[str, object]], dict[str, object]]) -> None:
     """Append an entry past the filter, signed and hashed as it should be: what changed software could do."""
-    with Ledger.open(place) as ledger:
+    with home.open() as ledger:
         model = dict(ledger.events("charged")[-1].body)
         decided = ledger._decide(lambda accounts: (kind, body(model)))
         assert decided is not None
 
 
-def test_an_overspend_is_found_by_replay(place: Path, kept: Checkpoint) -> None:
+def test_an_overspend_is_found_by_replay(home: Any, kept: Checkpoint) -> None:
     cost = gaussian(1.0, **PER_LABEL).to_dict()
-    append_by_force(place, "charged", lambda body: {**body, "cost": cost})
-    faults = verify_ledger(place).faults
+    append_by_force(home, "charged", lambda body: {**body, "cost": cost})
+    faults = verify_ledger(home.place).faults
     assert faults == (
         "seq 10: overspent: the budget of account hospital/adult/label did not admit this charge",
     )
 
 
-def test_a_charge_to_no_account_is_found(place: Path, kept: Checkpoint) -> None:
-    append_by_force(place, "charged", lambda body: {**body, "account": "x/y/label"})
-    assert "seq 10: a charge to account x/y/label, which was not open" in verify_ledger(place).faults
+def test_a_charge_to_no_account_is_found(home: Any, kept: Checkpoint) -> None:
+    append_by_force(home, "charged", lambda body: {**body, "account": "x/y/label"})
+    assert "seq 10: a charge to account x/y/label, which was not open" in verify_ledger(home.place).faults
 
 
 @pytest.fixture
-def locked_folder(tmp_path: Path, place: Path, kept: Checkpoint) -> Path:
+def locked_folder(tmp_path: Path, place: Path, kept_in_file: Checkpoint) -> Path:
     """A copy of the file alone, in a folder that cannot be written to."""
     folder = tmp_path / "copy"
     folder.mkdir()
@@ -221,7 +212,9 @@ def test_a_read_only_copy_without_wal_or_key(locked_folder: Path) -> None:
     os.chmod(locked_folder, 0o755)
 
 
-def test_a_copy_with_its_wal_holds_the_latest_entries(tmp_path: Path, ledger: Ledger, place: Path) -> None:
+def test_a_copy_with_its_wal_holds_the_latest_entries(tmp_path: Path, place: Path) -> None:
+    ledger = Ledger.open(place)
+    ledger.open_account(LABEL, (1.0, 1e-6))
     for _ in range(5):
         ledger.append("note", {})
     for copied, endings in (("whole", ("", "-wal")), ("bare", ("",))):
@@ -238,8 +231,8 @@ def test_a_copy_with_its_wal_holds_the_latest_entries(tmp_path: Path, ledger: Le
     assert verify_ledger(tmp_path / "bare" / "copied.db").size == 7
 
 
-def test_words_and_json_of_a_good_ledger(place: Path, kept: Checkpoint) -> None:
-    report = verify_ledger(place, checkpoint=kept)
+def test_words_and_json_of_a_good_ledger(home: Any, kept: Checkpoint) -> None:
+    report = verify_ledger(home.place, checkpoint=kept)
     words = "\n".join(report.words())
     assert "10 entries" in words
     assert "It extends the checkpoint of 10 entries that you kept." in words
@@ -263,7 +256,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
         verify_ledger(tmp_path / "nowhere.db")
 
 
-def test_a_damaged_file_is_told(place: Path, kept: Checkpoint) -> None:
+def test_a_damaged_file_is_told(place: Path, kept_in_file: Checkpoint) -> None:
     content = bytearray(place.read_bytes())
     content[5000:9000] = os.urandom(4000)
     place.write_bytes(bytes(content))
@@ -272,17 +265,17 @@ def test_a_damaged_file_is_told(place: Path, kept: Checkpoint) -> None:
 
 
 @pytest.mark.parametrize("name", ["edited event", "dropped row", "cut off tail", "last checkpoint dropped"])
-def test_a_tampered_ledger_is_not_continued(place: Path, kept: Checkpoint, name: str) -> None:
-    edit(place, TAMPERING[name][0])
+def test_a_tampered_ledger_is_not_continued(home: Any, kept: Checkpoint, name: str) -> None:
+    home.edit(TAMPERING[name][0])
     with pytest.raises(VerificationFailed):
-        Ledger.open(place)
+        home.open()
 
 
-def test_tampering_under_an_open_ledger_is_found(ledger: Ledger, place: Path) -> None:
+def test_tampering_under_an_open_ledger_is_found(ledger: Ledger, home: Any) -> None:
     ledger.append("note", {})
-    edit(place, "UPDATE events SET salt = zeroblob(32) WHERE seq = 1")
+    home.edit("UPDATE events SET salt = zeroblob(32) WHERE seq = 1")
     with pytest.raises(VerificationFailed, match="seq 1"):
         ledger.verify()
-    edit(place, "DELETE FROM events WHERE seq = 2", "DELETE FROM checkpoints WHERE size = 3")
+    home.edit("DELETE FROM events WHERE seq = 2", "DELETE FROM checkpoints WHERE size = 3")
     with pytest.raises(VerificationFailed, match="cut off"):
         ledger.append("note", {})

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from comity.errors import BadInput, ClauseRefused, UsageError
 from comity.validate.blind_admission import Admission
+from comity.validate.blind_groups import question_of
 from comity.validate.blind_query import (
     LARGEST_WEIGHT,
     from_message,
@@ -20,7 +21,7 @@ from comity.validate.blind_query import (
     to_message,
 )
 from comity.validate.mechanism import Sizes
-from comity.validate.metrics import ask_for
+from comity.validate.metrics import SignedCounts, ask_for
 from comity.validate.queries import GroupCounts, Joined, Query, WeightedSum
 from comity.validate.request import ScoreStatistics
 
@@ -31,7 +32,16 @@ def queries(rows: int, draw: np.random.Generator) -> list[Query]:
     codes = draw.integers(0, 3, (rows, 2)).astype(np.uint16)
     statistics = ScoreStatistics(codes, (3, 3), draw.integers(-9, 9, (6, 5)).astype(np.int32), 900)
     report = ask_for(draw.random(rows), ("auc", "calibration", "confusion")).query
-    return [groups, ranks, statistics, Joined((groups, ranks, statistics), (7, 2, 1)), report]
+    scores, names = draw.random(rows), np.array(["a", "b", None], dtype=object)[draw.integers(0, 3, rows)]
+    names[0] = "a"
+    by_group = [
+        question_of(scores, metrics, threshold=0.5, minimum=1, groups=names).query
+        for metrics in (("auc", "accuracy"), ("accuracy",), ("calibration", "brier", "confusion"))
+    ]
+    signed = SignedCounts(draw.integers(0, 3, rows), 3, scores >= 0.5)
+    joined = Joined((groups, ranks, statistics), (7, 2, 1))
+    right = ask_for(scores, ("accuracy",)).query
+    return [groups, ranks, statistics, joined, report, signed, right, *by_group]
 
 
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 60))
@@ -115,7 +125,7 @@ def test_joined_within_joined_is_neither_written_nor_read() -> None:
 
 def test_groups_per_record_add_up() -> None:
     draw = np.random.default_rng(1)
-    assert [groups_per_record(query) for query in queries(30, draw)] == [1, 1, 2, 4, 4]
+    assert [groups_per_record(query) for query in queries(30, draw)] == [1, 1, 2, 4, 4, 1, 1, 3, 1, 3]
 
 
 class TestAdmission:

@@ -10,6 +10,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from comity.errors import BadInput, ClauseRefused, UsageError
+from comity.validate.blind_groups import question_of
 from comity.validate.blind_price import portion_calibration, portion_multiplier, require_portions
 from comity.validate.blind_session import BlindSession
 from comity.validate.mechanism import Price, Sizes, noise_multiplier
@@ -67,10 +68,12 @@ def test_small_groups_and_too_many_groups_are_refused() -> None:
 
 def test_a_record_held_twice_and_a_stranger_are_refused() -> None:
     labels = np.array([0, 1, 1])
-    with pytest.raises(ClauseRefused, match="two providers"):
+    with pytest.raises(ClauseRefused, match="more than 1 of the providers"):
         BlindSession(range(4), {"a": ([0, 1, 2], labels), "b": ([2], [1])})
     with pytest.raises(BadInput):
         BlindSession(range(4), {"a": ([0, 1, 9], labels)})
+    with pytest.raises(UsageError):
+        BlindSession(range(4), {"a": ([0, 1, 2], labels)}, providers_per_record=0)
     with pytest.raises(UsageError):
         BlindSession(range(4), {})
 
@@ -107,3 +110,51 @@ def test_noise_fits_for_every_epsilon(epsilon: float) -> None:
     sizes = Sizes(60, 900, 1 << 19, 40_000 << 19)
     calibration = portion_calibration(sizes, Price(epsilon, 9e-7), 0.04)
     assert calibration.scale > 2.0**29
+
+
+def test_metrics_by_group_are_those_of_each_groups_records() -> None:
+    """Eight standard deviations, or the interval four times as wide, are missed with probability 1e-14."""
+    labels, scores, held = tables()
+    groups = np.array(["a", "b", None], dtype=object)[np.arange(ROWS) % 3]
+    told = BlindSession(np.arange(ROWS), held, epsilon=4.0).feedback(
+        scores, ["auc", "accuracy", "calibration"], groups=groups
+    )
+    assert set(told.estimates["auc"]) == set(told.groups) == {"a", "b"}
+    for name in "ab":
+        rows = groups == name
+        low, high = told.intervals["auc"][name]
+        assert abs(told.estimates["auc"][name] - roc_auc_score(labels[rows], scores[rows])) < 4 * (high - low)
+        low, high = told.intervals["accuracy"][name]
+        right = ((scores >= 0.5) == labels)[rows].mean()
+        assert abs(told.estimates["accuracy"][name] - right) < 4 * (high - low)
+        assert told.groups[name]["records"] == rows.sum()
+
+
+def test_a_group_below_the_minimum_is_refused_before_it_is_counted() -> None:
+    _, scores, held = tables()
+    session = BlindSession(np.arange(ROWS), held)
+    with pytest.raises(ClauseRefused):
+        session.feedback(scores, ["auc"], groups=np.where(np.arange(ROWS) < 5, "few", "many"))
+    assert session.feedback(scores, ["auc"], groups=np.arange(ROWS) % 2).estimates["auc"].keys() == {0, 1}
+
+
+def test_the_noise_of_a_partition_is_that_of_its_largest_group() -> None:
+    """Parallel composition: one changed label moves one group's sums only."""
+    _, scores, _ = tables()
+    four = question_of(scores, ["auc"], threshold=None, minimum=10, groups=np.arange(ROWS) % 4).query
+    assert four.l2_squared == max(part.l2_squared for part in four.parts)
+    for record in range(8):
+        assert (four.row(record) ** 2).sum() <= four.l2_squared
+
+
+def test_a_record_at_two_providers_counts_twice_and_the_noise_covers_both() -> None:
+    """False alarm 1.3e-15: eight standard deviations."""
+    labels, _, held = tables(2)
+    both = {"a": (np.arange(ROWS), labels), "b": (np.arange(ROWS), labels)}
+    query = GroupCounts(np.arange(ROWS) % 3, 3)
+    twice = BlindSession(np.arange(ROWS), both, providers_per_record=2).statistics(query)
+    once = BlindSession(np.arange(ROWS), held).statistics(query)
+    assert twice.deviation == pytest.approx(2 * once.deviation, rel=1e-3)
+    exact = np.bincount(np.arange(ROWS) % 3, weights=labels)
+    assert (abs(twice.values - 2 * exact) < 8 * twice.deviation).all()
+    assert (abs(once.values - exact) < 8 * once.deviation).all()

@@ -21,7 +21,7 @@ from comity.data.encode import Encoder
 from comity.data.table import Table
 from comity.errors import BadInput, BadSchema, UsageError
 from comity.ledger import PrivacyUnit, Relation, gaussian_noise_multiplier
-from comity.schema import Schema, parse_schema
+from comity.schema import Schema, Unit, parse_schema
 from comity.validate import hosted_model
 from comity.validate.hosted import HostedPrice, HostedQuestion, HostedUnit
 from comity.validate.hosted_convert import start_pipeline, to_onnx
@@ -35,7 +35,8 @@ from comity.validate.hosted_learner import (
     log_odds,
     public_columns,
 )
-from comity.validate.hosted_model import NEUTRAL, HostedFeatures, check_model, scores, try_model
+from comity.validate.hosted_model import HostedFeatures, check_model, scores, try_model
+from comity.validate.hosted_target import BINARY
 from comity.validate.mechanism import Calibration, NoisySums
 
 SCHEMA = parse_schema(
@@ -184,8 +185,34 @@ def test_a_person_with_several_rows_costs_as_many() -> None:
     assert three.deviation == pytest.approx(3 * one.deviation)
     assert person.kept(["x", "y", "x", "x", "x", "y"]).tolist() == [0, 1, 2, 3, 5]
     unit = Schema(columns=SCHEMA.columns, unit={"column": "job", "max_rows": 3})  # type: ignore[arg-type]
-    assert HostedUnit.of(unit) == HostedUnit(PrivacyUnit.person, 3, "job")
-    assert HostedUnit.of(unit, id="job") == HostedUnit()
+    assert HostedUnit.of(unit.unit) == HostedUnit(PrivacyUnit.person, 3, "job")
+    assert HostedUnit.of(unit.unit, id="job") == HostedUnit()
+
+
+def test_rows_that_name_nobody_do_not_count() -> None:
+    assert HostedUnit(PrivacyUnit.person, 2, "who").kept([None, "x", None, "x", "x"]).tolist() == [1, 3]
+    with pytest.raises(UsageError, match="max_rows"):
+        HostedUnit.of(Unit(column="who", max_rows=5_000))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 4))
+def test_a_person_moves_counts_by_no_more_than_its_rows(seed: int, most: int) -> None:
+    """All rows of one person come or go: within the bound, whoever else is there and in whatever order."""
+    draw = np.random.default_rng(seed)
+    people = draw.integers(0, 6, 40).tolist()
+    given_scores, labels = draw.random(40), draw.integers(0, 2, 40)
+    unit, question = HostedUnit(PrivacyUnit.person, most, "who"), HostedQuestion.equal_width(5)
+
+    def counted(places: list[int]) -> NDArray[np.int64]:
+        kept = np.array(places)[unit.kept([people[at] for at in places])]
+        return question.counts(given_scores[kept], labels[kept])
+
+    everybody = list(range(40))
+    without = [at for at in everybody if people[at] != 3]
+    moved = counted(everybody) - counted(without)
+    assert int(np.abs(moved).sum()) <= question.sizes.l1 * most
+    assert float(np.square(moved).sum()) <= (question.sizes.l2 * most) ** 2
 
 
 def test_a_delta_too_small_is_refused() -> None:
@@ -306,7 +333,7 @@ def test_no_score_depends_on_another_row() -> None:
 def test_faults_on_rows_are_neutral_and_touch_no_other_row() -> None:
     odd = graph([node("Log", "x", to="l"), node("ReduceMin", "l", axes=[1], keepdims=1)])
     matrix = np.array([[1, 1, 1.5], [0, 1, 1], [-1, 1, 1], [2, 2, 2]], dtype=np.float32)
-    assert scores(odd, matrix).tolist() == pytest.approx([0.0, NEUTRAL, NEUTRAL, math.log(2)])
+    assert scores(odd, matrix).tolist() == pytest.approx([0.0, BINARY.neutral, BINARY.neutral, math.log(2)])
     # an index out of range is an error of the runtime, on that row alone
     picky = graph(
         [
@@ -317,7 +344,7 @@ def test_faults_on_rows_are_neutral_and_touch_no_other_row() -> None:
         initializer=[number("table", [0.1, 0.2, 0.9])],
     )
     matrix = np.array([[0, 0, 1], [0, 0, 7], [0, 0, 2]], dtype=np.float32)
-    assert scores(picky, matrix).tolist() == pytest.approx([0.2, NEUTRAL, 0.9])
+    assert scores(picky, matrix).tolist() == pytest.approx([0.2, BINARY.neutral, 0.9])
 
 
 def test_a_crash_costs_one_row_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -335,7 +362,7 @@ def test_a_crash_costs_one_row_only(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     )
     monkeypatch.setattr(hosted_model, "_SCORER", scorer)
     matrix = np.array([[10, 0, 0], [13, 0, 0], [20, 0, 0], [13, 0, 0], [30, 0, 0]], dtype=np.float32)
-    assert scores(b"", matrix).tolist() == pytest.approx([0.1, NEUTRAL, 0.2, NEUTRAL, 0.3])
+    assert scores(b"", matrix).tolist() == pytest.approx([0.1, BINARY.neutral, 0.2, BINARY.neutral, 0.3])
 
 
 def test_a_model_that_cannot_run_is_told_of_on_made_up_rows() -> None:

@@ -36,7 +36,7 @@ def test_feedback_improves_a_start() -> None:
     before = r2_score(values[ROWS:], start.predict(features[ROWS:]))
     after = r2_score(values[ROWS:], model.predict(features[ROWS:]))
     assert after > max(0.75, before + 0.1)
-    assert model.cost_.epsilon <= 3.0
+    assert model.costs_[0].epsilon <= 3.0
     assert validator.remaining().epsilon < 0.1
     with pytest.raises(BudgetRefused):
         FeedbackRegressor(validator, FrozenEstimator(start)).fit(features[:ROWS], range(ROWS))

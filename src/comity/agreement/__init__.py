@@ -23,11 +23,15 @@ from comity.agreement.clauses import (
     ValidationClause,
     ValidationMode,
 )
-from comity.agreement.data import Budget, DataTerms, LegalBasis, Purpose
+from comity.agreement.data import Budget, DataTerms, LegalBasis, Models, Purpose, Retention
+from comity.agreement.merging import differences, merge_agreements
+from comity.agreement.obligations import Obligation, obligations
 from comity.agreement.parties import Party, PartyRole, Signature
 from comity.agreement.reading import parse_agreement, read_agreement
 from comity.agreement.signing import verify_agreement
+from comity.agreement.standing import Standing, State, replaces, standing
 from comity.agreement.terms import Agreement, agreement_from
+from comity.agreement.withdrawal import Withdrawal, read_withdrawal
 
 __all__ = [
     "ARCHITECTURES",
@@ -48,20 +52,32 @@ __all__ = [
     "HomomorphicClause",
     "LegalBasis",
     "MediatedReleaseClause",
+    "Models",
+    "Obligation",
     "Party",
     "PartyRole",
     "PlainClause",
     "PooledClause",
     "Protocol",
     "Purpose",
+    "Retention",
     "Scheme",
     "Signature",
+    "Standing",
+    "State",
     "SyntheticClause",
     "SyntheticMethod",
     "ValidationClause",
     "ValidationMode",
+    "Withdrawal",
     "agreement_from",
+    "differences",
+    "merge_agreements",
+    "obligations",
     "parse_agreement",
     "read_agreement",
+    "read_withdrawal",
+    "replaces",
+    "standing",
     "verify_agreement",
 ]

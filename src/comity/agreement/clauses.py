@@ -7,12 +7,15 @@ recipients may keep what they got; 0 means until the run ends.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
+from comity.agreement.data import columns_as_json, in_order
 from comity.agreement.term import Count, Delta, Epsilon, Flag, PartyName, Share, Term, fault
+from comity.schema import Column, Role
 
 
 class Clause(Term):
@@ -97,15 +100,56 @@ class DirectReleaseClause(_Anonymous):
     architecture = "direct-release"
 
 
+class LinkedBy(StrEnum):
+    """The role that may find out which records of several providers are one person's."""
+
+    mediator = "mediator"
+
+
+class Reference(Term):
+    """What the ML party may have put beside the rows at the mediator, so that it need not go to providers.
+
+    Attributes:
+        key: the identifier of the providers' tables that its rows are found by; the mediator gets tokens of it.
+        columns: what is added, with public bounds or levels; a quasi-identifier is generalised with the others.
+    """
+
+    key: Annotated[str, Field(min_length=1, max_length=200)]
+    columns: Annotated[
+        Mapping[str, Column], Field(min_length=1), AfterValidator(in_order), PlainSerializer(columns_as_json)
+    ]
+
+    @model_validator(mode="after")
+    def _known_roles(self) -> Self:
+        for name, column in self.columns.items():
+            if column.role not in (Role.quasi_identifier, Role.insensitive):
+                raise fault(
+                    f"columns.{name}: has the role {column.role}; what a reference adds is a "
+                    "quasi_identifier, or insensitive"
+                )
+        return self
+
+
 class MediatedReleaseClause(_Anonymous):
     """1.B: a mediator merges the providers' de-identified tables and hides who each row came from.
 
-    `origin_t` bounds the total variation between the mix of providers in a class and in the whole table.
+    k, l and t hold at every provider and again over the union; up to `suppression` of the rows may be left out
+    both times.
+
+    Attributes:
+        origin_t: bounds the total variation between the mix of providers in a class and in the whole table.
+        origin_l: different providers in every class, at least.
+        linked_by: who may remove duplicates across providers by linkage tokens, and so learns who is at
+            which providers; None: nobody, and duplicates stay.
+        reference: columns of the ML party's that are joined at the mediator.
     """
 
     architecture = "mediated-release"
 
     origin_t: Annotated[float, Field(strict=True, gt=0.0, le=1.0)]
+    origin_l: Annotated[int, Field(strict=True, ge=2, le=10_000)] | None = None
+    linked_by: LinkedBy | None = None
+    reference: Reference | None = None
 
 
 class ValidationMode(StrEnum):
@@ -145,10 +189,21 @@ class BlindMode(StrEnum):
     entrusted = "entrusted"
 
 
+class Groupings(StrEnum):
+    """Who sees a question's groups: the mediator (open), or nobody but the ML party (encrypted, by BFV)."""
+
+    open = "open"
+    encrypted = "encrypted"
+
+
 class BlindValidationClause(_Charged):
     """2.B: a mediator computes the feedback; linked: over padded labels that are uniform bytes to it.
 
-    `groups_per_record` is how many groups one record may be in, over all answers.
+    `groups_per_record` is how many groups one record may be in, over all answers. `providers_per_record` is
+    at how many providers one record may be: the noise covers its labels at all of them together.
+    `groupings: encrypted` hides groups and predictions from the mediator and from providers. Nobody can then
+    hold the ML party to groups of a size or number, or to the weights it states, which
+    `unsafe_unseen_groups: true` allows by name.
     """
 
     architecture = "blind-validation"
@@ -156,13 +211,32 @@ class BlindValidationClause(_Charged):
     mode: BlindMode
     queries: Count
     groups_per_record: Count = 1
+    providers_per_record: Count = 1
     minimum_group: Count | None = None
+    groupings: Groupings = Groupings.open
+    unsafe_unseen_groups: Flag = False
     frame: Frame | None = None
 
     @model_validator(mode="after")
     def _has_frame(self) -> Self:
         if self.mode is BlindMode.linked and self.frame is None:
             raise fault("frame is missing: linked mode needs a list of ids that all parties know")
+        return self
+
+    @model_validator(mode="after")
+    def _groupings_can_be_held_to(self) -> Self:
+        hidden = self.groupings is Groupings.encrypted
+        if hidden and self.mode is not BlindMode.linked:
+            raise fault("groupings: encrypted ones go with mode linked; an entrusted mediator counts by them")
+        if hidden != self.unsafe_unseen_groups:
+            raise fault(
+                "unsafe_unseen_groups: nobody can check encrypted groups; say true to that where groupings "
+                "are encrypted, and only there"
+            )
+        if hidden and self.minimum_group is not None:
+            raise fault("minimum_group: nobody sees how large encrypted groups are; remove the line")
+        if hidden and self.groups_per_record != 1:
+            raise fault("groups_per_record: nobody can count encrypted groups; remove the line")
         return self
 
 

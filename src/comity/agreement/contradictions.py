@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-from comity.agreement.clauses import BlindMode
+from comity.agreement.clauses import BlindMode, MediatedReleaseClause
 from comity.agreement.data import LegalBasis
 from comity.agreement.parties import PartyRole
 from comity.agreement.text import Path, shown, unreadable
@@ -122,6 +122,13 @@ def _mediated(agreement: Agreement) -> Iterator[Contradiction]:
             ("architectures", mediated.architecture),
             f"hides which provider a row came from, which needs at least 3 providers; there are {providers}",
         )
+    if mediated is not None:
+        yield from _mixed(agreement, mediated, providers)
+    if blind is not None and blind.providers_per_record > providers:
+        yield (
+            ("architectures", blind.architecture, "providers_per_record"),
+            f"{blind.providers_per_record} is above the number of providers, {providers}",
+        )
     if blind is not None and blind.mode is BlindMode.entrusted:
         for index, data in enumerate(agreement.data):
             if not data.mediator_may_hold:
@@ -129,6 +136,29 @@ def _mediated(agreement: Agreement) -> Iterator[Contradiction]:
                     ("architectures", blind.architecture, "mode"),
                     f"entrusts the data to the mediator, which provider '{data.provider}' does not allow "
                     f"(data.{index}.mediator_may_hold)",
+                )
+
+
+def _mixed(agreement: Agreement, clause: MediatedReleaseClause, providers: int) -> Iterator[Contradiction]:
+    """What a mediated release asks of the number of providers, and its reference of their columns."""
+    place = ("architectures", clause.architecture)
+    if clause.origin_l is not None and clause.origin_l > providers:
+        yield (*place, "origin_l"), f"{clause.origin_l} is above the number of providers, {providers}"
+    if clause.reference is None:
+        return
+    for index, data in enumerate(agreement.data):
+        key = data.columns.get(clause.reference.key)
+        if key is None or key.role is not Role.identifier:
+            yield (
+                (*place, "reference", "key"),
+                f"'{shown(clause.reference.key)}' is no identifier of provider '{data.provider}' "
+                f"(data.{index}.columns)",
+            )
+        for name in clause.reference.columns:
+            if name in data.columns:
+                yield (
+                    (*place, "reference", "columns", name),
+                    f"is also a column of provider '{data.provider}' (data.{index}.columns)",
                 )
 
 

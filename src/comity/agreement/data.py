@@ -50,12 +50,33 @@ class Budget(Term):
         return self
 
 
-def _in_order(columns: Mapping[str, Column]) -> Mapping[str, Column]:
+class Models(StrEnum):
+    """What becomes of models that were made with a provider's data, once the agreement has ended early."""
+
+    keep = "keep"
+    delete = "delete"
+
+
+class Retention(Term):
+    """What recipients do with a provider's data when a party withdraws from the agreement.
+
+    Attributes:
+        after_withdrawal_days: how many days they have to delete what they got; 0 means on the same day. A
+            clause's `retention_days`, counted from receipt, may end earlier.
+        models: whether models made with it may be kept, as long as the clause allows.
+    """
+
+    after_withdrawal_days: Annotated[int, Field(strict=True, ge=0, le=36_500)]
+    models: Models
+
+
+def in_order(columns: Mapping[str, Column]) -> Mapping[str, Column]:
     """By name: the order in the file is not signed (RFC 8785 sorts keys), so it must not mean anything."""
     return MappingProxyType({name: columns[name] for name in sorted(columns)})
 
 
-def _as_json(columns: Mapping[str, Column]) -> dict[str, dict[str, Any]]:
+def columns_as_json(columns: Mapping[str, Column]) -> dict[str, dict[str, Any]]:
+    """The file form of columns."""
     return {name: column.model_dump(mode="json", exclude_none=True) for name, column in columns.items()}
 
 
@@ -70,6 +91,8 @@ class DataTerms(Term):
         columns: sorted by name; their order in the file means nothing.
         unit: what is protected: one row, or all rows with one value of a column.
         budget: None means that nothing with differential privacy may leave.
+        retention: what is deleted after a withdrawal; None: what recipients got, on the same day, and nothing
+            is said about models.
     """
 
     provider: PartyName
@@ -79,9 +102,10 @@ class DataTerms(Term):
     consent: Words | None = None
     mediator_may_hold: Flag = False
     seed_rows: Annotated[int, Field(strict=True, ge=0, le=10**9)] = 0
-    columns: Annotated[Mapping[str, Column], AfterValidator(_in_order), PlainSerializer(_as_json)]
+    columns: Annotated[Mapping[str, Column], AfterValidator(in_order), PlainSerializer(columns_as_json)]
     unit: Unit = Unit()
     budget: Budget | None = None
+    retention: Retention | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

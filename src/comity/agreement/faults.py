@@ -24,14 +24,19 @@ def contradiction_error(found: Sequence[tuple[Path, str]]) -> PydanticCustomErro
 
 
 def bad_agreement(
-    error: ValidationError, *, where: str, document: Document, model: type[BaseModel]
+    error: ValidationError,
+    *,
+    where: str,
+    document: Document,
+    model: type[BaseModel],
+    what: str = "agreement",
 ) -> BadAgreement:
     """All faults in one error, in the order of the text."""
     faults = [fault for details in error.errors(include_url=False) for fault in _faults(details, model)]
     faults.sort(key=lambda fault: document.line(fault[0]) or 0)
     shown_faults = "; ".join(_sentence(path, reason, document) for path, reason in faults[:_MOST])
     more = f"; and {len(faults) - _MOST} more" if len(faults) > _MOST else ""
-    return BadAgreement(f"{where} is not a usable agreement: {shown_faults}{more}")
+    return BadAgreement(f"{where} is not a usable {what}: {shown_faults}{more}")
 
 
 def _sentence(path: Path, reason: str, document: Document) -> str:

@@ -61,11 +61,15 @@ def _is_signature(text: str) -> str:
     return text
 
 
+SignatureText = Annotated[str, Field(max_length=88), AfterValidator(_is_signature)]
+"""64 bytes in the one canonical base64 form."""
+
+
 class Signature(Term):
     """One party's Ed25519 signature (RFC 8032), 64 bytes in base64, over `Agreement.signed_bytes()`."""
 
     party: PartyName
-    signature: Annotated[str, Field(max_length=88), AfterValidator(_is_signature)]
+    signature: SignatureText
 
     @property
     def raw(self) -> bytes:

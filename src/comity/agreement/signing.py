@@ -19,8 +19,8 @@ def verify_agreement(agreement: Agreement, *, on: date) -> None:
         ClauseRefused: the agreement has expired.
         UsageError: `on` is a moment without a time zone.
     """
-    _check_signatures(agreement)
-    day = _day_in_utc(on)
+    check_signatures(agreement)
+    day = day_in_utc(on)
     if day > agreement.expires:
         raise ClauseRefused(
             "the agreement has expired",
@@ -30,9 +30,14 @@ def verify_agreement(agreement: Agreement, *, on: date) -> None:
         )
 
 
-def _check_signatures(agreement: Agreement) -> None:
+def check_signatures(agreement: Agreement) -> None:
+    """Check that every party has signed, nobody else has, and every signature fits.
+
+    Raises:
+        VerificationFailed: naming the clause and the party.
+    """
     name = f"the agreement '{agreement.title}'"
-    parties = {party.name: party for party in agreement.parties}
+    parties = {party.name for party in agreement.parties}
     signed = {entry.party for entry in agreement.signatures}
     strangers = [entry.party for entry in agreement.signatures if entry.party not in parties]
     if strangers:
@@ -44,13 +49,30 @@ def _check_signatures(agreement: Agreement) -> None:
         raise VerificationFailed(
             f"{name}, clause signatures: missing that of {', '.join(missing)}; every party has to sign"
         )
-    message = agreement.signed_bytes()
-    for index, entry in enumerate(agreement.signatures):
-        what = f"{name} (clause signatures.{index}, party '{entry.party}')"
-        parties[entry.party].key.verify(entry.raw, message, what=what)
+    for index in range(len(agreement.signatures)):
+        check_signature(agreement, index)
 
 
-def _day_in_utc(on: date) -> date:
+def check_signature(agreement: Agreement, index: int) -> None:
+    """Check one of the signatures, which may be the only one yet: parties sign one after the other.
+
+    Raises:
+        VerificationFailed: if it is by nobody of the parties, or does not fit.
+    """
+    entry = agreement.signatures[index]
+    party = next((party for party in agreement.parties if party.name == entry.party), None)
+    what = f"the agreement '{agreement.title}' (clause signatures.{index}, party '{entry.party}')"
+    if party is None:
+        raise VerificationFailed(f"the signature on {what} is by nobody of the parties")
+    party.key.verify(entry.raw, agreement.signed_bytes(), what=what)
+
+
+def day_in_utc(on: date) -> date:
+    """The day that a day or a moment is on, in UTC.
+
+    Raises:
+        UsageError: for a moment without a time zone.
+    """
     if not isinstance(on, datetime):
         return on
     if on.tzinfo is None:

@@ -33,6 +33,9 @@ _HEADER = "# What is signed is the meaning of this text, not its layout, comment
 
 AnyClause = TypeVar("AnyClause", bound=Clause)
 
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""An agreement's name: SHA-256 of its body, in hexadecimal."""
+
 
 def _this_format(number: int) -> int:
     if number != FORMAT:
@@ -40,7 +43,7 @@ def _this_format(number: int) -> int:
     return number
 
 
-def _is_day(value: object) -> object:
+def is_day(value: object) -> object:
     """A day as YYYY-MM-DD and nothing else: no times, no time zones, no seconds since 1970."""
     if isinstance(value, str):
         try:
@@ -63,7 +66,9 @@ def _by_party(signatures: tuple[Signature, ...]) -> tuple[Signature, ...]:
 class Agreement(Term):
     """What the parties allow. Immutable; anything that contradicts itself cannot be constructed.
 
-    `expires` is the last day on which it is in force, through its end in UTC.
+    `expires` is the last day on which it is in force, through its end in UTC. `replaces` is the digest of the
+    agreement that this one takes the place of: from the last signature on, that one is no longer in force
+    (`comity.agreement.standing`).
     """
 
     comity: Annotated[
@@ -74,7 +79,8 @@ class Agreement(Term):
     purpose: Purpose
     data: tuple[DataTerms, ...]
     architectures: Architectures
-    expires: Annotated[date, BeforeValidator(_is_day)]
+    expires: Annotated[date, BeforeValidator(is_day)]
+    replaces: Digest | None = None
     signatures: Annotated[tuple[Signature, ...], AfterValidator(_by_party)] = ()
 
     @model_validator(mode="after")

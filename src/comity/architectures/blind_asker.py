@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from comity.architectures.blind_frame import (
-    PORTIONS,
+    NAME_LENGTH,
     TOPIC,
-    budgeted_price,
+    calibration_of,
     frame_of,
     mediator_of,
     taught,
 )
-from comity.architectures.blind_mediator import COUNTED, NAME_LENGTH, second_pad
+from comity.architectures.blind_mediator import COUNTED, second_pad
 from comity.architectures.blind_provider import DONE, purpose_of
 from comity.architectures.definition import Seat
 from comity.architectures.exchange import receive_query, receive_release, send_query
@@ -25,7 +25,6 @@ from comity.crypto.pads import random_key, random_name
 from comity.crypto.sealed import seal_to
 from comity.errors import ClauseRefused, PartyFailed
 from comity.validate.blind import PadKeys, PadSum, TokenOrder, opened, total_calibration
-from comity.validate.blind_price import portion_calibration
 from comity.validate.blind_query import permuted, to_message
 from comity.validate.mechanism import NoisySums
 from comity.wire import Channel, Kind, Message
@@ -39,7 +38,7 @@ def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
     """One lesson, and feedback on what it taught."""
     asker = Asker.open(seat, channel)
     providers = len(seat.providers)
-    figures = taught(seat, asker.ask, noises=1 + providers / max(1, providers - 1), report=True)
+    figures = taught(seat, asker.ask, noises=1 + providers / max(1, providers - 1))
     asker.close()
     return figures
 
@@ -100,8 +99,7 @@ class Asker:
         body = {"name": name, "portion": portion, "question": question}
         send_query(self._channel, mediator, "question", body, parts)
         self._await_count(mediator, name)
-        price = budgeted_price(self._seat, self._seat.providers[0])
-        calibration = portion_calibration(query, price, PORTIONS[portion])
+        calibration = calibration_of(self._seat, query, portion)
         summands = [self._summand(provider, name, query.dimensions) for provider in self._seat.providers]
         sums = opened(summands, turned, calibration, second_pad(self._shared, name), self._pads)
         return NoisySums(sums, total_calibration(calibration, len(self._seat.providers)))

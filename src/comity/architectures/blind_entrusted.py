@@ -2,12 +2,16 @@
 
 No pads: the providers' labels are in the clear at the mediator, under a clause and a line of each provider's
 data that allow it. The ML party gets one noisy sum over all providers, with the mediator's noise alone. The
-mediator charges every provider's account in its own ledger too, before it reads a label.
+mediator charges every provider's account in its own ledger too, before it reads a label. The charge is for
+a lesson and for feedback on what it taught, as in the linked mode; what was drawn for either is stored, and
+asked for again it is the same bytes.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,19 +19,24 @@ import numpy as np
 from comity.architectures.blind_frame import (
     CLAUSE,
     MINIMUM_GROUP,
+    PORTIONS,
     TOPIC,
     admission_of,
     agreed_frame,
     agreed_rows,
     budgeted_price,
+    calibration_of,
     digests,
     frame_of,
+    holders_of,
     mediator_of,
+    named_portion,
     own_labels,
     read_question,
     require_agreed,
     taught,
 )
+from comity.architectures.blind_opening import await_opening, refused, send_drawn, send_opening
 from comity.architectures.definition import Exposure, Seat, Trust
 from comity.architectures.exchange import (
     account_of,
@@ -37,10 +46,10 @@ from comity.architectures.exchange import (
     send_query,
 )
 from comity.crypto.canonical import digest
-from comity.errors import BadInput, ClauseRefused, PartyFailed
-from comity.ledger import Account, PrivacyUnit
+from comity.crypto.pads import random_name
+from comity.errors import BadInput, ClauseRefused, ComityError, PartyFailed, Refused
+from comity.ledger import PrivacyUnit
 from comity.plan import Outcome, Plan
-from comity.validate.blind_price import portion_calibration
 from comity.validate.blind_query import to_message
 from comity.validate.mechanism import NoisySums, add_noise, read_noisy
 from comity.validate.queries import Query
@@ -49,7 +58,13 @@ from comity.wire import Channel, Kind, Message
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_LABELS = "labels"
+    from comity.validate.blind_admission import Admission
+
+    Shares = Mapping[str, NDArray[np.uint8]]
+
+_LABELS, DONE = "labels", "done"
+
+ASKS: Mapping[str, Any] = {"mode": "entrusted", "groupings": "open", "minimum_group": MINIMUM_GROUP}
 
 EXPOSURE = Exposure(
     trust=(
@@ -96,53 +111,59 @@ def provider(seat: Seat, channel: Channel) -> dict[str, Any]:
             recipient=mediator,
             topic=_LABELS,
             request={"frame": digest(frame)},
-            asks={"mode": "entrusted", "minimum_group": MINIMUM_GROUP},
+            asks=ASKS,
             account=account_of(seat, unit=PrivacyUnit.label),
             cost=budgeted_price(seat, seat.party).cost,
             run=run,
             sealed=True,
-            opens=1,
+            opens=len(PORTIONS),
         ),
     )
     return {"rows_used": len(frame)}
 
 
 def mediator(seat: Seat, channel: Channel) -> dict[str, Any]:
-    """Answer the ML party's question over all providers' labels, once each has been charged for it."""
+    """Answer the ML party's questions over all providers' labels, once each has been charged for them."""
     records = agreed_rows(seat)
     shares = {provider: _entrusted(channel, provider, records) for provider in seat.providers}
-    message = receive_query(channel, seat.ml_party, "question")
-    query = read_question(message)
-    admission_of(seat).admit(query)
-    first, *others = [
-        Account(provider=name, lineage=seat.agreement.data_of(name).lineage, unit=PrivacyUnit.label)
-        for name in seat.providers
-    ]
-    price = budgeted_price(seat, seat.providers[0])
-    calibration = portion_calibration(query, price)  # what cannot be answered is refused before it is charged
-
-    def run() -> Outcome:
-        exact = query.sums(_together(shares)) << np.int64(calibration.shift)
-        sums = read_noisy(add_noise(exact, calibration), calibration)
-        return Outcome(body={}, parts={"sums": np.asarray(sums, dtype="<f8").tobytes()})
-
-    send_answer(
-        seat,
-        channel,
-        Plan(
-            architecture="blind-validation",
-            purpose=f"{query.dimensions} noisy sums of the entrusted labels",
-            recipient=seat.ml_party,
-            topic=TOPIC,
-            request={"query": dict(message.body), "parts": digests(message.parts), "records": records},
-            asks={"mode": "entrusted", "minimum_group": MINIMUM_GROUP},
-            account=first,
-            also=tuple(others),
-            cost=price.cost,
-            run=run,
-        ),
+    opening = send_opening(
+        seat, channel, records, ASKS, lambda: _require_few_holders(shares, holders_of(seat))
     )
-    return {"rows_used": records}
+    admission = admission_of(seat)
+    while True:
+        message = channel.receive(seat.ml_party)
+        if message.kind is not Kind.query or message.topic not in ("question", DONE):
+            raise BadInput(
+                f"'{seat.ml_party}' sent a {message.kind} about '{message.topic[:40]}' where a question was "
+                "due"
+            )
+        if message.topic == DONE:
+            return {"rows_used": records}
+        _answer(seat, channel, opening, admission, shares, message)
+
+
+def _answer(
+    seat: Seat, channel: Channel, opening: str, admission: Admission, shares: Shares, message: Message
+) -> None:
+    """One question: noisy sums to who asked, or a refusal."""
+    try:
+        name, portion = named_portion(message)
+        query = read_question(message)
+        calibration = calibration_of(seat, query, portion)
+    except ComityError as error:
+        refused(channel, message.sender, error, TOPIC)
+        return
+
+    def draw() -> dict[str, bytes]:
+        admission.admit(query)
+        exact = query.padded_sums(_together(shares)).view(np.int64) << np.int64(calibration.shift)
+        sums = read_noisy(add_noise(exact, calibration), calibration)
+        return {"sums": np.asarray(sums, dtype="<f8").tobytes()}
+
+    asked = {"body": dict(message.body), "parts": digests(message.parts)}
+    # a refusal has been sent, and the next question may pass
+    with suppress(Refused):
+        send_drawn(seat, channel, opening, ASKS, portion=portion, name=name, asked=asked, draw=draw)
 
 
 def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
@@ -151,18 +172,30 @@ def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
     require_agreed(seat, frame)
     for name in seat.providers:
         send_query(channel, name, "frame", {}, {"ids": json.dumps(frame).encode()})
+    mediator = mediator_of(seat)
+    await_opening(seat, channel, mediator)
+    figures = taught(
+        seat, lambda query, portion: ask_as(seat, channel, random_name(), query, portion), noises=1.0
+    )
+    send_query(channel, mediator, DONE, {}, {})
+    return figures
 
-    def ask(query: Query, _portion: int) -> NoisySums:
-        question, parts = to_message(query)
-        send_query(channel, mediator_of(seat), "question", {"question": question}, parts)
-        message = receive_release(seat, channel, mediator_of(seat), TOPIC)
-        data = message.parts.get("sums", b"")
-        if len(data) != 8 * query.dimensions:
-            raise PartyFailed("the mediator answered in a form that cannot be read")
-        sums = np.frombuffer(data, dtype="<f8").astype(np.float64)
-        return NoisySums(sums, portion_calibration(query, budgeted_price(seat, seat.providers[0])))
 
-    return taught(seat, ask, noises=1.0, report=False)
+def ask_as(seat: Seat, channel: Channel, name: str, query: Query, portion: int) -> NoisySums:
+    """The noisy sums of a question, rows in the frame's order; under one name the same answer again.
+
+    Raises:
+        ClauseRefused: if the mediator refused, with its words.
+    """
+    mediator = mediator_of(seat)
+    question, parts = to_message(query)
+    send_query(channel, mediator, "question", {"name": name, "portion": portion, "question": question}, parts)
+    message = receive_release(seat, channel, mediator, TOPIC)
+    data = message.parts.get("sums", b"")
+    if len(data) != 8 * query.dimensions or message.body["outcome"].get("query") != name:
+        raise PartyFailed("the mediator answered in a form that cannot be read")
+    sums = np.frombuffer(data, dtype="<f8").astype(np.float64)
+    return NoisySums(sums, calibration_of(seat, query, portion))
 
 
 def _entrusted(channel: Channel, provider: str, records: int) -> NDArray[np.uint8]:
@@ -178,16 +211,18 @@ def _entrusted(channel: Channel, provider: str, records: int) -> NDArray[np.uint
     return codes
 
 
-def _together(shares: dict[str, NDArray[np.uint8]]) -> NDArray[np.int8]:
-    """(records,) labels of the frame.
-
-    Raises:
-        ClauseRefused: if two providers hold the same record: the frame has one row per unit.
-    """
-    codes = np.stack(list(shares.values()))
-    if ((codes > 0).sum(axis=0) > 1).any():
+def _require_few_holders(shares: Shares, most: int) -> None:
+    """Refuse records at more providers than the noise covers."""
+    holders = np.sum([codes > 0 for codes in shares.values()], axis=0, dtype=np.int64)
+    if holders.max(initial=0) > most:
         raise ClauseRefused(
-            "two providers hold the same record of the frame; a frame has one row per unit",
-            clause=f"{CLAUSE}.frame",
+            f"a record is at more than {most} of the providers; its labels would count more often than the "
+            "noise covers",
+            clause=f"{CLAUSE}.providers_per_record",
+            would_pass=f"each record at {most} or fewer, or an agreement with a larger number",
         )
-    return (codes == 2).any(axis=0).astype(np.int8)
+
+
+def _together(shares: Shares) -> NDArray[np.uint64]:
+    """(records,) at how many providers a record has label 1."""
+    return np.sum([codes == 2 for codes in shares.values()], axis=0, dtype=np.uint64)

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from comity.architectures.definition import Seat
+from comity.architectures.exchange import additive_delta
 from comity.architectures.linked import MOST_COLUMNS, FeatureBins, StartModel, linked_rows
 from comity.architectures.models import keep_scores, labels_of
 from comity.crypto.canonical import digest
 from comity.data.table import Table, concat_tables
 from comity.errors import BadInput, BadTable, ClauseRefused
 from comity.validate.blind_admission import Admission
-from comity.validate.blind_price import portion_multiplier
+from comity.validate.blind_holders import covering
+from comity.validate.blind_price import portion_calibration, portion_multiplier
 from comity.validate.blind_query import from_message
+from comity.validate.blind_store import StoredAnswers
 from comity.validate.design import Design
 from comity.validate.mechanism import LARGEST_EPSILON, NoisySums, Price
 from comity.validate.metrics import ask_for
@@ -28,6 +31,8 @@ from comity.wire import Message
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from comity.validate.mechanism import Calibration, Sized
+
 TOPIC = "feedback"
 MINIMUM_GROUP = 10
 CLAUSE = "architectures.blind-validation"
@@ -35,6 +40,8 @@ CLAUSE = "architectures.blind-validation"
 PORTIONS = (0.96, 0.04)
 """Of an upload's price: the lesson's, and that of the feedback on what it taught. The lesson's noise is 2%
 wider for it."""
+
+NAME_LENGTH = 32
 
 METRICS_TOLD = ("auc", "calibration", "confusion")
 
@@ -117,13 +124,50 @@ def budgeted_price(seat: Seat, provider: str) -> Price:
     Raises:
         ClauseRefused: if the agreement gives its data no budget.
     """
-    budget = seat.agreement.data_of(provider).budget
-    if budget is None or budget.delta_additive <= 0:
-        raise ClauseRefused(
-            f"the agreement gives the data of '{provider}' no budget for feedback",
-            clause=f"data.{provider}.budget",
-        )
-    return Price(min(seat.options.epsilon, LARGEST_EPSILON), budget.delta_additive)
+    additive = additive_delta(seat, provider, "blind-validation")
+    return Price(min(seat.options.epsilon, LARGEST_EPSILON), additive)
+
+
+def shared_price(seat: Seat) -> Price:
+    """What noise is calibrated to at every end alike: the run's epsilon, the smallest delta of any provider.
+
+    Raises:
+        ClauseRefused: if the agreement gives a provider's data no budget.
+    """
+    return min((budgeted_price(seat, name) for name in seat.providers), key=lambda price: price.delta)
+
+
+def holders_of(seat: Seat) -> int:
+    """At how many providers a record may be: the noise covers its labels at all of them."""
+    return getattr(seat.agreement.clause("blind-validation"), "providers_per_record", 1)
+
+
+def calibration_of(seat: Seat, sized: Sized, portion: int) -> Calibration:
+    """The noise of an answer, the same at every end.
+
+    Args:
+        sized: the question, or its sizes, as if every record were at one provider.
+        portion: which of `PORTIONS`.
+    """
+    return portion_calibration(covering(sized, holders_of(seat)), shared_price(seat), PORTIONS[portion])
+
+
+def stored(seat: Seat) -> StoredAnswers:
+    """What this party drew for the session's answers, in the session's folder."""
+    return StoredAnswers(seat.session / "blind", clause=CLAUSE)
+
+
+def named_portion(message: Message) -> tuple[str, int]:
+    """The name of 128 bits and the portion of the price that a question came with.
+
+    Raises:
+        BadInput: unless it has both.
+    """
+    name, portion = message.body.get("name"), message.body.get("portion")
+    sound = isinstance(name, str) and len(name) == NAME_LENGTH
+    if not sound or type(portion) is not int or not 0 <= portion < len(PORTIONS):
+        raise BadInput(f"'{message.sender}' asked without a name, or for none of the portions of the price")
+    return str(name), portion
 
 
 def digests(parts: Mapping[str, bytes]) -> dict[str, str]:
@@ -169,13 +213,14 @@ def read_question(message: Message) -> Query:
     return query
 
 
-def taught(seat: Seat, ask: Ask, *, noises: float, report: bool) -> dict[str, Any]:
+def taught(seat: Seat, ask: Ask, *, noises: float) -> dict[str, Any]:
     """At the ML party: one lesson over the frame, what it is worth there, and the probe's scores after it.
 
     Args:
         ask: puts a question with one of `PORTIONS` of the price.
         noises: variance of all noise in a sum, over that of one party's full noise.
-        report: whether the second portion buys feedback on the scores after the lesson.
+
+    The second portion buys feedback on the scores after the lesson, which is kept as `feedback.json`.
     """
     together, ids = frame_of(seat)
     require_agreed(seat, ids)
@@ -183,7 +228,7 @@ def taught(seat: Seat, ask: Ask, *, noises: float, report: bool) -> dict[str, An
     holders = np.zeros(together.rows, dtype=np.int64)
     own = start.scores(together)
     bins = FeatureBins.over(together, own, holders, seat, MINIMUM_GROUP)
-    multiplier = portion_multiplier(budgeted_price(seat, seat.providers[0]), PORTIONS[0] if report else 1.0)
+    multiplier = portion_multiplier(shared_price(seat), PORTIONS[0]) * holders_of(seat)
     design = Design.draw_up(
         bins.columns(together), own, noise=multiplier * float(np.sqrt(noises)), minimum=MINIMUM_GROUP
     )
@@ -192,12 +237,9 @@ def taught(seat: Seat, ask: Ask, *, noises: float, report: bool) -> dict[str, An
     probe = Table(seat.table("probe"))
     scores = correction.scores(bins.columns(probe), start.scores(probe))
     keep_scores(seat, {"feedback": _chances(scores)})
-    figures: dict[str, Any] = {"rows_used": seat.table("seed").num_rows + together.rows}
-    if report:
-        told = _report(_chances(correction.scores(bins.columns(together), own)), ask)
-        (seat.session / "feedback.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
-        figures["feedback"] = told
-    return figures
+    told = _report(_chances(correction.scores(bins.columns(together), own)), ask)
+    (seat.session / "feedback.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
+    return {"rows_used": seat.table("seed").num_rows + together.rows, "feedback": told}
 
 
 def _report(chances: NDArray[np.float64], ask: Ask) -> dict[str, Any]:

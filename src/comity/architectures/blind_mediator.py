@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from comity.architectures.blind_frame import (
-    PORTIONS,
+    CLAUSE,
+    NAME_LENGTH,
     admission_of,
     agreed_rows,
-    budgeted_price,
+    calibration_of,
     digests,
+    holders_of,
+    named_portion,
     read_question,
+    stored,
 )
-from comity.architectures.blind_provider import ANSWER, DONE, UPLOAD, purpose_of, stored
+from comity.architectures.blind_provider import ANSWER, DONE, UPLOAD, purpose_of
 from comity.architectures.definition import Seat
 from comity.architectures.exchange import receive_query, send_query
 from comity.crypto.canonical import digest
@@ -23,7 +27,7 @@ from comity.crypto.exchange import Exchange, Offer, SharedKey
 from comity.errors import BadInput, ComityError, PartyFailed, Refused
 from comity.gate import refusal_of
 from comity.validate.blind import Pooled, Upload, masked_answer
-from comity.validate.blind_price import portion_calibration
+from comity.validate.blind_holders import PART, require_few_holders
 from comity.validate.mechanism import Sizes
 from comity.wire import Channel, Kind, Message
 
@@ -32,7 +36,6 @@ if TYPE_CHECKING:
     from comity.validate.queries import Query
 
 COUNTED = "counted"
-NAME_LENGTH = 32
 
 
 def mediator(seat: Seat, channel: Channel) -> dict[str, Any]:
@@ -46,16 +49,19 @@ def mediator(seat: Seat, channel: Channel) -> dict[str, Any]:
     )
     records = agreed_rows(seat)
     offers: dict[str, Any] = {}
-    pooled = Pooled.over(_uploads(seat, channel, records, offers))
+    holders: dict[str, bytes] = {}
+    pooled = Pooled.over(_uploads(seat, channel, records, offers, holders))
+    require_few_holders(holders, records, holders_of(seat), clause=CLAUSE)
     send_query(channel, seat.ml_party, "ready", {"offer": exchange.offer.to_dict(), "providers": offers}, {})
     Counter(seat, pooled, shared, admission_of(seat)).serve(channel)
     return {"rows_used": records}
 
 
 def _uploads(
-    seat: Seat, channel: Channel, records: int, offers: dict[str, Any]
+    seat: Seat, channel: Channel, records: int, offers: dict[str, Any], holders: dict[str, bytes]
 ) -> Iterator[tuple[str, Upload]]:
-    """Every provider's upload, one at a time; its key offer goes into `offers`. Anything odd stops it all."""
+    """Every provider's upload, one at a time; its key offer goes into `offers`, what tells of records at
+    several providers into `holders`. Anything odd stops it all."""
     for provider in seat.providers:
         message = _share(channel, provider)
         outcome = message.body["outcome"]
@@ -64,7 +70,9 @@ def _uploads(
             raise BadInput(f"the upload of '{provider}' has no nonce of 128 bits; nothing was counted")
         stored(seat).claim(f"nonce-{nonce}")
         offers[provider] = {"offer": offer, "nonce": nonce}
-        yield provider, Upload.from_parts(message.parts, records=records)
+        holders[provider] = message.parts.get(PART, b"")
+        words = {name: data for name, data in message.parts.items() if name != PART}
+        yield provider, Upload.from_parts(words, records=records)
 
 
 def _share(channel: Channel, provider: str) -> Message:
@@ -125,15 +133,10 @@ class Counter:
 
     def _counted(self, message: Message) -> tuple[dict[str, Any], dict[str, bytes]]:
         """What the providers are told of an answer, and each one's summand."""
-        name, portion = message.body.get("name"), message.body.get("portion")
-        sound = isinstance(name, str) and len(name) == NAME_LENGTH
-        if not sound or type(portion) is not int or not 0 <= portion < len(PORTIONS):
-            raise BadInput(
-                f"'{message.sender}' asked without a name, or for none of the portions of the price"
-            )
+        name, portion = named_portion(message)
         query = read_question(message)
         asked = digest({"body": dict(message.body), "parts": digests(message.parts)})
-        parts = self._stored.once(f"sums-{portion:x}", asked, lambda: self._drawn(query, str(name), portion))
+        parts = self._stored.once(f"sums-{portion:x}", asked, lambda: self._drawn(query, name, portion))
         return {"query": name, "portion": portion, "sizes": Sizes.of(query).to_dict()}, parts
 
     def _drawn(self, query: Query, name: str, portion: int) -> dict[str, bytes]:
@@ -142,8 +145,7 @@ class Counter:
                 "the uploads were held by a process that has ended: answers already given are repeated, for "
                 "new ones open a new session"
             )
-        price = budgeted_price(self._seat, self._seat.providers[0])
-        calibration = portion_calibration(query, price, PORTIONS[portion])
+        calibration = calibration_of(self._seat, query, portion)
         self._admission.admit(query)
         summands = masked_answer(
             self._pooled,

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from comity.architectures.blind_frame import (
-    CLAUSE,
     MINIMUM_GROUP,
     PORTIONS,
     TOPIC,
     agreed_frame,
     budgeted_price,
+    calibration_of,
     digests,
     mediator_of,
     own_labels,
+    stored,
 )
 from comity.architectures.definition import Seat
 from comity.architectures.exchange import account_of, receive_query, send_answer
@@ -27,8 +29,7 @@ from comity.errors import BadInput
 from comity.ledger import PrivacyUnit
 from comity.plan import Outcome, Plan
 from comity.validate.blind import PadKeys, TokenOrder, Upload, second_noise
-from comity.validate.blind_price import portion_calibration
-from comity.validate.blind_store import StoredAnswers
+from comity.validate.blind_holders import PART, holder_tokens
 from comity.validate.mechanism import Sizes
 from comity.wire import Channel, Kind, Message
 
@@ -38,15 +39,12 @@ if TYPE_CHECKING:
 
 UPLOAD, ANSWER, DONE = "upload", "answer", "done"
 
+ASKS: Mapping[str, Any] = {"mode": "linked", "groupings": "open", "minimum_group": MINIMUM_GROUP}
+
 
 def purpose_of(seat: Seat, other: str) -> str:
     """What a key between two parties is for: the same text at both ends."""
     return digest({"agreement": seat.agreement.digest, "between": sorted([seat.party, other])})
-
-
-def stored(seat: Seat) -> StoredAnswers:
-    """What this party drew for the session's answers, in the session's folder."""
-    return StoredAnswers(seat.session / "blind", clause=CLAUSE)
 
 
 def provider(seat: Seat, channel: Channel) -> dict[str, Any]:
@@ -74,7 +72,7 @@ def upload(seat: Seat, channel: Channel) -> tuple[list[str], str]:
         order = TokenOrder.over(len(frame), token_key)
         return Outcome(
             body={"offer": exchange.offer.to_dict(), "nonce": keys.nonce},
-            parts=Upload.of(held, labels, order, keys).to_parts(),
+            parts={**Upload.of(held, labels, order, keys).to_parts(), PART: holder_tokens(held, token_key)},
         )
 
     share = Plan(
@@ -83,7 +81,7 @@ def upload(seat: Seat, channel: Channel) -> tuple[list[str], str]:
         recipient=mediator_of(seat),
         topic=UPLOAD,
         request={"frame": digest(frame), "offer": theirs.to_dict(), "nonce": keys.nonce},
-        asks={"mode": "linked", "minimum_group": MINIMUM_GROUP},
+        asks=ASKS,
         account=account_of(seat, unit=PrivacyUnit.label),
         cost=budgeted_price(seat, seat.party).cost,
         run=run,
@@ -115,7 +113,7 @@ def serve(seat: Seat, channel: Channel, share: str) -> None:
 def _add_noise(seat: Seat, channel: Channel, share: str, message: Message) -> None:
     """Add this provider's noise to a summand that looks random to it, once per portion of the price."""
     portion, name, sizes, words = _read_summand(message)
-    calibration = portion_calibration(sizes, budgeted_price(seat, seat.party), PORTIONS[portion])
+    calibration = calibration_of(seat, sizes, portion)
     asked = {"query": name, "portion": portion, "sizes": sizes.to_dict(), "parts": digests(message.parts)}
 
     def run() -> Outcome:
@@ -130,7 +128,7 @@ def _add_noise(seat: Seat, channel: Channel, share: str, message: Message) -> No
         recipient=seat.ml_party,
         topic=TOPIC,
         request={"share": share, "portion": portion},
-        asks={"mode": "linked", "minimum_group": MINIMUM_GROUP},
+        asks=ASKS,
         account=account_of(seat, unit=PrivacyUnit.label),
         cost=None,
         draws_on=share,

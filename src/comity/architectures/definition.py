@@ -226,10 +226,12 @@ class Architecture:
         programs: the program of each role that takes part.
         clause: the clause that a pilot's agreement needs for a run with these options.
         guarantee: what it promises with these options.
+        promise: the same where it depends on the task as well, such as on the schema's unit.
         trust: whom it trusts with what.
         seen_by: what each role's process receives, in plain words.
         exposures: for modes in which trust or what is seen differs, those of that mode.
         modes: the modes it has; the first is the default.
+        beside: modes that stand in a comparison beside the default one, each in a row of its own.
         charges: whether its guarantee has an epsilon, so that a sweep over epsilon makes sense.
         skip: why it cannot run for this task and these providers, or None.
         attacks: adversaries run against the result, by name.
@@ -244,6 +246,8 @@ class Architecture:
     trust: tuple[Trust, ...]
     seen_by: Mapping[str, tuple[str, ...]]
     modes: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    promise: Callable[[Options, Task], Guarantee] | None = None
     charges: bool = False
     skip: Callable[[Task, Sequence[str]], str | None] = _always
     attacks: Callable[[Pilot], dict[str, AttackResult]] = _no_attacks
@@ -255,3 +259,7 @@ class Architecture:
     def exposure(self, mode: str | None) -> Exposure:
         """Whom a run in this mode trusts, and what each role sees in it."""
         return self.exposures.get(mode or "", Exposure(self.trust, self.seen_by))
+
+    def promised(self, options: Options, task: Task) -> Guarantee:
+        """What it promises for this task."""
+        return self.guarantee(options) if self.promise is None else self.promise(options, task)

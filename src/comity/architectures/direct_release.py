@@ -39,7 +39,7 @@ from comity.data.table import Table
 from comity.errors import BadInput
 from comity.ledger import PrivacyUnit
 from comity.plan import Outcome, Plan, Verdict
-from comity.schema import Role
+from comity.schema import Column, ColumnType, Role, Schema
 from comity.wire import Channel
 
 if TYPE_CHECKING:
@@ -102,12 +102,12 @@ class _Protector:
         from comity.deidentify.release.candidate import protect
 
         seat = self._seat
-        master = _master_key(seat.folder / "pseudonyms.key")
+        master = master_key(seat.folder / "pseudonyms.key")
         recipient = seat.agreement.party(seat.ml_party)
         lineage = seat.agreement.data_of(seat.party).lineage
         self._protected = protect(
             Table(seat.table("train"), f"the table of {seat.party}"),
-            _schema_with_id(seat.task),
+            schema_with_id(seat.task),
             k=seat.options.k,
             l=self.l,
             t=self.t,
@@ -123,31 +123,43 @@ class _Protector:
         )
 
     def check(self, outcome: Outcome) -> Verdict:
-        """The released bytes, read back: every class satisfies every model that was promised, and has k rows,
-        so linking is right at most 1 in k times."""
-        from comity.assess import reidentification_risk
-        from comity.deidentify.models.checker import check
-        from comity.deidentify.release.candidate import reference_counts
-        from comity.deidentify.release.required import models_of
-
+        """The released bytes, read back, hold what was promised (`examined`)."""
         released = table_from_bytes(outcome.parts["table"])
         names = list(outcome.body["manifest"]["quasi_identifiers"])
-        schema = self._seat.task.schema
-        k = self._seat.options.k * schema.unit.max_rows
-        models = models_of(schema, self._seat.options.k, self.l, self.t)
-        before = reference_counts(Table(self._seat.table("train")), models)
-        found = check(released, names, models, reference=before)
-        if not found.holds or found.rows == 0:
-            return Verdict(passed=False, reason="; ".join(found.violations) or "no row is left")
-        linked = reidentification_risk(released, names).prosecutor_max
-        return Verdict(
-            passed=linked <= 1 / k,
-            reason=f"who knows the quasi-identifiers finds the row with probability {linked:.4f} at most",
-            figures={"rows": found.rows, "classes": found.classes, "smallest_class": found.smallest},
-        )
+        return examined(self._seat, released, names, l=self.l, t=self.t)
 
 
-def _master_key(path: Path) -> MasterKey:
+def examined(
+    seat: Seat,
+    released: pa.Table,
+    names: Sequence[str],
+    *,
+    l: int | None,  # noqa: E741  # the model's own name
+    t: float | None,
+) -> Verdict:
+    """Whether every class of a provider's released table satisfies every model that was promised, and has k
+    rows, so that linking is right at most 1 in k times."""
+    from comity.assess import reidentification_risk
+    from comity.deidentify.models.checker import check
+    from comity.deidentify.release.candidate import reference_counts
+    from comity.deidentify.release.required import models_of
+
+    schema = seat.task.schema
+    k = seat.options.k * schema.unit.max_rows
+    models = models_of(schema, seat.options.k, l, t)
+    before = reference_counts(Table(seat.table("train")), models)
+    found = check(released, names, models, reference=before)
+    if not found.holds or found.rows == 0:
+        return Verdict(passed=False, reason="; ".join(found.violations) or "no row is left")
+    linked = reidentification_risk(released, names).prosecutor_max
+    return Verdict(
+        passed=linked <= 1 / k,
+        reason=f"who knows the quasi-identifiers finds the row with probability {linked:.4f} at most",
+        figures={"rows": found.rows, "classes": found.classes, "smallest_class": found.smallest},
+    )
+
+
+def master_key(path: Path) -> MasterKey:
     """The provider's key for pseudonyms, made on first use and readable by its owner only."""
     from comity.deidentify.columns.pseudonymise import MasterKey
 
@@ -170,10 +182,8 @@ def read_hierarchies(seat: Seat) -> dict[str, Hierarchy]:
     return {name: Hierarchy.from_dict(entry) for name, entry in document.items()}
 
 
-def _schema_with_id(task: Task):
+def schema_with_id(task: Task) -> Schema:
     """The task's schema, with the record id among its identifiers."""
-    from comity.schema import Column, ColumnType, Schema
-
     columns = dict(task.schema.columns)
     columns[task.id] = Column(role=Role.identifier, type=ColumnType.text)
     return Schema(columns=columns, unit=task.schema.unit)
@@ -187,7 +197,7 @@ def _ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
     for provider in seat.providers:
         message = receive_release(seat, channel, provider, _TOPIC)
         tables[provider], manifests[provider] = _received(seat, provider, message)
-    scores = _learn(seat, tables, list(manifests.values()))
+    scores = learn_from_releases(seat, tables, list(manifests.values()))
     keep_scores(seat, {"logistic": scores})
     return {"rows_used": sum(table.num_rows for table in tables.values())}
 
@@ -201,7 +211,7 @@ def _received(seat: Seat, provider: str, message: Message) -> tuple[pa.Table, Ma
     return table, manifest
 
 
-def _learn(
+def learn_from_releases(
     seat: Seat, tables: Mapping[str, pa.Table], manifests: Sequence[Mapping[str, Any]]
 ) -> NDArray[np.float64]:
     """Train on the released cells as distributions over what they cover; score the raw probe rows."""

@@ -6,17 +6,39 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from comity.architectures.definition import Seat
+from comity.architectures.definition import Seat, rounded_delta
 from comity.errors import BadInput, ClauseRefused, ComityError, PartyFailed, VerificationFailed
 from comity.gate import execute, refusal_of
-from comity.ledger import Account, Checkpoint, PrivacyUnit
-from comity.plan import Outcome, Plan
+from comity.ledger import Account, PrivacyUnit
+from comity.plan import Outcome, Plan, Receipt
 from comity.wire import Channel, Kind, Message, Query
 
 
 def account_of(seat: Seat, *, unit: PrivacyUnit) -> Account:
     """The account of this provider's data: its own name, the agreement's lineage, the unit."""
     return Account(provider=seat.party, lineage=seat.agreement.data_of(seat.party).lineage, unit=unit)
+
+
+def additive_delta(seat: Seat, provider: str, architecture: str) -> float:
+    """The additive delta that a run of an architecture may spend on a provider's data.
+
+    It is the budget's, or the clause's share of it where the clause allows less than the whole budget: as the
+    ledger splits a clause's limit.
+
+    Raises:
+        ClauseRefused: if the agreement gives the data no budget for mechanisms with an additive delta.
+    """
+    budget = seat.agreement.data_of(provider).budget
+    if budget is None or budget.delta_additive <= 0:
+        raise ClauseRefused(
+            f"the agreement gives the data of '{provider}' no budget for feedback",
+            clause=f"data.{provider}.budget",
+        )
+    clause = seat.agreement.architectures.get(architecture)
+    limit = None if clause is None else clause.spending_limit
+    if limit is None or limit[1] >= budget.delta:
+        return budget.delta_additive
+    return rounded_delta(limit[1] * budget.delta_additive / budget.delta)
 
 
 def send_query(
@@ -46,6 +68,14 @@ def send_answer(seat: Seat, channel: Channel, plan: Plan) -> None:
     Raises:
         ComityError: after the refusal has been sent, so that this party's program stops too.
     """
+    repeated = channel.resend(plan.recipient)
+    if repeated is Kind.refusal:
+        raise ClauseRefused(
+            "this was refused before the party's node was restarted",
+            clause=f"architectures.{plan.architecture}",
+        )
+    if repeated is not None:
+        return
     try:
         issued = execute(plan, seat.agreement, seat.ledger)
     except ComityError as error:
@@ -61,7 +91,17 @@ def receive_release(seat: Seat, channel: Channel, sender: str, topic: str) -> Me
     Raises:
         ClauseRefused: if the sender refused, with its words.
         PartyFailed: if it sent something else.
+        VerificationFailed: if its receipt does not fit.
     """
+    return _receive_issued(seat, channel, sender, topic, Kind.release)
+
+
+def receive_share(seat: Seat, channel: Channel, sender: str, topic: str) -> Message:
+    """A share that `sender` owes, its receipt kept; as `receive_release`."""
+    return _receive_issued(seat, channel, sender, topic, Kind.share)
+
+
+def _receive_issued(seat: Seat, channel: Channel, sender: str, topic: str, kind: Kind) -> Message:
     message = channel.receive(sender)
     if message.kind is Kind.refusal:
         body = message.body
@@ -71,9 +111,9 @@ def receive_release(seat: Seat, channel: Channel, sender: str, topic: str) -> Me
         )
         refusal.args = (f"'{sender}' refused: {body.get('message', body.get('code'))}",)
         raise refusal
-    if message.kind is not Kind.release or message.topic != topic:
+    if message.kind is not kind or message.topic != topic:
         raise PartyFailed(
-            f"'{sender}' sent a {message.kind} about '{message.topic[:40]}' where a release of "
+            f"'{sender}' sent a {message.kind} about '{message.topic[:40]}' where a {kind} of "
             f"'{topic}' was due"
         )
     receipt = _sound_receipt(seat, message)
@@ -83,24 +123,26 @@ def receive_release(seat: Seat, channel: Channel, sender: str, topic: str) -> Me
 
 
 def _sound_receipt(seat: Seat, message: Message) -> Mapping[str, Any]:
-    """The receipt of a release, if it is about this release and agreement and signed by the sender's ledger.
+    """The receipt of a release or share, if it is about this one and in the sender's signed ledger.
+
+    The receipt opens the ledger's own entry of the release with an inclusion proof, so that the sender cannot
+    give out what its ledger does not hold.
 
     Raises:
         VerificationFailed: if it is not.
     """
     receipt, outcome = message.body.get("receipt"), message.body.get("outcome")
     if not isinstance(receipt, dict) or not isinstance(outcome, dict):
-        raise VerificationFailed(f"'{message.sender}' sent a release without a receipt")
+        raise VerificationFailed(f"'{message.sender}' sent a {message.kind} without a receipt")
     try:
-        checkpoint = Checkpoint.from_dict(receipt["checkpoint"])
-        checkpoint.verify(seat.agreement.party(message.sender).key)
-        matches = (
-            receipt["agreement"] == seat.agreement.digest
-            and receipt["outcome"] == Outcome(body=outcome, parts=message.parts).digest
-            and receipt["sequence"] < checkpoint.size
+        read = Receipt.from_dict(receipt)
+        read.verify(seat.agreement.party(message.sender).key, recipient=seat.party)
+        matches = (read.agreement, read.outcome) == (
+            seat.agreement.digest,
+            Outcome(body=outcome, parts=message.parts).digest,
         )
     except (KeyError, TypeError, ValueError, BadInput):
         matches = False
     if not matches:
-        raise VerificationFailed(f"the receipt that '{message.sender}' sent does not fit its release")
+        raise VerificationFailed(f"the receipt that '{message.sender}' sent does not fit its {message.kind}")
     return receipt

@@ -28,11 +28,13 @@ from comity.architectures.definition import (
     Options,
     Pilot,
     Seat,
+    Task,
     Trust,
     rounded_delta,
 )
 from comity.architectures.exchange import (
     account_of,
+    additive_delta,
     receive_query,
     receive_release,
     send_answer,
@@ -47,6 +49,7 @@ from comity.errors import BadInput, ClauseRefused, PartyFailed
 from comity.ledger import PrivacyUnit, gaussian_noise_multiplier
 from comity.plan import Outcome, Plan
 from comity.validate.design import Design
+from comity.validate.hosted import HostedUnit
 from comity.validate.mechanism import Calibration, NoisySums, Price, answer, calibrate
 from comity.validate.monitor import Monitor
 from comity.validate.request import ScoreStatistics
@@ -70,8 +73,7 @@ def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     message = receive_query(channel, seat.ml_party, _TOPIC)
     ids = _sorted_ids(seat)
     request = _taken(message, ids)
-    budget = seat.agreement.data_of(seat.party).budget
-    additive = 0.0 if budget is None else budget.delta_additive
+    additive = additive_delta(seat, seat.party, "validation")
     price = Price(min(seat.options.epsilon, _LARGEST_EPSILON), additive)
     calibrate(request, price)  # what cannot be answered is refused before it is charged
     plan = Plan(
@@ -188,14 +190,9 @@ def _total_multiplier(seat: Seat) -> float:
     """Noise over sensitivity of all providers' noises together; each provider adds its own."""
     variances: list[float] = []
     for provider in seat.providers:
-        budget = seat.agreement.data_of(provider).budget
-        if budget is None or budget.delta_additive <= 0:
-            raise ClauseRefused(
-                f"the agreement gives the data of '{provider}' no budget for feedback",
-                clause=f"data.{provider}.budget",
-            )
+        additive = additive_delta(seat, provider, "validation")
         epsilon = min(seat.options.epsilon, _LARGEST_EPSILON)
-        variances.append(gaussian_noise_multiplier(epsilon, budget.delta_additive) ** 2)
+        variances.append(gaussian_noise_multiplier(epsilon, additive) ** 2)
     return float(np.sqrt(sum(variances)))
 
 
@@ -231,6 +228,12 @@ def _clause(options: Options) -> dict[str, Any]:
         "minimum_group": MINIMUM_GROUP,
         "queries": QUERIES,
     }
+
+
+def _promise(options: Options, task: Task) -> Guarantee:
+    if options.mode == "hosted":
+        return hosted_terms.guarantee(options, HostedUnit.of(task.schema.unit, id=task.id))
+    return _guarantee(options)
 
 
 def _guarantee(options: Options) -> Guarantee:
@@ -304,6 +307,8 @@ ARCHITECTURE = Architecture(
         "ml_party": ("noisy sums of each provider's labels", "features and ids, which it had before"),
     },
     modes=("linked", "hosted"),
+    beside=("hosted",),
+    promise=_promise,
     charges=True,
     attacks=_attacks,
     exposures={"hosted": hosted_terms.EXPOSURE},

@@ -3,8 +3,8 @@
 The ML party fits a start model on the seed rows and sends it as ONNX, with the bins of the features that its
 corrections are about. The provider checks both, tries the model on made-up rows, and charges the whole
 conversation; then the model scores the provider's rows in the sandbox, and a fixed number of queries is
-answered: counts per bin, clipped gradients, counts of scores by label (`comity.validate.hosted_learner`). The
-providers' noisy answers add up at the ML party.
+answered: counts per bin, clipped gradients, whether ranks got better, counts of scores by label
+(`comity.validate.hosted_learner`, `hosted_guard`). The providers' noisy answers add up at the ML party.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from comity.architectures.definition import (
 )
 from comity.architectures.exchange import (
     account_of,
+    additive_delta,
     receive_query,
     receive_release,
+    receive_share,
     send_answer,
     send_query,
 )
@@ -35,10 +37,12 @@ from comity.errors import BadInput, ClauseRefused, ComityError, PartyFailed
 from comity.gate import refusal_of
 from comity.plan import Outcome, Plan
 from comity.validate.hosted import HostedPrice, HostedUnit
+from comity.validate.hosted_guard import Guard, RankGain
 from comity.validate.hosted_learner import (
     FEEDBACK,
     MOST_WIDTH,
     QUERIES,
+    ROUNDS,
     SHARES,
     BinCounts,
     Gradient,
@@ -50,7 +54,7 @@ from comity.validate.hosted_learner import (
 )
 from comity.validate.hosted_model import HostedFeatures, scores, try_model
 from comity.validate.mechanism import NoisySums, Sizes
-from comity.wire import Channel, Kind, Message
+from comity.wire import Channel, Message
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -139,18 +143,20 @@ def _price(seat: Seat, name: str, width: int) -> HostedPrice:
     Raises:
         ClauseRefused: if the agreement gives its data no budget.
     """
-    budget = seat.agreement.data_of(name).budget
-    if budget is None or budget.delta_additive <= 0:
+    additive = additive_delta(seat, name, "validation")
+    terms = seat.agreement.data_of(name)
+    unit = HostedUnit.of(terms.unit, id=seat.task.id)
+    if unit.column is not None and unit.column not in terms.columns:
         raise ClauseRefused(
-            f"the agreement gives the data of '{name}' no budget for feedback", clause=f"data.{name}.budget"
+            f"the privacy unit of the data of '{name}' is '{unit.column}', which is none of its columns",
+            clause=f"data.{name}.unit",
         )
-    unit = HostedUnit.of(seat.task.schema, id=seat.task.id)
-    return HostedPrice(seat.options.epsilon, budget.delta_additive, unit, dimensions(width))
+    return HostedPrice(seat.options.epsilon, additive, unit, dimensions(width))
 
 
 def dimensions(width: int) -> int:
     """How many sums all answers together hold, for this many bins."""
-    return width * (QUERIES - 1) + FEEDBACK.dimensions
+    return width * (QUERIES - 2) + 2 + FEEDBACK.dimensions
 
 
 @dataclass(frozen=True)
@@ -161,7 +167,7 @@ class _Corrected:
     weights: NDArray[np.float64]
 
 
-_Question = BinCounts | Gradient | _Corrected
+_Question = BinCounts | Gradient | RankGain | _Corrected
 
 
 def _question(message: Message, number: int, columns: Encoder) -> _Question:
@@ -170,7 +176,9 @@ def _question(message: Message, number: int, columns: Encoder) -> _Question:
         raise BadInput(f"'{message.sender}' asks out of order: query {number + 1} of {QUERIES} is due")
     if number == 0:
         return BinCounts(columns)
-    if number < QUERIES - 1:
+    if number == QUERIES - 2:
+        return RankGain.from_message(message.body, message.parts, columns.width)
+    if number < QUERIES - 2:
         return Gradient.from_message(message.body, message.parts, columns.width)
     empty = np.zeros((columns.width, columns.width), dtype="<i4").tobytes()
     last = Gradient.from_message(message.body, {**message.parts, "matrix": empty}, columns.width)
@@ -213,7 +221,7 @@ class _Host:
         """The noisy answer. Its form and size are the same whatever the rows are."""
         if isinstance(question, BinCounts):
             exact, sizes = question.sums(self._codes), question.sizes
-        elif isinstance(question, Gradient):
+        elif isinstance(question, Gradient | RankGain):
             exact = question.sums(self._columns, self._codes, self._start, self._labels)
             sizes = question.sizes
         else:
@@ -229,24 +237,30 @@ def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
 
     seeds = Table(seat.table("seed"))
     features = HostedFeatures.of(seat.task.schema, seat.task.features)
-    start = start_pipeline(
-        features, features.matrix(seeds), labels_of(seeds.arrow, seat.task), seat.options.seed
-    )
+    labels = labels_of(seeds.arrow, seat.task)
+    start = start_pipeline(features, features.matrix(seeds), labels, seat.options.seed)
     columns = public_columns(seat.task.schema, seeds, seat.task.features)
     prices = [_price(seat, name, columns.width) for name in seat.providers]
     noise = math.sqrt(sum((price.multiplier * price.unit.rows) ** 2 for price in prices))
-    learner = HostedLearner(columns, columns.codes(seeds), noise=noise)
+    codes = columns.codes(seeds)
+    learner = HostedLearner(columns, codes, noise=noise)
+    guard = Guard(columns, codes, log_odds(start.predict_proba(features.matrix(seeds))[:, 1]), labels)
     for name in seat.providers:
         send_query(channel, name, _OPEN, {"columns": columns.to_dict()}, {"model": to_onnx(start, features)})
     for name in seat.providers:
-        _opened(channel, name)
+        receive_share(seat, channel, name, _OPEN)
     conversation = _Conversation(seat, channel, prices)
     counts = conversation.ask({}, {}, BinCounts(columns).sizes)
     learner.take_counts(BinCounts.read(counts.values))
-    for _ in range(QUERIES - 2):
+    for _ in range(ROUNDS):
         question = learner.question()
         answer = conversation.ask(*question.to_message(), question.sizes)
         learner.step(answer.values, answer.deviation)
+    gain = guard.question(learner.scale, learner.weights)
+    answer = conversation.ask(*gain.to_message(), gain.sizes)
+    kept = guard.better(gain, answer.values, answer.deviation, learner.records)
+    if not kept:
+        learner.keep_start()
     body = {"scale": learner.scale}
     judged = conversation.ask(body, {"weights": learner.weights.astype("<f8").tobytes()}, FEEDBACK.sizes)
     feedback = FEEDBACK.read(judged).metrics
@@ -257,18 +271,14 @@ def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
         name: [feedback[name].value, feedback[name].low, feedback[name].high]
         for name in ("auc", "accuracy", "log_loss", "brier", "records")
     }
-    # how many rows the providers have is private: what is known of it is the noisy count
-    return {"rows_used": seeds.rows + round(feedback["records"].value or 0), "feedback": told}
-
-
-def _opened(channel: Channel, name: str) -> None:
-    message = channel.receive(name)
-    if message.kind is Kind.refusal:
-        refusal = ClauseRefused("refused", clause=str(message.body.get("clause", "not named")))
-        refusal.args = (f"'{name}' refused: {message.body.get('message', message.body.get('code'))}",)
-        raise refusal
-    if message.kind is not Kind.share or message.topic != _OPEN:
-        raise PartyFailed(f"'{name}' sent a {message.kind} where it was due to open a conversation")
+    # how many rows the providers have is private to them: the noisy count is no number of rows
+    return {
+        "rows_used": None,
+        "own_rows": seeds.rows,
+        "rows_estimated": dict(zip(("value", "low", "high"), told["records"], strict=True)),
+        "feedback": told,
+        "correction_kept": kept,
+    }
 
 
 class _Conversation:

@@ -25,7 +25,7 @@ from comity.architectures.validation_hosted import dimensions
 from comity.attack.result import AttackResult
 from comity.errors import BadSchema
 from comity.validate.hosted import HostedPrice, HostedUnit
-from comity.validate.hosted_learner import QUERIES, SHARES, Gradient
+from comity.validate.hosted_learner import QUERIES, ROUNDS, SHARES, Gradient
 from comity.validate.hosted_model import HostedFeatures
 from comity.validate.mechanism import Sizes
 
@@ -55,15 +55,27 @@ def clause(options: Options) -> dict[str, Any]:
     return {"mode": "hosted", "epsilon": options.epsilon, "delta": options.delta, "queries": QUERIES}
 
 
-def guarantee(options: Options) -> Guarantee:
-    """Membership in a provider's table, and so everything that a record says."""
+def guarantee(options: Options, unit: HostedUnit | None = None) -> Guarantee:
+    """Membership in a provider's table, and so everything that a record, or all rows of a person, say."""
+    unit = unit or HostedUnit()
+    if unit.column is None:
+        whose = (
+            "Holds for each record at each provider, features and label: whether it is in the table at all. "
+            "A person with several rows is protected row by row only: give the schema's unit to protect "
+            "persons."
+        )
+    else:
+        whose = (
+            f"Holds for all rows of one person ({unit.column}) at each provider together: whether the person "
+            f"is in the table at all. At most {unit.rows} rows of a person count; the rest, and rows that "
+            "name no person, are left out."
+        )
     return Guarantee(
         epsilon=options.epsilon,
         delta=options.delta,
-        unit="record",
+        unit=str(unit.unit),
         relation="add-remove",
-        note="Holds for each record at each provider, features and label: whether it is in the table at all. "
-        "A person with several rows is one unit where the schema's unit says so. Seed rows are outside it. "
+        note=f"{whose} Seed rows are outside it. "
         "It assumes that no model brings the provider's ONNX runtime down, which scores each row by itself.",
     )
 
@@ -81,7 +93,8 @@ EXPOSURE = Exposure(
             "the bins and weights of every question",
         ),
         "ml_party": (
-            "noisy counts per bin of each feature, noisy sums of clipped gradients, noisy counts of scores",
+            "noisy counts per bin of each feature, noisy sums of clipped gradients and of changes of rank, "
+            "noisy counts of scores",
             "the schema's public bounds and levels; no id, no feature, no label",
         ),
     },
@@ -111,7 +124,7 @@ def canary_attack(options: Options, *, width: int = 200, trials: int = _CANARY_T
     delta = rounded_delta(options.delta * DELTA_ADDITIVE_SHARE)
     price = HostedPrice(options.epsilon, delta, HostedUnit(), dimensions(width))
     cap = Gradient(1.0, np.zeros(1), np.zeros((1, 1), dtype=np.int32)).sizes.l2
-    moves = [1 << 10, *(cap,) * (QUERIES - 2), 1]
+    moves = [1 << 10, *(cap,) * (ROUNDS + 1), 1]
     sizes = [Sizes(dimensions=1, l1=move, l2=move, largest_sum=move) for move in moves]
     scales = [price.calibration(size, share).deviation for size, share in zip(sizes, SHARES, strict=True)]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from comity.attack.label import infer_labels, label_bound
     from comity.attack.membership import MembershipInference, membership_inference
+    from comity.attack.origin import origin_attack
     from comity.attack.release import Adversary, attack_release
     from comity.attack.result import AttackResult
 
@@ -22,6 +23,7 @@ _HOME = {
     "infer_labels": "label",
     "label_bound": "label",
     "membership_inference": "membership",
+    "origin_attack": "origin",
 }
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "infer_labels",
     "label_bound",
     "membership_inference",
+    "origin_attack",
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from comity.cli import assess, compare, deidentify, demo, ledger
+from comity.cli import agree, assess, compare, deidentify, demo, ledger, node, party
 
 app = typer.Typer(
     name="comity",
@@ -19,6 +19,9 @@ app.command("assess")(assess.assess)
 app.command("deidentify")(deidentify.deidentify)
 app.command("demo")(demo.demo)
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(party.app, name="party")
+app.add_typer(agree.app, name="agree")
+app.add_typer(node.app, name="node")
 
 
 @app.callback()

@@ -32,9 +32,12 @@ class Draft:
         return agreement_from(self.document).to_yaml()
 
 
-def run_name(architecture: str, options: Options, *, swept: bool) -> str:
-    """The run's name, also its folder: `validation`, or `validation-epsilon-0.1` in a sweep."""
-    return f"{architecture}-epsilon-{options.epsilon:g}" if swept else architecture
+def run_name(architecture: Architecture, options: Options, *, swept: bool) -> str:
+    """The run's name, also its folder: `validation`, `validation-hosted`; in a sweep with `-epsilon-0.1`."""
+    name = architecture.name
+    if options.mode in architecture.beside:
+        name += f"-{options.mode}"
+    return f"{name}-epsilon-{options.epsilon:g}" if swept else name
 
 
 def draft_agreement(

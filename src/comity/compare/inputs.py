@@ -374,7 +374,7 @@ def _write_hierarchies(
     folders: Mapping[str, Path], task: Task, base: Path | None, providers: Sequence[str]
 ) -> None:
     """The same public hierarchies at every party: the schema's files, else built from bounds and levels."""
-    from comity.compare.hierarchies import hierarchies_of
+    from comity.architectures.hierarchies import hierarchies_of
 
     document = {name: hierarchy.to_dict() for name, hierarchy in hierarchies_of(task, base).items()}
     for name in (*providers, ML_PARTY):

@@ -36,7 +36,7 @@ def measure(
     return Result(
         architecture=architecture,
         options=options,
-        guarantee=architecture.guarantee(options),
+        guarantee=architecture.promised(options, inputs.task),
         utility=None,
         cost=None,
         attacks={},
@@ -47,7 +47,7 @@ def measure(
 def _measure(
     architecture: Architecture, options: Options, inputs: Inputs, pool: Pool, *, swept: bool
 ) -> Result:
-    run = run_name(architecture.name, options, swept=swept)
+    run = run_name(architecture, options, swept=swept)
     names = _taking_part(architecture, inputs)
     agreement = sign_by_all(
         draft_agreement(
@@ -81,7 +81,7 @@ def _measure(
     return Result(
         architecture=architecture,
         options=options,
-        guarantee=architecture.guarantee(options),
+        guarantee=architecture.promised(options, inputs.task),
         utility=utility,
         cost=Cost.of(reports, wall_s=wall_s, startup_s=pool.startup_s),
         **_attacked(architecture, pilot),
@@ -142,15 +142,25 @@ def _utility(
         chosen = by_model[best[party]]
         aucs.append(float(roc_auc_score(labels, chosen)))
         accuracies.append(float(accuracy_score(labels, chosen >= 0.5)))
-    rows = [int(figures[party]["rows_used"]) for party in judges]
+    rows = [_rows_used(figures, party) for party in judges]
     models = sorted(set(best.values()))
     utility = Utility(
         auc=sum(aucs) / len(aucs),
         accuracy=sum(accuracies) / len(accuracies),
         rows_used=round(sum(rows) / len(rows)),
+        rows_estimated=next((figures[party].get("rows_estimated") for party in judges), None),
         model=models[0] if len(models) == 1 else None,
     )
     return utility, best
+
+
+def _rows_used(figures: Mapping[str, Mapping[str, Any]], party: str) -> int:
+    """Rows that this party learned from; those that it may not count itself are counted where they lie."""
+    own = figures[party]
+    if own["rows_used"] is not None:
+        return int(own["rows_used"])
+    others = (int(figures[name]["rows_used"] or 0) for name in figures if name != party)
+    return int(own["own_rows"]) + sum(others)
 
 
 def _pilot(

@@ -12,12 +12,17 @@ from comity.attack.result import AttackResult
 
 @dataclass(frozen=True)
 class Utility:
-    """How good the model is on rows that nobody had. None where there is no figure."""
+    """How good the model is on rows that nobody had. None where there is no figure.
+
+    `rows_used` is a number of rows, counted where they lie. `rows_estimated` is what the ML party itself
+    knows of it where the number is private: a noisy count with its 95% interval (value, low, high).
+    """
 
     auc: float | None
     accuracy: float | None
     rows_used: int | None
     model: str | None = None
+    rows_estimated: Mapping[str, float | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class Result:
                 "gap_closed": gap_closed(self.utility, alone, pooled),
                 "rows_used": utility.rows_used,
                 "model": utility.model,
+                "rows_estimated": None if utility.rows_estimated is None else dict(utility.rows_estimated),
             },
             "privacy": {
                 **self.guarantee.to_dict(),

@@ -107,43 +107,62 @@ def _jobs(settings: Settings, inputs: Inputs) -> tuple[list[_Job], list[dict[str
         if name not in asked and name not in _REFERENCES:
             continue
         architecture = find(name)
-        reason = _skip_reason(architecture, settings, inputs)
-        if reason is not None:
-            if name in asked:
-                skipped.append({"architecture": name, "reason": reason})
-            continue
-        epsilons = settings.epsilons if architecture.charges else settings.epsilons[:1]
-        jobs += [
-            _Job(architecture, _options(settings, architecture, epsilon), name in asked)
-            for epsilon in epsilons
-        ]
+        for mode in _modes(architecture, settings):
+            reason = _skip_reason(architecture, settings, inputs, mode)
+            if reason is not None:
+                if name in asked:
+                    skipped.append(_skipped(architecture, mode, reason))
+                continue
+            epsilons = settings.epsilons if architecture.charges else settings.epsilons[:1]
+            jobs += [
+                _Job(architecture, _options(settings, epsilon, mode), name in asked) for epsilon in epsilons
+            ]
     if all(not job.asked for job in jobs):
         return [], skipped
     return jobs, skipped
 
 
-def _skip_reason(architecture: Architecture, settings: Settings, inputs: Inputs) -> str | None:
+def _modes(architecture: Architecture, settings: Settings) -> tuple[str | None, ...]:
+    """The mode that was asked for, else the default one and, where nothing was picked, those beside it."""
+    if not architecture.modes:
+        return (None,)
+    if settings.mode is not None:
+        return (settings.mode,)
+    return (architecture.modes[0], *(() if settings.architectures else architecture.beside))
+
+
+def _skipped(architecture: Architecture, mode: str | None, reason: str) -> dict[str, str]:
+    if mode not in architecture.beside:
+        return {"architecture": architecture.name, "reason": reason}
+    return {"architecture": architecture.name, "mode": mode or "", "reason": f"mode {mode}: {reason}"}
+
+
+def _skip_reason(
+    architecture: Architecture, settings: Settings, inputs: Inputs, mode: str | None
+) -> str | None:
     if settings.mode is not None and architecture.modes and settings.mode not in architecture.modes:
         return f"it has no mode '{settings.mode}'; it has: {', '.join(architecture.modes)}"
     if architecture.frame and inputs.frame is None:
         return "two providers hold records with the same id, and a frame has one row per record"
     reason = architecture.skip(inputs.task, inputs.providers)
-    return reason or architecture.exposure(settings.mode).skip(inputs.task, inputs.providers)
+    return reason or architecture.exposure(mode).skip(inputs.task, inputs.providers)
 
 
-def _options(settings: Settings, architecture: Architecture, epsilon: float) -> Options:
+def _options(settings: Settings, epsilon: float, mode: str | None) -> Options:
     return Options(
         epsilon=epsilon,
         delta=settings.delta,
         k=settings.k,
         seed=settings.seed,
-        mode=(settings.mode or architecture.modes[0]) if architecture.modes else None,
+        mode=mode,
     )
 
 
 def _title(job: _Job) -> str:
     if not job.architecture.charges:
         return job.architecture.name
+    if job.options.mode in job.architecture.beside:
+        return f"{job.architecture.name} ({job.options.mode}), epsilon {job.options.epsilon:g}"
     return f"{job.architecture.name}, epsilon {job.options.epsilon:g}"
 
 

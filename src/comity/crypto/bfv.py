@@ -8,8 +8,10 @@ Whoever multiplies somebody else's ciphertexts by its own numbers and returns th
 holder of the key unless it hides them (circuit privacy). `PublicEnd.weighted` does so: both factors of every
 product are uniform words whose difference is the number, so that its work does not depend on it either; a
 fresh encryption makes the second half of the ciphertext new; and the first half is flooded with a uniform
-error of 2^129 where the largest that the products can leave is 2^79 at 64 ciphertexts, so that what is
+error of 2^129 where the largest that the products can leave is 2^74 at 64 ciphertexts, so that what is
 decrypted, error included, is within `flood_distance` of a distribution that does not depend on the numbers.
+Results of several parties that are to be added up are flooded by so much less that their sum has the error of
+one: there is room for no more.
 That holds for a key and ciphertexts that were made as they should be: see `comity.validate.blind_bfv`.
 """
 
@@ -31,25 +33,35 @@ from comity.errors import BadInput, MissingExtra
 SLOTS: Final = 8192
 PLAIN_BITS: Final = 42
 MOST_SUMMANDS: Final = 64
+MOST_PARTIES: Final = 256
 
 _FLOOD_BITS: Final = 129
-_FRESH_BITS: Final = 18
-"""A fresh ciphertext's error is below 2^18: (2 N + 1) times SEAL's largest error of 19.2."""
+_FRESH_BITS: Final = 13
+"""A fresh ciphertext's error, e1 + u e + s e2 with u and s of -1, 0 and 1, is below 2^13 but with probability
+10^-80: each coefficient is a sum of 2 N + 1 = 16,385 errors of deviation 3.2, so of deviation 410 at most."""
 _HEADER: Final = struct.Struct("<HBBBBHQ")
 _MAGIC: Final = 0xA15E
 
 Slots = NDArray[np.int64]
 
 
-def flood_distance(ciphertexts: int, summands: int) -> float:
+def flood_distance(ciphertexts: int, summands: int, parties: int = 1) -> float:
     """By how much, in total variation, flooded results differ from ones that do not depend on the numbers.
 
     Args:
         ciphertexts: how many results.
         summands: how many products each is the sum of.
+        parties: whose results are added up.
     """
     largest = summands * 2.0 * SLOTS * 2.0 ** (PLAIN_BITS - 1) * 2.0**_FRESH_BITS
-    return min(1.0, ciphertexts * SLOTS * largest / 2.0 ** (_FLOOD_BITS + 1))
+    return min(1.0, ciphertexts * SLOTS * largest / 2.0 ** (_flood_bits(parties) + 1))
+
+
+def _flood_bits(parties: int) -> int:
+    """So many that as many floods as there are parties add up to no more than 2^129 either way."""
+    if not 1 <= parties <= MOST_PARTIES:
+        raise BadInput(f"encrypted sums are of 1 to {MOST_PARTIES} parties, not {parties}")
+    return _FLOOD_BITS - (parties - 1).bit_length()
 
 
 class Scheme:
@@ -115,15 +127,17 @@ class Scheme:
             raise BadInput("a ciphertext has two halves, at the level that it was encrypted at")
         return item
 
-    def flooded(self, cipher: Any) -> bytes:
-        """A ciphertext as bytes, its first half moved by a uniform error within 2^129 either way."""
+    def flooded(self, cipher: Any, parties: int = 1) -> bytes:
+        """A ciphertext as bytes, its first half moved by a uniform error within 2^129 either way, or by that
+        over the number of parties whose results are added up."""
+        bits = _flood_bits(parties)
         head, body = self._opened(self.written(cipher))
         words = np.frombuffer(body, dtype="<u8").reshape(2, len(self._moduli), SLOTS).copy()
-        width = (_FLOOD_BITS + 8) // 8
+        width = (bits + 8) // 8
         drawn = os.urandom(width * SLOTS)
-        spare = 8 * width - (_FLOOD_BITS + 1)
+        spare = 8 * width - (bits + 1)
         errors = [
-            (int.from_bytes(drawn[at : at + width], "little") >> spare) - (1 << _FLOOD_BITS)
+            (int.from_bytes(drawn[at : at + width], "little") >> spare) - (1 << bits)
             for at in range(0, len(drawn), width)
         ]
         for at, modulus in enumerate(self._moduli):
@@ -196,13 +210,16 @@ class PublicEnd:
         self._encryptor.encrypt(self._scheme.encoded(values), cipher)
         return cipher
 
-    def weighted(self, ciphers: Sequence[bytes], values: Sequence[Slots], added: Slots) -> bytes:
+    def weighted(
+        self, ciphers: Sequence[bytes], values: Sequence[Slots], added: Slots, *, parties: int = 1
+    ) -> bytes:
         """Encrypts, slot by slot, the sum of ciphertexts times values, plus `added`; tells nothing else.
 
         Args:
             ciphers: 1 to 64.
             values: whole numbers for each, private to the caller.
             added: (SLOTS,) whole numbers.
+            parties: how many parties' results are then added up.
         """
         if len(ciphers) != len(values) or not 1 <= len(ciphers) <= MOST_SUMMANDS:
             raise BadInput(f"between 1 and {MOST_SUMMANDS} ciphertexts are added up, with values for each")
@@ -217,7 +234,21 @@ class PublicEnd:
                 product = scheme.library[0].Ciphertext()
                 self._evaluator.multiply_plain(cipher, scheme.encoded(factor), product)
                 (self._evaluator.add_inplace if sign > 0 else self._evaluator.sub_inplace)(total, product)
-        return scheme.flooded(total)
+        return scheme.flooded(total, parties)
+
+    def added(self, ciphers: Sequence[bytes], values: Slots) -> bytes:
+        """Encrypts, slot by slot, the sum of flooded ciphertexts plus values, without the secret key.
+
+        Args:
+            ciphers: as `weighted` returns them, with as many parties as there are here.
+            values: (SLOTS,) whole numbers.
+        """
+        if not 1 <= len(ciphers) <= MOST_PARTIES:
+            raise BadInput(f"between 1 and {MOST_PARTIES} parties' ciphertexts are added up")
+        total = self._encrypted(values)
+        for data in ciphers:
+            self._evaluator.add_inplace(total, self._scheme.read("Ciphertext", data))
+        return self._scheme.written(total)
 
 
 def uniform_slots(modulus: int) -> Slots:

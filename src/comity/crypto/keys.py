@@ -1,5 +1,7 @@
 """Ed25519 keys of parties (RFC 8032): made once, kept in a file only their owner can read.
 
+The file is PKCS #8 in PEM, under a passphrase if there is one (`comity.crypto.pkcs8`).
+
 A public key is written `ed25519:` plus 43 base64url digits; that string is what agreements hold.
 """
 
@@ -12,19 +14,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
     load_pem_private_key,
 )
 
+from comity.crypto.pkcs8 import encrypted_pem, is_encrypted
 from comity.errors import BadInput, VerificationFailed
 
 _PREFIX = "ed25519:"
+_LARGEST = 65_536
 _P = 2**255 - 19
 # y-coordinates of the curve's points of order 1, 2, 4 and 8: signatures verify under them without a secret
 _SMALL_ORDER = frozenset(
@@ -114,11 +117,14 @@ class SigningKey:
     def save(self, path: Path, *, passphrase: str | None = None) -> None:
         """Write the key as PEM, readable by its owner only (0600). An existing file is never replaced.
 
+        Args:
+            passphrase: the key is encrypted under it; None writes the key as it is.
+
         Raises:
-            BadInput: if the file exists or cannot be written.
+            BadInput: if the file exists or cannot be written, or the passphrase is empty.
         """
-        encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
-        pem = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+        if passphrase == "":
+            raise BadInput(f"the passphrase for the key file {path} is empty; give one, or none at all")
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
@@ -126,31 +132,66 @@ class SigningKey:
         except OSError as error:
             raise BadInput(f"the key file {path} cannot be written: {error.strerror}") from None
         with os.fdopen(handle, "wb") as file:
-            file.write(pem)
+            file.write(self._pem(passphrase))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _pem(self, passphrase: str | None) -> bytes:
+        if passphrase is None:
+            return self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        whole = self._key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        return encrypted_pem(whole, passphrase)
 
     @classmethod
     def load(cls, path: Path, *, passphrase: str | None = None) -> Self:
         """Read a key that `save` wrote.
 
         Raises:
-            BadInput: if the file is missing, readable by others, of another kind, or the passphrase is wrong.
+            BadInput: if the file is missing, readable by others, damaged or of another kind, or if the
+                passphrase is missing, wrong, or given for a key without one (its owner believes it protected).
         """
-        try:
-            pem = path.read_bytes()
-            mode = path.stat().st_mode & 0o777
-        except OSError as error:
-            raise BadInput(f"the key file {path} cannot be read: {error.strerror}") from None
-        if mode & 0o077:
+        pem = _read_private(path)
+        locked = is_encrypted(pem)
+        if locked and not passphrase:
             raise BadInput(
-                f"the key file {path} can be read by others (mode {mode:o}); run: chmod 600 {path}"
+                f"the key file {path} needs a passphrase and none was given; give it with --passphrase-file, "
+                "or in the environment variable COMITY_PASSPHRASE_FILE or COMITY_PASSPHRASE"
             )
+        if passphrase and not locked:
+            raise BadInput(f"the key file {path} has no passphrase, but one was given; leave it away")
         try:
             key = load_pem_private_key(pem, passphrase.encode() if passphrase else None)
-        except TypeError:
-            need = "needs a passphrase" if passphrase is None else "has no passphrase"
-            raise BadInput(f"the key file {path} {need}") from None
-        except ValueError:
-            raise BadInput(f"the key file {path} is damaged, or the passphrase is wrong") from None
+        except (TypeError, ValueError, UnsupportedAlgorithm):
+            if locked:
+                raise BadInput(
+                    f"the passphrase for the key file {path} is wrong, or the file is damaged; "
+                    "try the passphrase again, or restore the file from a copy"
+                ) from None
+            raise BadInput(f"the key file {path} is damaged; restore it from a copy") from None
         if not isinstance(key, Ed25519PrivateKey):
             raise BadInput(f"the key file {path} does not hold an Ed25519 key")
         return cls(key)
+
+
+def needs_passphrase(path: Path) -> bool:
+    """Whether a key file is under a passphrase.
+
+    Raises:
+        BadInput: if the file is missing or readable by others.
+    """
+    return is_encrypted(_read_private(path))
+
+
+def _read_private(path: Path) -> bytes:
+    """A file that nobody but its owner can read; the check is on the file that was opened."""
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode & 0o777
+            text = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise BadInput(f"the key file {path} cannot be read: {error.strerror}") from None
+    if mode & 0o077:
+        raise BadInput(f"the key file {path} can be read by others (mode {mode:o}); run: chmod 600 {path}")
+    if len(text) > _LARGEST:
+        raise BadInput(f"the key file {path} is larger than any key; it is another file")
+    return text

@@ -31,6 +31,23 @@ def seal_to(recipient: VerifyKey, plain: bytes, *, purpose: str) -> bytes:
     return public + key.seal(plain, use="sealed text")
 
 
+def pair_key(own: SigningKey, other: VerifyKey, *, purpose: str) -> SharedKey:
+    """The key that two parties of an agreement share for a purpose without a message between them.
+
+    Both agreement keys, read as X25519 keys: whoever has one private half computes it from the other public
+    one. It lasts as long as they do, so it is for what has to come out the same again (linkage tokens); what
+    should stay closed after a key has leaked goes by `comity.crypto.exchange`.
+    """
+    secret = hashlib.sha512(own.private.private_bytes_raw()).digest()[:32]
+    try:
+        shared = X25519PrivateKey.from_private_bytes(secret).exchange(_exchange_key(other))
+    except ValueError:
+        raise BadInput("this key cannot be shared with: everybody could know the result") from None
+    parties = sorted([str(own.verify_key), str(other)])
+    info = canonical_bytes({"comity": "pair key", "parties": parties, "purpose": purpose})
+    return SharedKey(HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(shared))
+
+
 def open_sealed(key: SigningKey, sealed: bytes, *, purpose: str) -> bytes:
     """What was sealed for this party and purpose.
 

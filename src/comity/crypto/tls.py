@@ -1,7 +1,11 @@
 """TLS between parties without an authority: each certificate is made from a party's own Ed25519 key.
 
 A party issues itself a certificate (X.509, RFC 5280, with Ed25519 after RFC 8410) that holds its key and its
-name and lives for a week. The other side checks once that key and name are the agreement's
+name. It lives for 398 days, the longest that browsers take from anybody (CA/Browser Forum, Baseline
+Requirements 6.3.2): peers hold each other's certificates, and at every renewal all of them exchange cards by
+hand, so a short life would stop long-running nodes. It costs little: trust in a key ends with the
+agreement's expiry or a withdrawal, not with the certificate. The other side checks once that key and name are
+the agreement's
 (`certificate_party`) and from then on trusts exactly that certificate: the trust store of a context holds
 the peers' certificates and nothing else, no authority of the system among them. The certificates may not
 sign others, so a peer cannot vouch for anybody. TLS 1.3 only (RFC 8446), certificates on both sides, no
@@ -28,7 +32,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from comity.crypto.keys import SigningKey, VerifyKey
 from comity.errors import BadInput, UsageError, VerificationFailed
 
-LIFETIME = timedelta(days=7)
+LIFETIME = timedelta(days=398)
 BACKDATED = timedelta(hours=1)  # so that a peer whose clock is behind takes it at once
 # DER between a certificate's body and its signature, which does not cover it: id-Ed25519, bit string
 _SIGNED_WITH_ED25519 = bytes.fromhex("300506032b6570034100")
@@ -89,8 +93,31 @@ def certificate_party(pem: bytes, expected: VerifyKey, party: str) -> None:
     if not first <= datetime.now(UTC) <= last or last - first > LIFETIME + BACKDATED:
         raise VerificationFailed(
             f"{about} is valid from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC: that is not now, or "
-            "longer than a week; restart that party for a new one, and check both clocks"
+            "longer than 398 days; ask that party for a new one (comity party card --renew), and check both "
+            "clocks"
         )
+
+
+def certificate_dates(pem: bytes) -> tuple[datetime, datetime]:
+    """From when and until when a certificate is valid, in UTC.
+
+    Raises:
+        VerificationFailed: if it cannot be read.
+    """
+    certificate = _only_one(pem)
+    return certificate.not_valid_before_utc, certificate.not_valid_after_utc
+
+
+def certificate_key(pem: bytes) -> VerifyKey:
+    """The public key that a party's certificate holds.
+
+    Raises:
+        VerificationFailed: if it cannot be read or holds a key of another kind.
+    """
+    public = _only_one(pem).public_key()
+    if not isinstance(public, Ed25519PublicKey):
+        raise VerificationFailed("a TLS certificate holds no Ed25519 key; a party's own does")
+    return VerifyKey(public.public_bytes_raw())
 
 
 def server_context(key: SigningKey, certificate: bytes, peers: Sequence[bytes]) -> ssl.SSLContext:

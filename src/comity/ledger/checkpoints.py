@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from comity.crypto.canonical import canonical_bytes
 from comity.crypto.keys import SigningKey, VerifyKey
@@ -16,6 +16,7 @@ from comity.errors import BadInput
 from comity.ledger.merkle import HASH_SIZE, verify_consistency, verify_inclusion
 
 _CONTEXT = b"comity ledger checkpoint 1\n"
+_LONGEST_PATH = 128  # a tree of 2^63 leaves has proofs of at most twice 63 hashes
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,7 @@ class Checkpoint:
         Raises:
             BadInput: if it is not a checkpoint.
         """
-        keys = {"ledger", "size", "root", "time", "agreement", "signature"}
-        if set(document) != keys:
-            raise BadInput(f"a checkpoint has {', '.join(sorted(keys))}; this has {sorted(document)}")
+        check_fields(document, "a checkpoint", {"ledger", "size", "root", "time", "agreement", "signature"})
         size, time, agreement = document["size"], document["time"], document["agreement"]
         if (
             type(size) is not int
@@ -123,9 +122,10 @@ class Inclusion:
         Raises:
             BadInput: if it is not an inclusion proof.
         """
-        if set(document) != {"seq", "leaf", "path", "checkpoint"} or type(document["seq"]) is not int:
-            raise BadInput("an inclusion proof has seq (a whole number), leaf, path and checkpoint")
-        path = tuple(_hash(step) for step in document["path"])
+        check_fields(document, "an inclusion proof", {"seq", "leaf", "path", "checkpoint"})
+        if type(document["seq"]) is not int:
+            raise BadInput("an inclusion proof's seq is a whole number")
+        path = _path(document["path"])
         return cls(
             document["seq"], _hash(document["leaf"]), path, Checkpoint.from_dict(document["checkpoint"])
         )
@@ -164,10 +164,20 @@ class Consistency:
         Raises:
             BadInput: if it is not a consistency proof.
         """
-        if set(document) != {"old_size", "path", "checkpoint"} or type(document["old_size"]) is not int:
-            raise BadInput("a consistency proof has old_size (a whole number), path and checkpoint")
-        path = tuple(_hash(step) for step in document["path"])
+        check_fields(document, "a consistency proof", {"old_size", "path", "checkpoint"})
+        if type(document["old_size"]) is not int:
+            raise BadInput("a consistency proof's old_size is a whole number")
+        path = _path(document["path"])
         return cls(document["old_size"], path, Checkpoint.from_dict(document["checkpoint"]))
+
+
+def check_fields(document: object, what: str, names: set[str]) -> None:
+    """
+    Raises:
+        BadInput: if a document that came from elsewhere is not an object with exactly these fields.
+    """
+    if not isinstance(document, Mapping) or set(cast("Mapping[str, Any]", document)) != names:
+        raise BadInput(f"{what} has {', '.join(sorted(names))} and nothing else")
 
 
 def _facts(ledger: bytes, size: int, root: bytes, time: str, agreement: str | None) -> dict[str, Any]:
@@ -185,6 +195,12 @@ def _bytes(text: object) -> bytes:
         return bytes.fromhex(text)
     except ValueError:
         raise BadInput(f"{text[:20]!r} is not hexadecimal") from None
+
+
+def _path(steps: object) -> tuple[bytes, ...]:
+    if not isinstance(steps, list) or len(cast("list[object]", steps)) > _LONGEST_PATH:
+        raise BadInput(f"a proof's path is a list of at most {_LONGEST_PATH} hashes")
+    return tuple(_hash(step) for step in cast("list[object]", steps))
 
 
 def _hash(text: object) -> bytes:

@@ -37,6 +37,7 @@ class Entry:
         salt: 32 random bytes; who knows them can confirm guesses at the event.
         leaf: the leaf hash over salt and event.
         checkpoint: the signed head that was stored with it, where it was just appended.
+        path: its inclusion proof under that head, likewise.
     """
 
     seq: int
@@ -47,6 +48,7 @@ class Entry:
     salt: bytes = field(repr=False)
     leaf: bytes = field(repr=False)
     checkpoint: Checkpoint | None = field(default=None, repr=False)
+    path: tuple[bytes, ...] | None = field(default=None, repr=False)
 
     @classmethod
     def make(cls, seq: int, kind: str, body: Mapping[str, Any]) -> Entry:
@@ -58,7 +60,7 @@ class Entry:
         time = now()
         event = canonical_bytes({"seq": seq, "kind": kind, "time": time, "body": dict(body)})
         salt = secrets.token_bytes(SALT_SIZE)
-        return cls(seq, kind, time, _parsed(event, seq)["body"], event, salt, leaf_hash(salt + event))
+        return cls(seq, kind, time, parsed_event(event, seq)["body"], event, salt, leaf_hash(salt + event))
 
     @classmethod
     def read(cls, row: Row) -> Entry:
@@ -71,7 +73,7 @@ class Entry:
             raise VerificationFailed(
                 f"seq {row.seq}: what is stored does not match its leaf hash: event or salt was edited"
             )
-        event = _parsed(row.event, row.seq)
+        event = parsed_event(row.event, row.seq)
         if event["seq"] != row.seq:
             raise VerificationFailed(
                 f"seq {row.seq}: this row holds the entry that was appended as seq {event['seq']}: "
@@ -100,7 +102,12 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _parsed(event: bytes, seq: int) -> dict[str, Any]:
+def parsed_event(event: bytes, seq: int) -> dict[str, Any]:
+    """What the bytes of an event say: seq, kind, time and body.
+
+    Raises:
+        VerificationFailed: naming the row, if they are no event.
+    """
     try:
         value = json.loads(event)
     except ValueError:

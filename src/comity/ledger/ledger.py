@@ -6,6 +6,9 @@ crash after it loses budget, never privacy. Nothing is ever refunded.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from comity.errors import UsageError, VerificationFailed
 from comity.ledger.accounts import Account, Budget
 from comity.ledger.costs import Cost, PrivacyUnit, Relation
@@ -156,6 +159,19 @@ class Ledger(Log):
         """The open accounts and their budgets."""
         self._refresh()
         return dict(self._state.accounts.open)
+
+    def ended(self, agreement: str) -> Mapping[str, Any] | None:
+        """What the ledger says of the end of an agreement: that it was withdrawn from, or replaced.
+
+        Args:
+            agreement: its digest.
+
+        Returns:
+            The body of the first `note` whose `ended` is that digest; None if there is none. What has ended
+            stays so.
+        """
+        self._refresh()
+        return self._state.ended.get(agreement)
 
     def _open(self, account: Account) -> Accounts:
         """The accounts up to date, this one among them."""

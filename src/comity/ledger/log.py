@@ -17,10 +17,11 @@ from comity.ledger.accounts import Account
 from comity.ledger.checkpoints import Checkpoint, Consistency, Inclusion
 from comity.ledger.entries import Entry, now
 from comity.ledger.founding import founding_body, founding_key, signing_key
-from comity.ledger.merkle import consistency_path, inclusion_path, root
+from comity.ledger.openings import Opening
 from comity.ledger.replay import Accounts
 from comity.ledger.state import State
 from comity.ledger.store import Place, Store
+from comity.ledger.tree import Tree
 from comity.ledger.verify import Verification, verify_store
 
 APPENDED: Final = ("asked", "released", "withheld", "refused", "note")
@@ -37,6 +38,7 @@ class Log:
         self._store = store
         self._lock = threading.RLock()
         self._state = State(store.name)
+        self._tree = Tree()
         self._refresh()
         founder = None if self._state.size else self._found(owner, key)
         self._key = founder or signing_key(store, key, self._state.key)
@@ -130,24 +132,79 @@ class Log:
             self._key, ledger=head.ledger, size=head.size, root=head.root, time=now(), agreement=agreement
         )
 
+    def checkpoint_at(self, size: int) -> Checkpoint:
+        """The checkpoint that was stored when there were `size` entries.
+
+        Raises:
+            UsageError: if there never were.
+        """
+        with self._lock, self._store.reading() as connection:
+            head = self._store.head_at(connection, size)
+        if head is None:
+            raise UsageError(f"the ledger {self._store.name} has no checkpoint of {size} entries")
+        return head
+
+    def check_own(self, checkpoint: Checkpoint) -> None:
+        """Check that a checkpoint from elsewhere is of this ledger, as it was then and still is.
+
+        Raises:
+            VerificationFailed: if it is not.
+        """
+        checkpoint.verify(self._state.key)
+        tree, head = self._tree_and_head()
+        fits = checkpoint.ledger == head.ledger and checkpoint.size <= head.size
+        if not fits or tree.root(checkpoint.size) != checkpoint.root:
+            raise VerificationFailed(
+                f"the checkpoint of {checkpoint.size} entries is not of the ledger {self._store.name}"
+            )
+
     def inclusion(self, seq: int) -> Inclusion:
         """The proof that entry `seq` is under the present checkpoint.
 
         Raises:
             UsageError: if there is no such entry.
         """
-        leaves, head = self._leaves()
-        path = inclusion_path(leaves, seq)
-        return Inclusion(seq, leaves[seq], path, head)
+        return self.prove(seq)
 
-    def consistency(self, old_size: int) -> Consistency:
-        """The proof that the present ledger extends the one of `old_size` entries.
+    def prove(self, sequence: int, checkpoint: Checkpoint | None = None) -> Inclusion:
+        """The proof that an entry is under a checkpoint: the present one, or an earlier one of this ledger.
+
+        Raises:
+            UsageError: if there is no such entry under it.
+            VerificationFailed: if the checkpoint is not one of this ledger.
+        """
+        if checkpoint is not None:
+            self.check_own(checkpoint)
+        tree, head = self._tree_and_head()
+        under = head if checkpoint is None else checkpoint
+        path = tree.inclusion_path(sequence, under.size)
+        return Inclusion(sequence, tree.leaf(sequence), path, under)
+
+    def opening(self, sequence: int, checkpoint: Checkpoint | None = None) -> Opening:
+        """An entry's salt and event with its proof: for who may see the entry, and nobody else.
+
+        Raises:
+            UsageError, VerificationFailed: as `prove`.
+        """
+        inclusion = self.prove(sequence, checkpoint)
+        with self._lock, self._store.reading() as connection:
+            entry = Entry.read(next(self._store.rows(connection, sequence)))
+        return Opening(inclusion, entry.salt, entry.event)
+
+    def consistency(self, old_size: int, size: int | None = None) -> Consistency:
+        """The proof that the ledger of `size` entries (None: the present one) extends that of `old_size`.
 
         Raises:
             UsageError: if there are fewer entries.
         """
-        leaves, head = self._leaves()
-        return Consistency(old_size, consistency_path(leaves, old_size), head)
+        tree, head = self._tree_and_head()
+        head = head if size is None or size == head.size else self.checkpoint_at(size)
+        return Consistency(old_size, tree.consistency_path(old_size, head.size), head)
+
+    def leaves(self, start: int = 0, stop: int | None = None) -> list[bytes]:
+        """The leaf hashes of the entries from `start` up to `stop`: each commits to a salted entry."""
+        tree, head = self._tree_and_head()
+        return [tree.leaf(seq) for seq in range(start, head.size if stop is None else min(stop, head.size))]
 
     def verify(self, checkpoint: Checkpoint | None = None) -> Verification:
         """Read everything again and check it: rows, leaves, tree, checkpoints, accounts.
@@ -186,24 +243,30 @@ class Log:
                 decision = decide(self._state.accounts)
                 if decision is None:
                     return None
+                path = self._state.next_path
                 entry, head = self._state.next(*decision, self._key)
                 self._store.add(connection, entry, head)
             # only now that it is on the disk; if the commit failed, the next reader sees what is there
             self._state.accept(entry, head)
-        return replace(entry, checkpoint=head)
+        return replace(entry, checkpoint=head, path=path)
 
     def _refresh(self) -> None:
         with self._lock, self._store.reading() as connection:
             self._state.catch_up(self._store, connection)
 
-    def _leaves(self) -> tuple[list[bytes], Checkpoint]:
-        with self._lock, self._store.reading() as connection:
-            self._state.catch_up(self._store, connection)
-            head = self._state.head
-            leaves = self._store.leaves(connection, head.size)
-        if root(leaves) != head.root:
-            raise VerificationFailed(f"the leaves of {self._store.name} are not the ones that were signed")
-        return leaves, head
+    def _tree_and_head(self) -> tuple[Tree, Checkpoint]:
+        """The tree over everything that the present checkpoint counts; kept, and grown with the ledger."""
+        with self._lock:
+            with self._store.reading() as connection:
+                self._state.catch_up(self._store, connection)
+                head = self._state.head
+                if self._tree.size < head.size:
+                    self._tree.extend(self._store.leaves(connection, self._tree.size, head.size))
+            if self._tree.size < head.size or self._tree.root(head.size) != head.root:
+                raise VerificationFailed(
+                    f"the leaves of {self._store.name} are not the ones that were signed"
+                )
+            return self._tree, head
 
 
 def as_account(account: Account | str) -> Account:

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from comity.errors import BadInput, ComityError, VerificationFailed
+from comity.ledger import postgres
 
 WRITING: Final = "comity_writing"
 """The execution option of a connection that is going to write."""
@@ -91,6 +92,8 @@ def told(name: str) -> Generator[None, None, None]:
 
 
 def _explained(error: BaseException | None, name: str) -> ComityError:
+    if error is not None and hasattr(error, "sqlstate"):
+        return postgres.explained(error, name)
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     code = getattr(error, "sqlite_errorcode", None)
     primary = code & 0xFF if isinstance(code, int) else None

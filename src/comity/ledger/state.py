@@ -26,6 +26,7 @@ class State:
 
     def __init__(self, name: str) -> None:
         self.accounts = Accounts()
+        self.ended: dict[str, Mapping[str, Any]] = {}
         self._name = name
         self._frontier = Frontier()
         self._head: Checkpoint | None = None
@@ -48,6 +49,11 @@ class State:
         if self._key is None:
             raise VerificationFailed(f"the ledger {self._name} is not founded: its first entry names no key")
         return self._key
+
+    @property
+    def next_path(self) -> tuple[bytes, ...]:
+        """The inclusion path that the next leaf will have under the next root: every peak is on its left."""
+        return tuple(reversed(self._frontier.peaks))
 
     @property
     def owner(self) -> str:
@@ -88,6 +94,8 @@ class State:
             self.accounts.apply(entry.kind, entry.body)
         except BadInput as error:
             raise VerificationFailed(f"seq {entry.seq}: {error}") from None
+        if entry.kind == "note" and isinstance(entry.body.get("ended"), str):
+            self.ended.setdefault(entry.body["ended"], entry.body)
         self._frontier = self._frontier.append(entry.leaf)
 
     def _check(self, head: Checkpoint | None) -> None:

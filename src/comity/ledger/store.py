@@ -1,29 +1,34 @@
 """Where the ledger is kept: one table of entries and one of checkpoints, in SQLite or Postgres.
 
 Appends happen one at a time, across processes: on SQLite a writing transaction begins with the write lock
-(BEGIN IMMEDIATE), on Postgres it locks the single row of the table `ledger`. A commit is on the disk when it
-returns (WAL with synchronous=FULL). Nothing is ever updated or deleted.
+(BEGIN IMMEDIATE), on Postgres it locks the single row of the table `comity_ledger`. A commit is on the disk
+when it returns (WAL with synchronous=FULL; synchronous_commit). Nothing is ever updated or deleted, and the
+database's own triggers refuse to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, insert, inspect, select
+from sqlalchemy import Connection, Engine, insert, inspect, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import ArgumentError
 
-from comity.errors import BadInput, MissingExtra, UsageError
+from comity.errors import BadInput, UsageError
 from comity.ledger.checkpoints import Checkpoint
 from comity.ledger.entries import Entry, Row
+from comity.ledger.postgres import lock_for_making, url_engine
 from comity.ledger.sqlite import WRITING, copy_engine, file_engine, memory_engine, told
 from comity.ledger.tables import (
     ADD_CHECKPOINT,
     ADD_EVENT,
+    COUNT_GUARDS,
     FORMAT,
+    GUARD_COUNT,
+    GUARDS,
     HEAD,
     LOCK,
     ROWS,
@@ -54,7 +59,7 @@ class Store:
         """
         where = _located(place)
         if isinstance(where, URL):
-            store = cls(_url_engine(where), where.render_as_string(hide_password=True), _nothing)
+            store = cls(url_engine(where, wait=wait), where.render_as_string(hide_password=True), _nothing)
         elif where is None:
             store = cls(memory_engine(), ":memory:", _nothing)
         else:
@@ -77,7 +82,7 @@ class Store:
         if where is None:
             raise UsageError("a ledger in memory has no copy to read; give its path or URL")
         if isinstance(where, URL):
-            store = cls(_url_engine(where), where.render_as_string(hide_password=True), _nothing)
+            store = cls(url_engine(where, wait=30), where.render_as_string(hide_password=True), _nothing)
         else:
             engine, after = copy_engine(where)
             store = cls(engine, str(where), after)
@@ -119,10 +124,16 @@ class Store:
         for seq, kind, event, salt, leaf in connection.execute(ROWS, {"start": start}):
             yield Row(seq, kind, event, salt, leaf)
 
-    def leaves(self, connection: Connection, size: int) -> list[bytes]:
-        """The leaf hashes of the first `size` entries."""
-        query = select(events.c.leaf).where(events.c.seq < size).order_by(events.c.seq)
+    def leaves(self, connection: Connection, start: int, stop: int) -> list[bytes]:
+        """The leaf hashes of the entries from `start` up to `stop`."""
+        chosen = (events.c.seq >= start) & (events.c.seq < stop)
+        query = select(events.c.leaf).where(chosen).order_by(events.c.seq)
         return [leaf for (leaf,) in connection.execute(query)]
+
+    def head_at(self, connection: Connection, size: int) -> Checkpoint | None:
+        """The checkpoint of a size."""
+        row = connection.execute(select(checkpoints).where(checkpoints.c.size == size)).first()
+        return None if row is None else _checkpoint(*row)
 
     def heads(self, connection: Connection) -> Iterator[Checkpoint]:
         """All checkpoints, by size."""
@@ -159,19 +170,16 @@ class Store:
         )
 
     def _prepare(self) -> None:
-        """Make the tables unless they are there."""
+        """Make the tables and their guards, unless they are there."""
         with told(self.name), self._engine.connect() as connection:
-            missing = not inspect(connection).has_table(ledger.name)
-        if missing:
-            self._make_once()
+            made = inspect(connection).has_table(ledger.name) and _guarded(connection)
+        if not made:
+            with told(self.name), self._begin(writing=True) as connection:
+                if connection.dialect.name == "postgresql":
+                    lock_for_making(connection)
+                self._make_tables(connection)
         with told(self.name), self._engine.connect() as connection:
             self._check_format(connection)
-
-    def _make_once(self) -> None:
-        # suppressed: on Postgres another process may make them at the same moment
-        at_once = suppress(IntegrityError, ProgrammingError)
-        with told(self.name), at_once, self._begin(writing=True) as connection:
-            self._make_tables(connection)
 
     @contextmanager
     def _begin(self, *, writing: bool) -> Generator[Connection, None, None]:
@@ -182,12 +190,15 @@ class Store:
 
     def _make_tables(self, connection: Connection) -> None:
         present = set(inspect(connection).get_table_names())
-        if ledger.name in present:
-            return
-        if connection.dialect.name == "sqlite" and present:
-            raise BadInput(f"{self.name} is a database of something else; give the ledger a file of its own")
-        metadata.create_all(connection)
-        connection.execute(insert(ledger).values(id=1, format=FORMAT))
+        if ledger.name not in present:
+            if connection.dialect.name == "sqlite" and present:
+                raise BadInput(
+                    f"{self.name} is a database of something else; give the ledger a file of its own"
+                )
+            metadata.create_all(connection)
+            connection.execute(insert(ledger).values(id=1, format=FORMAT))
+        for statement in GUARDS[connection.dialect.name]:
+            connection.exec_driver_sql(statement)
 
     def _check_format(self, connection: Connection) -> None:
         stored = connection.execute(select(ledger.c.format)).scalar()
@@ -228,15 +239,11 @@ def _located(place: Place) -> URL | Path | None:
     return url
 
 
-def _url_engine(url: URL) -> Engine:
-    if url.drivername == "postgresql":
-        url = url.set(drivername="postgresql+psycopg")
-    if url.get_backend_name() != "postgresql":
-        raise UsageError(f"a ledger is kept in SQLite or Postgres, not in {url.get_backend_name()}")
-    try:
-        return create_engine(url)
-    except ImportError:
-        raise MissingExtra("A ledger in Postgres", "postgres") from None
+def _guarded(connection: Connection) -> bool:
+    """Whether the database refuses by itself to change what is there."""
+    dialect = connection.dialect.name
+    count = connection.exec_driver_sql(COUNT_GUARDS[dialect]).scalar_one()
+    return count >= GUARD_COUNT[dialect]
 
 
 def _nothing() -> None:

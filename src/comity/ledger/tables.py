@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -78,3 +79,40 @@ ROWS = (
     .execution_options(yield_per=1000)
 )
 HEAD = select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
+
+GUARDED: Final = ("events", "checkpoints")
+"""The tables that are only ever added to; the database itself refuses anything else."""
+
+_ONLY_ADDED: Final = "a ledger is only added to: rows are never changed, deleted or replaced"
+
+_SQLITE_GUARDS: Final = tuple(
+    f"CREATE TRIGGER IF NOT EXISTS {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+    f"BEGIN SELECT RAISE(ABORT, '{_ONLY_ADDED}'); END"
+    for table in GUARDED
+    for verb in ("UPDATE", "DELETE")
+)
+
+_POSTGRES_GUARDS: Final = (
+    "CREATE OR REPLACE FUNCTION comity_only_added() RETURNS trigger LANGUAGE plpgsql AS "
+    f"$$ BEGIN RAISE EXCEPTION '{_ONLY_ADDED}' USING ERRCODE = 'integrity_constraint_violation'; END $$",
+    *(
+        f"CREATE OR REPLACE TRIGGER {table}_only_added BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION comity_only_added()"
+        for table in GUARDED
+    ),
+)
+
+GUARDS: Final[Mapping[str, tuple[str, ...]]] = {"sqlite": _SQLITE_GUARDS, "postgresql": _POSTGRES_GUARDS}
+"""By dialect, the statements that make the database refuse to change what is there; again does no harm."""
+
+COUNT_GUARDS: Final[Mapping[str, str]] = {
+    "sqlite": "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name GLOB '*_no_*'",
+    "postgresql": (
+        "SELECT count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+        "WHERE t.tgname = c.relname || '_only_added' AND t.tgenabled <> 'D' "
+        "AND c.relnamespace = current_schema()::regnamespace"
+    ),
+}
+"""By dialect, how many of those triggers there are and are switched on."""
+
+GUARD_COUNT: Final[Mapping[str, int]] = {"sqlite": 2 * len(GUARDED), "postgresql": len(GUARDED)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from comity.crypto.keys import VerifyKey
 from comity.errors import PartyFailed
-from comity.wire import Counters, Inbox, Message, Outgoing, Sealer
+from comity.wire import Counters, Inbox, Kind, Message, Outgoing, Sealer
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,10 @@ class HttpChannel:
         if answer.status_code != 204:
             raise PartyFailed(f"party '{recipient}' did not take a message: {_code_of(answer)}")
         self.counters.count(len(data))
+
+    def resend(self, recipient: str) -> Kind | None:
+        """Nothing: this session ends with its process."""
+        return None
 
     def receive(self, sender: str) -> Message:
         """The next message of `sender`; see `comity.wire.Inbox.get`."""

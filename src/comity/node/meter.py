@@ -1,4 +1,9 @@
-"""What a run costs this process: wall time, CPU time of all threads, peak resident memory."""
+"""What a run costs this process: wall time, CPU time, peak resident memory.
+
+CPU time is that of all threads and of every program that this process started and has waited for, such as a
+model in the sandbox. A program that had to be killed with its children unwaited for is not counted, and
+neither is the memory of such programs: the system keeps their peaks for the process's whole life only.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ _CLEAR_REFS = Path("/proc/self/clear_refs")
 
 @dataclass(frozen=True)
 class Measure:
-    """Seconds, CPU-seconds of user and system together, and MiB."""
+    """Seconds, CPU-seconds of user and system together (started programs included), and MiB."""
 
     wall_s: float
     cpu_s: float
@@ -27,14 +32,19 @@ class Meter:
     def __init__(self) -> None:
         _reset_peak()
         self._wall = time.monotonic()
-        self._cpu = time.process_time()
+        self._cpu = _cpu_s()
 
     def read(self) -> Measure:
         return Measure(
             wall_s=time.monotonic() - self._wall,
-            cpu_s=time.process_time() - self._cpu,
+            cpu_s=_cpu_s() - self._cpu,
             peak_rss_mb=_peak_rss_mb(),
         )
+
+
+def _cpu_s() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def _reset_peak() -> None:

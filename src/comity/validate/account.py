@@ -44,6 +44,7 @@ class LabelAccount:
         self.name = f"local/default/{unit}"
         self.ledger = Ledger.open(place)
         self._lock = threading.Lock()
+        self._shared = place != ":memory:"
         self._opened = self._is_open()
 
     def _is_open(self) -> bool:
@@ -66,6 +67,7 @@ class LabelAccount:
     def remaining(self) -> Remaining:
         """What one more answer may cost."""
         with self._lock:
+            self._look()
             if not self._opened:
                 from comity.ledger import Remaining
 
@@ -84,6 +86,7 @@ class LabelAccount:
             BudgetRefused: if too little is left; nothing was charged.
         """
         with self._lock:
+            self._look()
             price = self._price(epsilon)
             if not self._opened:
                 whole = self._is_whole(epsilon)
@@ -101,6 +104,7 @@ class LabelAccount:
         """
         cost = self._priced(epsilon, 0.0).cost
         with self._lock:
+            self._look()
             if not self._opened:
                 self.ledger.open_account(self.name, self._budget())
                 self._opened = True
@@ -114,7 +118,13 @@ class LabelAccount:
             BudgetRefused: if all that is left is asked for, and nothing is.
         """
         with self._lock:
+            self._look()
             return self._price(epsilon)
+
+    def _look(self) -> None:
+        """Another process over the same ledger may have opened the account."""
+        if not self._opened and self._shared:
+            self._opened = self._is_open()
 
     def _budget(self, additive: float | None = None) -> Budget:
         return Budget(self.epsilon, self.delta, delta_additive=additive, relation=Relation.change_one)

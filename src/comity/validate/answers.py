@@ -5,16 +5,23 @@ when, and the digests of the groupings it told of. Where the ledger is a file, g
 beside it (compressed,
 each under its own digest, for the owner only), on the disk before the charge. Opening the same ledger
 again replays all of it: account, answers, monitor, and the day's counts.
+
+Several processes may hold the same labels over one ledger. From looking a question up to keeping its answer
+one of them is `alone`, by a lock on a file that the system takes back when a process dies, and first takes up
+what the others answered: a question is charged once, whoever is asked it. A process that dies between the
+charge and the note has spent the charge and told nothing; the question asked again is charged again.
 """
 
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import os
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,6 +83,11 @@ class Answers:
         self._ledger, self._folder, self._per_day, self._clause = ledger, folder, per_day, clause
         self._kept: dict[str, NoisySums] = {}
         self._days: Counter[tuple[str, str]] = Counter()
+        self._known: dict[str, str] = {}
+        self._records = 0
+        self._monitor: Monitor | None = None
+        self._founded = False
+        self._next = 0
 
     def replay(self, frame: Frame, labels: NDArray[Any], monitor: Monitor) -> None:
         """Take up what the ledger says of earlier answers; found the frame where it says nothing.
@@ -84,20 +96,49 @@ class Answers:
             BadInput: if the ledger's answers are about other records or labels.
             VerificationFailed: if a grouping beside the ledger is missing or altered.
         """
-        known = {"frame": array_digest(frame.ids), "labels": array_digest(labels)}
-        founded = False
-        for entry in self._ledger.events("note"):
+        self._known = {"frame": array_digest(frame.ids), "labels": array_digest(labels)}
+        self._records, self._monitor = len(frame), monitor
+        with self.alone():
+            if not self._founded and self._folder is not None:
+                about = f"a frame of {len(frame)} records"
+                self._noted({"what": _FRAME, "text": about, **self._known})
+                self._founded = True
+
+    @contextmanager
+    def alone(self) -> Generator[None, None, None]:
+        """No other process answers from this ledger meanwhile; what others answered before is known.
+
+        Raises:
+            VerificationFailed: as `replay`.
+        """
+        if self._folder is None:
+            yield  # in memory: there is no other process
+            return
+        handle = os.open(f"{self._folder}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            self._catch_up()
+            yield
+        finally:
+            os.close(handle)
+
+    def _catch_up(self) -> None:
+        """Take up the notes since the last one that is known."""
+        for entry in self._ledger.events("note", start=self._next):
             body, what = entry.body, entry.body.get("what")
             if what == _FRAME:
-                founded = True
-                _require_same(body, known)
+                self._founded = True
+                _require_same(body, self._known)
             elif what in (_ANSWER, _REFUSAL):
                 self._days[body["asker"], entry.time[:10]] += 1
-            if what == _ANSWER:
-                monitor.replay([self._grouping(name, len(frame)) for name in body["groupings"]])
+            if what == _ANSWER and self._monitor is not None:
+                self._monitor.replay([self._grouping(name, self._records) for name in body["groupings"]])
                 self._kept[body["digest"]] = _sums(body)
-        if not founded and self._folder is not None:
-            self._ledger.append("note", {"what": _FRAME, "text": f"a frame of {len(frame)} records", **known})
+            self._next = entry.seq + 1
+
+    def _noted(self, body: Mapping[str, Any]) -> None:
+        """Write a note of one's own; all notes before it are known, since nobody else writes any now."""
+        self._next = self._ledger.append("note", body).seq + 1
 
     def kept(self, digest: str) -> NoisySums | None:
         """The stored answer to a question, if it was asked before."""
@@ -126,11 +167,8 @@ class Answers:
 
     def keep(self, asked: Asked, groupings: Sequence[str], sums: NoisySums) -> None:
         """Store an answer; the next one to ask the same gets it."""
-        self._days[asked.asker, _today()] += 1
-        self._kept[asked.digest] = sums
         calibration = sums.calibration
-        self._ledger.append(
-            "note",
+        self._noted(
             {
                 "what": _ANSWER,
                 "text": f"answered '{asked.asker}': {asked.purpose}",
@@ -141,21 +179,22 @@ class Answers:
                 "shift": calibration.shift,
                 "scale": calibration.scale.hex(),
                 "sums": base64.b64encode(np.asarray(sums.values, dtype="<f8").tobytes()).decode(),
-            },
+            }
         )
+        self._days[asked.asker, _today()] += 1
+        self._kept[asked.digest] = sums
 
     def note_refusal(self, asked: Asked, reason: str) -> None:
         """Remember that a question was refused, and for which public reason."""
         self._days[asked.asker, _today()] += 1
-        self._ledger.append(
-            "note",
+        self._noted(
             {
                 "what": _REFUSAL,
                 "text": f"refused '{asked.asker}': {asked.purpose}: {reason}",
                 "asker": asked.asker,
                 "digest": asked.digest,
                 "reason": reason,
-            },
+            }
         )
 
     def _written(self, grouping: NDArray[Any]) -> str:
@@ -172,6 +211,11 @@ class Answers:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(folder / name)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)  # so that a power cut does not lose the name
+        finally:
+            os.close(handle)
         return name
 
     def _grouping(self, name: str, records: int) -> Integers:

@@ -73,7 +73,7 @@ class Admission:
         only its sizes matter until there is another."""
         if self._fresh and len(new) <= 1:
             for grouping in new:
-                self._require_sizes(np.bincount(grouping))
+                self._require_sizes(np.bincount(grouping[grouping >= 0]))
             self._waiting, self._fresh = new, not new
             return
         if self._waiting:

@@ -1,8 +1,9 @@
 """Questions that can be counted blindly: their wire form, a closed list, and their rows in another order.
 
 Only what is linear in labels 0/1 is on the list: counts per group, sums with whole-numbered weights, the
-learner's statistics, and several of these at once. Reading is strict: numbers are whole and within limits
-that keep norms and sums exact, sizes are those stated, and nothing is left over.
+learner's statistics, several of these at once, and one for each group of a partition. Reading is strict:
+numbers are whole and within limits that keep norms and sums exact, sizes are those stated, and nothing is
+left over.
 """
 
 from __future__ import annotations
@@ -15,6 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.errors import BadInput, UsageError
+from comity.validate.blind_groups import (
+    partition_message,
+    permuted_partition,
+    permuted_signed,
+    read_partition,
+    read_signed,
+    signed_message,
+)
+from comity.validate.groups import Partitioned
+from comity.validate.metrics import SignedCounts
 from comity.validate.queries import GroupCounts, Integers, Joined, Labels, Query, WeightedSum, Words
 from comity.validate.request import ScoreStatistics
 
@@ -26,8 +37,11 @@ LARGEST_WEIGHT: Final = 1 << 40
 
 MOST_PARTS: Final = 64
 
-_KINDS: Final = ("group-counts", "weighted-sum", "score-statistics", "joined")
+_SIMPLE: Final = ("group-counts", "weighted-sum", "score-statistics", "signed-counts")
+_KINDS: Final = (*_SIMPLE, "joined", "partitioned")
 
+
+_GATHERED: Final = 1 << 16
 
 _PIECE: Final = 1 << 18
 """Records that are counted at a time: their group numbers and words stay in the processor's cache."""
@@ -116,8 +130,12 @@ def to_message(query: Query) -> tuple[dict[str, Any], dict[str, bytes]]:
         }
     if isinstance(query, ScoreStatistics):
         return query.to_message()
+    if isinstance(query, SignedCounts):
+        return signed_message(query)
     if isinstance(query, Joined):
         return _joined_message(query)
+    if isinstance(query, Partitioned):
+        return partition_message(query, to_message)
     raise UsageError(
         f"{type(query).__name__} cannot be counted blindly; it has to be one of: {', '.join(_KINDS)}"
     )
@@ -127,7 +145,7 @@ def _joined_message(query: Joined) -> tuple[dict[str, Any], dict[str, bytes]]:
     parts: dict[str, bytes] = {}
     bodies: list[dict[str, Any]] = []
     for at, part in enumerate(query.parts):
-        if isinstance(part, Joined):
+        if isinstance(part, Joined | Partitioned):
             raise UsageError("joined questions are joined once, not within each other")
         body, own = to_message(part)
         bodies.append(body)
@@ -144,9 +162,16 @@ def from_message(body: object, parts: Mapping[str, bytes]) -> Query:
     kind = body.get("query") if isinstance(body, Mapping) else None
     if not isinstance(body, Mapping) or kind not in _KINDS:
         raise BadInput(f"a question is one of: {', '.join(_KINDS)}")
-    if kind == "joined":
-        return _read_joined(body, parts)
-    return _read_simple(body, parts)
+    if kind == "partitioned":
+        return read_partition(body, parts, _read_part)
+    return _read_part(body, parts)
+
+
+def _read_part(body: object, parts: Mapping[str, bytes]) -> Query:
+    """A question that may be one group's: no partition within a partition."""
+    if not isinstance(body, Mapping) or body.get("query") not in (*_SIMPLE, "joined"):
+        raise BadInput(f"what is asked of a group is one of: {', '.join((*_SIMPLE, 'joined'))}")
+    return _read_joined(body, parts) if body["query"] == "joined" else _read_simple(body, parts)
 
 
 def _read_simple(body: Mapping[str, Any], parts: Mapping[str, bytes]) -> Query:
@@ -155,6 +180,8 @@ def _read_simple(body: Mapping[str, Any], parts: Mapping[str, bytes]) -> Query:
             return ScoreStatistics.from_message(body, parts)
         except (TypeError, ValueError, OverflowError):
             raise BadInput("this is not a score-statistics query") from None
+    if body["query"] == "signed-counts":
+        return read_signed(body, parts)
     if body["query"] == "weighted-sum":
         _require(body, {"query", "rows"}, parts, {"weights"})
         weights = np.frombuffer(_sized(parts["weights"], body["rows"], 8), dtype="<i8").astype(np.int64)
@@ -185,8 +212,8 @@ def _read_joined(body: Mapping[str, Any], parts: Mapping[str, bytes]) -> Joined:
         own[int(number)][rest] = data
     read: list[Query] = []
     for inner, data in zip(bodies, own, strict=True):
-        if not isinstance(inner, Mapping) or inner.get("query") not in _KINDS[:3]:
-            raise BadInput(f"what is joined is one of: {', '.join(_KINDS[:3])}")
+        if not isinstance(inner, Mapping) or inner.get("query") not in _SIMPLE:
+            raise BadInput(f"what is joined is one of: {', '.join(_SIMPLE)}")
         read.append(_read_simple(inner, data))
     return Joined(tuple(read), tuple(factors))
 
@@ -212,14 +239,29 @@ def permuted(query: Query, places: NDArray[np.int64]) -> Query:
     if isinstance(query, GroupCounts):
         query = CodedCounts.of(query)
     if isinstance(query, CodedCounts):
-        return CodedCounts(query.codes[places], query.size)
+        return CodedCounts(_gathered(query.codes, places), query.size)
     if isinstance(query, WeightedSum):
-        return WeightedSum(query.weights[places])
+        return WeightedSum(_gathered(query.weights, places))
     if isinstance(query, ScoreStatistics):
         return query.of(places)
+    if isinstance(query, SignedCounts):
+        return permuted_signed(query, places)
     if isinstance(query, Joined):
         return Joined(tuple(permuted(part, places) for part in query.parts), query.factors)
+    if isinstance(query, Partitioned):
+        return permuted_partition(query, places, permuted)
     raise UsageError(f"{type(query).__name__} cannot be counted blindly")
+
+
+def _gathered(values: NDArray[Any], places: NDArray[np.int64]) -> NDArray[Any]:
+    """The values at these places, piece by piece; that all places are there is checked first."""
+    if len(places) and (int(places.min()) < 0 or int(places.max()) >= len(values)):
+        raise BadInput(f"places lie between 0 and {len(values) - 1}")
+    found = np.empty(len(places), dtype=values.dtype)
+    for start in range(0, len(places), _GATHERED):
+        piece = slice(start, start + _GATHERED)
+        np.take(values, places[piece], out=found[piece], mode="clip")
+    return found
 
 
 def groupings(query: Query) -> tuple[NDArray[Any], ...]:
@@ -237,6 +279,8 @@ def groups_per_record(query: Query) -> int:
         return len(query.widths)
     if isinstance(query, Joined):
         return sum(groups_per_record(part) for part in query.parts)
+    if isinstance(query, Partitioned):
+        return max(groups_per_record(part) for part in query.parts)
     return 1
 
 
@@ -244,6 +288,6 @@ def weighings(query: Query) -> tuple[NDArray[np.int64], ...]:
     """The weights of every weighted sum in a question."""
     if isinstance(query, WeightedSum):
         return (query.weights,)
-    if isinstance(query, Joined):
+    if isinstance(query, Joined | Partitioned):
         return tuple(weights for part in query.parts for weights in weighings(part))
     return ()

@@ -21,7 +21,7 @@ from comity.crypto.canonical import digest
 from comity.crypto.exchange import Exchange
 from comity.crypto.keys import SigningKey
 from comity.crypto.pads import random_key, random_name
-from comity.errors import BadInput, ClauseRefused, UsageError
+from comity.errors import BadInput, UsageError
 from comity.validate.account import LabelAccount
 from comity.validate.arguments import binary, finite_scores
 from comity.validate.blind import (
@@ -36,12 +36,13 @@ from comity.validate.blind import (
     total_calibration,
 )
 from comity.validate.blind_admission import Admission
+from comity.validate.blind_groups import question_of
+from comity.validate.blind_holders import covering, holder_tokens, require_few_holders
 from comity.validate.blind_price import portion_calibration, require_portions
 from comity.validate.blind_query import permuted, to_message
 from comity.validate.blind_store import StoredAnswers
 from comity.validate.frame import Frame
 from comity.validate.mechanism import NoisySums, Price
-from comity.validate.metrics import ask_for
 from comity.validate.queries import Query
 
 if TYPE_CHECKING:
@@ -69,16 +70,19 @@ class BlindSession:
 
     Args:
         frame_ids: the ids that all parties know, each once.
-        providers: by name, ids and labels 0 or 1 of the records it holds; no record is held twice.
-        epsilon, delta: what all answers together cost each provider, for a change of one label.
+        providers: by name, ids and labels 0 or 1 of the records it holds.
+        epsilon, delta: what all answers together cost each provider, for a change of one record's label at
+            all the providers that hold it.
         portions: how the answers share that; they add up to 1 at most, and each is asked for once.
         minimum: least number of records in a group.
         groups_per_record: how many groups a record may be in, over all answers.
+        providers_per_record: at how many providers a record may be. Its labels are added, so that it counts
+            as often as it is held, and the noise covers all of them.
         folder: where stored answers are kept; None: a folder that goes with the session.
 
     Raises:
         BadInput: for ids outside the frame or given twice.
-        ClauseRefused: if two providers hold one record.
+        ClauseRefused: if more providers than that hold one record.
         UsageError: for portions or a price that cannot be.
     """
 
@@ -92,15 +96,17 @@ class BlindSession:
         portions: Sequence[float] = (1.0,),
         minimum: int = 10,
         groups_per_record: int = 64,
+        providers_per_record: int = 1,
         folder: Path | None = None,
     ) -> None:
-        if not providers:
-            raise UsageError("blind validation needs a provider")
+        if not providers or providers_per_record < 1:
+            raise UsageError("blind validation needs a provider, and a record is at 1 provider or more")
         require_portions(portions)
         self._frame = Frame(frame_ids)
         self._price = Price(epsilon, delta)
         self._portions = tuple(portions)
         self._minimum = minimum
+        self._holders = providers_per_record
         self._names = tuple(providers)
         self._own: tempfile.TemporaryDirectory[str] | None = None
         if folder is None:
@@ -118,11 +124,13 @@ class BlindSession:
         """Keys, the order of tokens, and every provider's charge and upload."""
         self.order = TokenOrder.over(len(self._frame), random_key())
         sides = {name: self._side(*table) for name, table in providers.items()}
-        if np.sum([held for held, _ in sides.values()], axis=0, dtype=np.int64).max(initial=0) > 1:
-            raise ClauseRefused(
-                "two providers hold the same record of the frame; a frame has one row per unit",
-                clause=f"{_CLAUSE}.frame",
-            )
+        token_key = random_key()
+        require_few_holders(
+            {name: holder_tokens(held, token_key) for name, (held, _) in sides.items()},
+            len(self._frame),
+            self._holders,
+            clause=_CLAUSE,
+        )
         agreement = digest({"session": random_name()})
         keys = {name: _pad_keys(name, agreement) for name in self._names}
         uploads: dict[str, Upload] = {}
@@ -153,15 +161,22 @@ class BlindSession:
         *,
         portion: int = 0,
         threshold: float | None = None,
+        groups: Iterable[Any] | None = None,
     ) -> BlindFeedback:
         """How well scores, one per record in the frame's order, predict all providers' labels.
+
+        Args:
+            groups: (records,) a group's name for each record, None or NaN for none: every metric is told for
+                every group, at the price of one answer.
 
         Raises:
             ClauseRefused: if the mediator refuses the groups, or the portion was spent on another question.
             BadInput, UsageError: as `LocalValidator.feedback`.
         """
         numbers = finite_scores(scores, len(self._frame))
-        question = ask_for(numbers, tuple(metrics), threshold=threshold, minimum=self._minimum)
+        question = question_of(
+            numbers, tuple(metrics), threshold=threshold, minimum=self._minimum, groups=groups
+        )
         return BlindFeedback(question, self.statistics(question.query, portion=portion))
 
     def statistics(self, query: Query, *, portion: int = 0, in_token_order: bool = False) -> NoisySums:
@@ -182,7 +197,9 @@ class BlindSession:
         turned = query if in_token_order else permuted(query, self.order.places)
         body, parts = to_message(turned)
         asked = digest({"body": body, "parts": {name: _sha256(data) for name, data in parts.items()}})
-        calibration = portion_calibration(query, self._price, self._portions[portion])
+        calibration = portion_calibration(
+            covering(query, self._holders), self._price, self._portions[portion]
+        )
         second = self._second.derive(use="second pad", portion=portion)
 
         def drawn() -> dict[str, bytes]:

@@ -13,14 +13,14 @@ ranking begins, so that order within them says little; what it may say is added 
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from comity.validate.cuts import Bins
-from comity.validate.estimate import SHARE, Base, fieller
+from comity.validate.estimate import Base
+from comity.validate.inversion import QuadraticShare, inverted
 
 Floats = NDArray[np.float64]
 
@@ -47,58 +47,44 @@ def average_precision(base: Base) -> Any:
     """Estimate and interval."""
     facts = base.facts["average_precision"]
     place = base.places["curve"]
+    sizes, inverse, further = (np.array(facts[name], float)[::-1] for name in ("sizes", "inverse", "further"))
     held = base.values[place][::-1]
     noise = base.covariance[place, place][::-1, ::-1]
-    sizes, inverse, further = (np.array(facts[name], float)[::-1] for name in ("sizes", "inverse", "further"))
-    positives = float(held.sum())
-    spread = math.sqrt(max(float(noise.sum()), 0.0))
-    if positives <= 3 * spread or positives <= 1:
-        return 0.5, SHARE
-    above = np.cumsum(held) - held
-    among = np.maximum(sizes - 1, 1)
-    each = held / sizes * inverse
-    # products of two noisy counts have the covariance of their noise too much
-    both = np.tril(noise, -1).sum(axis=1)
-    total = float((each * (above + 1)).sum() - (inverse / sizes * both).sum())
-    total += float((further / (sizes * among) * (held * (held - 1) - np.diagonal(noise))).sum())
-    gain = (above + 1) * inverse / sizes + (2 * held - 1) / (sizes * among) * further
-    gain += np.cumsum(each[::-1])[::-1] - each  # what lies below has one positive more above it
-    fall = _fall(held, above, sizes, inverse)
-    rates = held / sizes
-    total += float((sizes * _trend(rates) * fall / 12).sum())
-    guess = min(max(total / positives, 0.0), 1.0)
-    form, count = np.zeros(len(base.values)), np.zeros(len(base.values))
-    form[place], count[place] = gain[::-1], 1.0
-    bend = _bend(sizes, among, inverse, further) @ noise
-    clear = np.clip(rates, 0.0, 1.0)
-    order = float((sizes * clear * (1 - clear) * np.square(fall) / 12).sum())
-    cov = base.covariance
-    variance = float(form @ cov @ form) + 0.5 * float(np.trace(bend @ bend)) + order
-    pieces = variance, float(form @ cov @ count), float(count @ cov @ count)
-    return guess, fieller(total, positives, pieces, base.z(form - guess * count), SHARE)
+    fall, first = _fall(sizes, inverse)
+    rates = np.clip(held / sizes, 0.0, 1.0)
+    order = float((sizes * rates * (1 - rates) * np.square(fall @ held + first) / 12).sum())
+    form = _form(sizes, inverse, further, fall, first)
+    return inverted(form, held, noise, base.draws(place)[:, ::-1], order)
 
 
-def _fall(held: Floats, above: Floats, sizes: Floats, inverse: Floats) -> Floats:
-    """(bins,) how much less a positive adds to the sum at a bin's end than at its start."""
-    starts = np.cumsum(sizes) - sizes
-    first = (above + 1) / (starts + 1) + np.clip(held / sizes, 0.0, 1.0) * inverse
-    return first - (above + held) / (starts + sizes)
-
-
-def _trend(rates: Floats) -> Floats:
-    """(bins,) by how much the share of positives falls within each bin, as its neighbours suggest."""
-    if len(rates) < 2:
-        return np.zeros(len(rates))
-    ends = np.concatenate([[2 * rates[0] - rates[1]], rates, [2 * rates[-1] - rates[-2]]])
-    return (ends[:-2] - ends[2:]) / 2
-
-
-def _bend(sizes: Floats, among: Floats, inverse: Floats, further: Floats) -> Floats:
-    """(bins, bins) second derivatives of the sum: what noise times noise does to it."""
+def _form(sizes: Floats, inverse: Floats, further: Floats, fall: Floats, first: Floats) -> QuadraticShare:
+    """AP as a quadratic form of the bins' positives over their number."""
+    pairs = further / (sizes * np.maximum(sizes - 1, 1))
     bend = np.tril(np.tile((inverse / sizes)[:, None], len(sizes)), -1)
-    bend = bend + bend.T
-    bend[np.diag_indices_from(bend)] = 2 * further / (sizes * among)
-    return bend
+    bend = bend + bend.T + np.diag(2 * pairs)
+    # positives stand rather at a bin's start, by the trend of the shares beside it
+    start = (_trend(len(sizes)) / sizes).T * (sizes / 12)
+    bend += start @ fall + (start @ fall).T
+    return QuadraticShare(inverse / sizes - pairs + start @ first, bend, sizes)
+
+
+def _fall(sizes: Floats, inverse: Floats) -> tuple[Floats, Floats]:
+    """(bins, bins) and (bins,): how much less a positive adds to the sum at a bin's end than at its start,
+    per positive of each bin and beside them."""
+    starts = np.cumsum(sizes) - sizes
+    above = np.tril(np.ones((len(sizes), len(sizes))), -1)
+    own = np.eye(len(sizes))
+    at_start = above / (starts + 1)[:, None] + np.diag(inverse / sizes)
+    return at_start - (above + own) / (starts + sizes)[:, None], 1 / (starts + 1)
+
+
+def _trend(bins: int) -> Floats:
+    """(bins, bins) from shares of positives to how much they fall within each bin, as its neighbours say."""
+    if bins < 2:
+        return np.zeros((bins, bins))
+    own = np.eye(bins)
+    ends = np.concatenate([[2 * own[0] - own[1]], own, [2 * own[-1] - own[-2]]])
+    return (ends[:-2] - ends[2:]) / 2
 
 
 def _per_bin(values: Floats, starts: NDArray[np.int64]) -> Floats:

@@ -9,7 +9,6 @@ Several validators may answer about their own records: their sums and the varian
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,25 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.errors import UsageError
-from comity.validate.bins import Columns, merge_small
-from comity.validate.prior import (
-    Prior,
-    assembled,
-    column_root,
-    score_codes,
-    starting_variance,
-    told,
-)
-from comity.validate.request import MIX_LIMIT, WEIGHT_BITS, ScoreStatistics
+from comity.validate.bins import Columns
+from comity.validate.blocks import Blocks
+from comity.validate.prior import Prior, assembled, score_codes, starting_variance, told
+from comity.validate.request import WEIGHT_BITS, ScoreStatistics
 from comity.validate.solve import Heard, corrected
 from comity.validate.terms import Terms
-from comity.validate.whiten import Mix, best_mix, expected_information
+from comity.validate.whiten import best_mix, expected_information
 
 Floats = NDArray[np.float64]
 
 _CAP_BITS: Final = 18
-_LONGEST: Final = 8.0
-"""No bin's mix is longer than this many caps: records in it are shortened anyway."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +70,7 @@ class Design:
     _terms: Terms
     _prior: Prior
     _start: Floats
-    _groups: tuple[NDArray[np.int64], ...]
-    _kept: tuple[int, ...]
+    _blocks: Blocks
     _score_line: tuple[float, float] | None
 
     @classmethod
@@ -111,30 +101,23 @@ class Design:
         if records == 0 or scores.shape != (records,) or not np.isfinite(scores).all():
             raise UsageError("a design needs a finite start score for each of one or more records")
         holder = np.zeros(records, dtype=np.int64) if holders is None else np.asarray(holders)
-        counts = _counts(columns, holder)
-        groups = merge_small(columns, counts, minimum)
-        kept = tuple(at for at, group in enumerate(groups) if group.max(initial=0) > 0)
-        coded = [groups[at][columns.codes[:, at]].astype(np.uint16) for at in kept]
-        part = [_shares(groups[at], counts[at]) for at in kept]
-        roots = [
-            column_root(share, columns.ordered[at], _missing(groups[at], counts[at]))
-            for share, at in zip(part, kept, strict=True)
-        ]
+        blocks = Blocks.of(columns, holder, minimum)
+        coded, roots = blocks.codes(columns), list(blocks.roots)
         said: list[Floats] = []
-        if kept:
+        if coded:
             together = Terms(np.stack(coded, axis=1), tuple(len(root) for root in roots))
             said = told(together, roots, scores)
         coded.append(np.zeros(records, dtype=np.uint16))
         roots.append(np.ones((1, 1)))
         line = _score_column(scores, coded, roots, holder, minimum)
         variance = starting_variance(records * float(_information(scores).mean()) / noise**2)
-        prior = assembled(roots, said, part, variance, start=line is not None)
+        prior = assembled(roots, said, blocks.shares, variance, start=line is not None)
         codes = np.asfortranarray(np.stack(coded, axis=1))
         widths = tuple(len(root) for root in roots)
         terms = Terms(codes, widths)
         mix = best_mix(terms, prior, expected_information(scores, prior, terms), noise)
-        request = _whole(codes, widths, mix)
-        return cls(request, noise, terms, prior, scores, tuple(groups), kept, line)
+        request = mix.question(codes, widths, _CAP_BITS)
+        return cls(request, noise, terms, prior, scores, blocks, line)
 
     def learn(self, sums: Floats, deviation: float) -> Correction:
         """The correction that the answer suggests, shrunk to none as far as the noise demands.
@@ -155,16 +138,13 @@ class Design:
     def _by_code(self, values: Floats) -> Correction:
         """Values per group of codes, as values per code of every column."""
         parts = np.split(values, self._terms.offsets[1:-1])
-        by_column = [np.zeros(len(group)) for group in self._groups]
-        for at, part in zip(self._kept, parts, strict=False):
-            by_column[at] = part[self._groups[at]]
-        constant, slope = float(parts[len(self._kept)][0]), 0.0
+        constant, slope = float(parts[len(self._blocks.kept)][0]), 0.0
         if self._score_line is not None:
             # the score's bins got multiples of their standardised mean score: read the line off
             middle, spread = self._score_line
             steepness = _steepness(parts[-1], self._prior.root[-len(parts[-1]) :])
             slope, constant = steepness / spread, constant - steepness * middle / spread
-        return Correction(tuple(by_column), constant, slope)
+        return Correction(self._blocks.by_code(parts), constant, slope)
 
 
 def tempered(scores: Floats) -> Floats:
@@ -180,27 +160,6 @@ def tempered(scores: Floats) -> Floats:
 def _information(scores: Floats) -> Floats:
     chance = 1.0 / (1.0 + np.exp(-scores))
     return chance * (1 - chance)
-
-
-def _counts(columns: Columns, holder: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """For each column, (validators, width) records per code."""
-    held = int(holder.max(initial=0)) + 1
-    return [
-        np.bincount(holder * width + columns.codes[:, at], minlength=held * width).reshape(held, width)
-        for at, width in enumerate(columns.widths)
-    ]
-
-
-def _shares(group: NDArray[np.int64], counts: NDArray[np.int64]) -> Floats:
-    totals = np.bincount(group, weights=counts.sum(axis=0))
-    return totals / totals.sum()
-
-
-def _missing(group: NDArray[np.int64], counts: NDArray[np.int64]) -> int | None:
-    """The group that missing values have to themselves, if they have one."""
-    present = counts.sum(axis=0) > 0
-    together = present & (group == group[0])
-    return int(group[0]) if present[0] and together.sum() == 1 else None
 
 
 def _score_column(
@@ -228,19 +187,3 @@ def _steepness(values: Floats, root: Floats) -> float:
     """How many times the line in `root` (its last column) the values are."""
     line = root[:, -1]
     return float(values @ line / (line @ line))
-
-
-def _whole(codes: NDArray[np.uint16], widths: Sequence[int], chosen: Mix) -> ScoreStatistics:
-    """The mix in whole numbers, the cap about 2^18 where the longest entries allow."""
-    length = np.linalg.norm(chosen.mix, axis=1)
-    mix = chosen.mix * np.minimum(1.0, _LONGEST * chosen.cap / np.maximum(length, 1e-300))[:, None]
-    offsets = np.concatenate([[0], np.cumsum(widths)])[:-1]
-    longest = float(np.maximum.reduceat(np.linalg.norm(mix, axis=1), offsets).sum())
-    largest = float(np.abs(mix).max(initial=0.0))
-    scale = min(
-        2.0**_CAP_BITS / chosen.cap,
-        (MIX_LIMIT - 1) / max(largest, 1e-300),
-        2.0**29 / max(longest, 1e-300),
-    )
-    whole = np.trunc(mix * scale).astype(np.int32)
-    return ScoreStatistics(codes, tuple(widths), whole, max(1, int(chosen.cap * scale)))

@@ -27,7 +27,9 @@ Interval = tuple[float, float]
 
 SHARE: Final[Interval] = (0.0, 1.0)
 _Z: Final = 1.959963984540054
-_DRAWS: Final = 5_000
+_DRAWS: Final = 8_192
+_TIMES: Final = 400
+_LONGEST: Final = 40.0
 _LENGTH: Final = 1 << 16
 
 
@@ -50,7 +52,8 @@ class Base:
 
     Attributes:
         values, covariance: (d,), (d, d); places: where each named statistic stands.
-        noise: (draws, d) simulated noise where it is not Gaussian, else None.
+        mixing: (d, d) how independent noises of variance 1 make up the values' noise.
+        law: of those noises, `gaussian` or `laplace`.
         facts: the question's.
         laplace: (d,) scale of each value's own discrete Laplace noise and (d,) the step it moves in, where
             nothing was moved; else None.
@@ -59,7 +62,8 @@ class Base:
     values: Floats
     covariance: Floats
     places: Mapping[str, slice]
-    noise: Floats | None
+    mixing: Floats
+    law: str
     facts: Mapping[str, Any]
     laplace: tuple[float, Floats] | None = None
 
@@ -81,10 +85,16 @@ class Base:
 
     def z(self, form: Floats) -> float:
         """How many standard deviations hold 95% of the form's noise."""
-        deviation = self.deviation(form)
-        if self.noise is None or deviation == 0:
-            return _Z
-        return float(np.quantile(np.abs(self.noise @ form), 0.95)) / deviation
+        return _Z if self.law == "gaussian" else laplace_z(form @ self.mixing)
+
+    def draws(self, place: slice) -> Floats:
+        """(draws, values) simulated noise of some of the values, always the same for the same noise."""
+        mixing = self.mixing[place]
+        if self.law == "gaussian":
+            scales, turn = np.linalg.eigh(self.covariance[place, place])
+            mixing = turn * np.sqrt(np.maximum(scales, 0.0))
+        used = mixing[:, mixing.any(axis=0)]
+        return unit_draws(self.law, used.shape[1]) @ used.T
 
     def linear(self, form: Floats, shift: float, scale: float, bounds: Interval = SHARE) -> Any:
         """Estimate and interval of (form of the values + shift) / scale."""
@@ -199,17 +209,49 @@ def consistent(question: Question, answer: NoisySums) -> Base:
         keep -= back @ rows
         values = keep @ values + back @ np.array([tie.total for tie in question.ties])
     covariance = (keep * np.square(deviations)) @ keep.T
-    if answer.calibration.law != "laplace":
-        return Base(values, covariance, places, None, question.facts)
-    scale = math.ldexp(answer.calibration.scale, -answer.calibration.shift)
-    noise = (_laplace_draws(start) * deviations) @ keep.T
-    own = None if question.ties else (scale, steps)
-    return Base(values, covariance, places, noise, question.facts, own)
+    mixing, law = keep * deviations, answer.calibration.law
+    own = None
+    if law == "laplace" and not question.ties:
+        own = math.ldexp(answer.calibration.scale, -answer.calibration.shift), steps
+    return Base(values, covariance, places, mixing, law, question.facts, own)
 
 
-def _laplace_draws(count: int) -> Floats:
-    """(draws, count) of variance 1. Reading needs no secret randomness: they only tell the noise's width."""
-    return np.random.default_rng(0).laplace(size=(_DRAWS, count)) / math.sqrt(2.0)
+@lru_cache(maxsize=4)
+def unit_draws(law: str, count: int) -> Floats:
+    """(draws, count) independent noises of variance 1, each with its opposite.
+
+    Reading an answer needs no secret randomness: they only tell how wide the noise is that was added.
+    """
+    rng = np.random.default_rng(0)
+    shape = (_DRAWS // 2, count)
+    half = rng.standard_normal(shape) if law == "gaussian" else rng.laplace(size=shape) / math.sqrt(2.0)
+    drawn = np.concatenate([half, -half])
+    drawn /= drawn.std(axis=0)
+    drawn.setflags(write=False)
+    return drawn
+
+
+def laplace_z(weights: Floats) -> float:
+    """How many standard deviations hold 95% of a weighted sum of independent Laplace noises.
+
+    Its characteristic function is the product of 1 / (1 + w^2 t^2 / 2), and the chance of an absolute value
+    of x or less is 2 / pi times the integral of that times sin(x t) / t over t > 0 (Gil-Pelaez 1951).
+    """
+    squares = np.square(weights[weights != 0])
+    if not len(squares):
+        return _Z
+    squares = squares / squares.sum()
+    if len(squares) == 1 or squares.max() > 1 - 1e-9:
+        return -math.log(0.05) / math.sqrt(2.0)
+    times = (np.arange(_TIMES) + 0.5) * (_LONGEST / _TIMES)
+    waves = np.exp(-np.log1p(0.5 * squares[:, None] * np.square(times)).sum(axis=0)) * (
+        2 / math.pi * _LONGEST / _TIMES
+    )
+    x = _Z
+    for _ in range(4):  # Newton: the chance is nearly straight there
+        missing = 0.95 - float((waves * np.sin(x * times) / times).sum())
+        x += missing / float((waves * np.cos(x * times)).sum())
+    return x
 
 
 @lru_cache(maxsize=256)

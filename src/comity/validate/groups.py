@@ -18,7 +18,7 @@ from comity.errors import BadInput
 from comity.validate.estimate import Part, Question, common_length
 from comity.validate.mechanism import NoisySums
 from comity.validate.numbering import highest, numbered_by_first
-from comity.validate.queries import Groups, Integers, Joined, Labels, Query, ceil_root
+from comity.validate.queries import Groups, Integers, Joined, Labels, Query, Words, ceil_root
 
 Parts = tuple[list[Part], tuple[str, ...], dict[str, Any]]
 PartsOf = Callable[[NDArray[np.int64]], Parts]
@@ -79,6 +79,11 @@ class Partitioned(Query):
     def sums(self, labels: Labels) -> Integers:
         return np.concatenate(
             [part.sums(labels[at]) for at, part in zip(self.records, self.parts, strict=True)]
+        )
+
+    def padded_sums(self, words: Words) -> Words:
+        return np.concatenate(
+            [part.padded_sums(words[at]) for at, part in zip(self.records, self.parts, strict=True)]
         )
 
     def row(self, record: int) -> Integers:
@@ -220,8 +225,10 @@ def in_order_of_appearance(
 def _of_integers(values: NDArray[Any]) -> tuple[tuple[Any, ...], NDArray[np.int64]]:
     low, high = int(values.min()), int(values.max())
     if high - low < 1 << 16:
-        shifted = np.empty(len(values), dtype=np.min_scalar_type(high - low))
-        np.subtract(values, low, out=shifted, casting="unsafe")
+        small = np.min_scalar_type(high - low)
+        # modulo the small type's range, which is more than the differences need
+        shifted = values.astype(small)
+        shifted -= small.type(low % (1 << 8 * small.itemsize))
         return tuple(range(low, high + 1)), shifted
     found, numbers = np.unique(values, return_inverse=True)
     return tuple(found.tolist()), numbers.astype(np.int64)

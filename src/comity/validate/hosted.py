@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from comity import noise
 from comity.errors import BadInput, UsageError
 from comity.ledger import Cost, PrivacyUnit, Relation, approximate, gaussian_noise_multiplier
-from comity.schema import Schema
+from comity.schema import Schema, Unit
+from comity.validate.hosted_estimate import Estimate, rank_pairs, ratio
 from comity.validate.mechanism import (
     Calibration,
     NoisySums,
@@ -40,10 +41,11 @@ Integers = NDArray[np.int64]
 
 MOST_ROWS: Final = 1 << 31
 """More rows than a provider may have: how many it has is private, and the room for sums must not tell."""
+MOST_ROWS_OF_ONE: Final = 1_000
 _FINE: Final = 2.0**22 * (1 - 2.0**-20)
 _LARGEST_EPSILON: Final = 8.0  # beyond it the grid's share of delta would not fit; more noise is no harm
-_Z: Final = 1.959963984540054
-_LEAST_SCORE: Final = 0.01
+LEAST_SCORE: Final = 0.01
+"""Chances below it count as it where a logarithm is taken: no record's log-loss is above -log of it."""
 _MOST_BINS: Final = 1000
 
 
@@ -53,7 +55,7 @@ class HostedUnit:
 
     Attributes:
         unit: `record`, or `person` where several rows may be one person's.
-        rows: the most rows of one person; those beyond are left out. 1 for records.
+        rows: the most rows of one person, 1 for records; those beyond, and rows of nobody, are left out.
         column: the column that says whose row it is; None for records.
     """
 
@@ -62,18 +64,32 @@ class HostedUnit:
     column: str | None = None
 
     @classmethod
-    def of(cls, schema: Schema, *, id: str | None = None) -> Self:
-        """As the schema says; a unit column that is the id of the rows makes each row a unit."""
-        column = schema.unit.column
-        if column is None or column == id:
+    def of(cls, unit: Unit, *, id: str | None = None) -> Self:
+        """As a schema or an agreement says; a unit column that is the id of the rows makes each row a unit.
+
+        Raises:
+            UsageError: if a person may have more rows than sums have room for.
+        """
+        if unit.column is None or unit.column == id:
             return cls()
-        return cls(PrivacyUnit.person, schema.unit.max_rows, column)
+        if unit.max_rows > MOST_ROWS_OF_ONE:
+            raise UsageError(
+                f"unit.max_rows is {unit.max_rows:,}; hosted validation takes at most {MOST_ROWS_OF_ONE:,} "
+                "rows of one person: lower it, and the rows beyond are left out"
+            )
+        return cls(PrivacyUnit.person, unit.max_rows, unit.column)
 
     def kept(self, people: Sequence[Any]) -> Integers:
-        """Places of the rows that count: the first `rows` of each person. `people` is one name per row."""
+        """Places of the rows that count: the first `rows` of each person. `people` is one name per row.
+
+        Which rows of a person count depends on that person's rows alone, so that nobody else's coming or
+        going moves them. A row with no name could be anybody's: it does not count.
+        """
         seen: dict[Any, int] = {}
         places: list[int] = []
         for at, person in enumerate(people):
+            if person is None:
+                continue
             seen[person] = seen.get(person, 0) + 1
             if seen[person] <= self.rows:
                 places.append(at)
@@ -130,6 +146,55 @@ class HostedPrice:
         calibration = self.calibration(sizes, share)
         noisy = add_noise(exact * np.int64(1 << calibration.shift), calibration)
         return NoisySums(read_noisy(noisy, calibration), calibration)
+
+
+@dataclass(frozen=True)
+class HostedGroups:
+    """By which declared column feedback is asked.
+
+    Attributes:
+        column: group by this column of the schema; None: all records together.
+        levels: the column's public levels, in order; any other value and missing ones make one more group.
+    """
+
+    column: str | None = None
+    levels: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, schema: Schema, by: str | None) -> Self:
+        """The declared levels of a column.
+
+        Raises:
+            BadInput: if the column declares no levels: groups must not be read off the data.
+        """
+        if by is None:
+            return cls()
+        values = None if by not in schema.columns else schema[by].values
+        if values is None:
+            raise BadInput(f"feedback by '{by}' needs its levels in the schema: add 'values' to the column")
+        return cls(by, values)
+
+    @property
+    def count(self) -> int:
+        return 1 if self.column is None else len(self.levels) + 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return () if self.column is None else (*self.levels, "other")
+
+    def places(self, rows: int, values: Sequence[str | None] | None) -> Integers:
+        """(rows,) the group of each row, from 0 on."""
+        if self.column is None:
+            return np.zeros(rows, dtype=np.int64)
+        place: dict[str | None, int] = {level: at for at, level in enumerate(self.levels)}
+        return np.array([place.get(value, len(place)) for value in values or ()], dtype=np.int64)
+
+    def read(
+        self, table: Floats, deviation: Any, metrics: Callable[[Floats, Any], Mapping[str, Estimate]]
+    ) -> dict[str, Mapping[str, Estimate]]:
+        """Metrics of `all`, and of each group by its name, out of (groups, values) noisy sums."""
+        found = {"all": metrics(table.sum(axis=0), deviation * math.sqrt(self.count))}
+        return found | {name: metrics(row, deviation) for name, row in zip(self.names, table, strict=False)}
 
 
 @dataclass(frozen=True)
@@ -217,15 +282,6 @@ class HostedQuestion:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A metric with its 95% interval; value None where the noise drowns what it divides by."""
-
-    value: float | None
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class HostedFeedback:
     """What the counts say.
 
@@ -250,7 +306,7 @@ def _metrics(counts: Floats, edges: Floats, cut: int, deviation: float) -> dict[
     def of(
         values: Callable[[Floats], tuple[float, float]], slack: float = 0.0, most: float = 1.0
     ) -> Estimate:
-        return _ratio(counts, values, deviation, slack, most)
+        return ratio(counts, values, deviation, slack=slack, most=most)
 
     def weigh(negative: Any, positive: Any) -> Callable[[Floats], float]:
         return lambda table: float((table[:, 0] * negative + table[:, 1] * positive).sum())
@@ -268,7 +324,7 @@ def _metrics(counts: Floats, edges: Floats, cut: int, deviation: float) -> dict[
     found["f1"] = of(lambda t: (2 * tp(t), 2 * tp(t) + missed(t)))
     hidden = float(np.maximum(positives, 0) @ np.maximum(negatives, 0)) / 2
     pairs = max(float(positives.sum() * negatives.sum()), 1.0)
-    found["auc"] = of(_rank_pairs, slack=hidden / pairs)
+    found["auc"] = of(rank_pairs, slack=hidden / pairs)
     for name, (low, high) in _losses(edges).items():
         middle, spread = (low + high) / 2, float((np.abs(counts) * (high - low) / 2).sum())
         found[name] = of(
@@ -281,17 +337,10 @@ def _metrics(counts: Floats, edges: Floats, cut: int, deviation: float) -> dict[
     return found
 
 
-def _rank_pairs(table: Floats) -> tuple[float, float]:
-    """Pairs that are ranked right, ties in a bin counted half, and all pairs of unlike labels."""
-    negatives, positives = table[:, 0], table[:, 1]
-    below = np.cumsum(negatives) - negatives
-    return float(positives @ (below + negatives / 2)), float(positives.sum() * negatives.sum())
-
-
 def _losses(edges: Floats) -> dict[str, tuple[Floats, Floats]]:
     """(bins, 2) the least and the greatest loss that a record of each bin and label can have."""
     low, high = edges[:-1], edges[1:]
-    clipped_low, clipped_high = (np.clip(each, _LEAST_SCORE, 1 - _LEAST_SCORE) for each in (low, high))
+    clipped_low, clipped_high = (np.clip(each, LEAST_SCORE, 1 - LEAST_SCORE) for each in (low, high))
     return {
         "brier": (np.stack([low**2, (1 - high) ** 2], 1), np.stack([high**2, (1 - low) ** 2], 1)),
         "log_loss": (
@@ -299,28 +348,3 @@ def _losses(edges: Floats) -> dict[str, tuple[Floats, Floats]]:
             np.stack([-np.log(1 - clipped_high), -np.log(clipped_low)], 1),
         ),
     }
-
-
-def _ratio(
-    counts: Floats,
-    values: Callable[[Floats], tuple[float, float]],
-    deviation: float,
-    slack: float,
-    most: float,
-) -> Estimate:
-    """A ratio of functions of the counts, by Fieller (1954) with both linearised at what was seen."""
-    top, bottom = values(counts)
-    slopes = np.empty((2, counts.size))
-    for at in range(counts.size):
-        moved = counts.copy().ravel()
-        moved[at] += 1.0
-        again = values(moved.reshape(counts.shape))
-        slopes[:, at] = again[0] - top, again[1] - bottom
-    (tt, tb), (_, bb) = (slopes @ slopes.T) * deviation**2
-    a, b, c = bottom**2 - _Z**2 * bb, top * bottom - _Z**2 * tb, top**2 - _Z**2 * tt
-    if a <= 0 or bottom <= 0:  # what is divided by may be nothing
-        return Estimate(None, 0.0, most)
-    root = math.sqrt(max(b * b - a * c, 0.0))
-    low, high = (b - root) / a - slack, (b + root) / a + slack
-    value = min(max(top / bottom, 0.0), most)
-    return Estimate(value, min(max(low, 0.0), value), max(min(high, most), value))

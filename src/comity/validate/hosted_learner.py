@@ -3,9 +3,10 @@
 The ML party's start model is scored beside the data; what is learned is an additive correction over bins of
 the features, made from public facts (`public_columns`): log odds = scale * start + one weight per column. The
 conversation is fixed beforehand (`SHARES`): how many records stand in each bin, a few full-batch gradients,
-and feedback about the result. Each record's gradient is mixed by the ML party's matrix and cut to length,
-which is what one record can move a sum by; a long step along a direction that the data hardly determines is
-thus cheap (DP gradient descent, Abadi et al. 2016, without sampling; preconditioned as in Newton's method).
+whether the result ranks better than the start (`hosted_guard`), and feedback about what is kept. Each
+record's gradient is mixed by the ML party's matrix and cut to length, which is what one record can move a sum
+by; a long step along a direction that the data hardly determines is thus cheap (DP gradient descent, Abadi et
+al. 2016, without sampling; preconditioned as in Newton's method).
 
 Unit: record or person; relation: add-remove. Sums are whole numbers, cut towards zero, so norms never grow.
 """
@@ -33,8 +34,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 ROUNDS: Final = 4
-SHARES: Final[tuple[float, ...]] = (0.14, *(0.82 / ROUNDS,) * ROUNDS, 0.04)
-"""The budget of each query: the bins' counts, the gradients, the feedback."""
+SHARES: Final[tuple[float, ...]] = (0.14, *(0.78 / ROUNDS,) * ROUNDS, 0.04, 0.04)
+"""The budget of each query: the bins' counts, the gradients, the guard, the feedback."""
 QUERIES: Final = len(SHARES)
 FEEDBACK: Final = HostedQuestion.equal_width(20)
 
@@ -276,6 +277,10 @@ class HostedLearner:
         held = np.linalg.solve(self._mix, self.weights)
         towards = keep @ slope - self._pull @ held
         self.weights = self.weights + self._mix @ np.linalg.solve(keep @ self._fisher + self._pull, towards)
+
+    def keep_start(self) -> None:
+        """Take all that was learned back: the start stands."""
+        self.scale, self.weights = _SCALE, np.zeros(self.columns.width)
 
     def scores(self, table: Table, start: Floats) -> Floats:
         """(rows,) chances by the corrected model; `start` are the start model's scores."""

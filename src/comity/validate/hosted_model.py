@@ -1,9 +1,11 @@
 """A model that somebody sends to run beside the data: ONNX, checked, run in the sandbox; never a pickle.
 
 What a model gets is fixed by the schema alone (`HostedFeatures`): one float32 matrix, numbers within their
-public bounds and levels as their place in the public list. What it gives is one score per row. Whether it
-stumbles over a row depends on private values, so `scores` never tells: scores that cannot be had are neutral.
-`try_model` runs it on made-up rows first, where every fault is public and may be told in full.
+public bounds and levels as their place in the public list. What it gives is one score per row, or one per
+class. Whether it stumbles over a row depends on private values, so `scores` never tells: scores that cannot
+be had are neutral. `try_model` runs it on made-up rows first, where every fault is public and may be told in
+full. Sizes inside the model may not follow from the features, so that a row takes as long as any other, and
+what the trial took says what the rows will take.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from comity import sandbox
 from comity.data.table import Table
 from comity.errors import BadInput, BadSchema, MissingExtra
 from comity.schema import Schema
+from comity.validate.hosted_target import BINARY, HostedTarget
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -29,16 +32,17 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 MOST_BYTES: Final = 16 << 20
-NEUTRAL: Final = 0.5
 _MOST_NODES: Final = 10_000
 _MOST_CRASHES: Final = 20
 _SLIP: Final = 1e-6
-_START_S: Final = 30.0
-_ROW_S: Final = 0.002
+_TRIAL_ROWS: Final = 1024
+_TRIAL_S: Final = 40.0
+"""For the whole trial: a row takes at most 0.04 s, so the time allowed for the rows is never short."""
+_START_S: Final = 60.0
+_ROW_S: Final = 0.1
 _LOG_BYTES: Final = 65_536
 _SCORER: Final = Path(__file__).with_name("hosted_scorer.py")
 _DOMAINS: Final = frozenset({"", "ai.onnx", "ai.onnx.ml"})
-_TRIAL_ROWS: Final = 64
 _LIMITS: Final = sandbox.Limits(memory_bytes=4 << 30)
 
 _ALLOWED: Final = """
@@ -55,6 +59,18 @@ Where Xor
 OPERATORS: Final = frozenset(_ALLOWED.split())
 """What a model may be made of. Left out: control flow, loops, sequences, random numbers, functions, whatever
 is not ONNX's own, and what could make something as large as a private value says."""
+
+
+_SIZED_BY: Final = {
+    "Reshape": (1,),
+    "Slice": (1, 2, 3, 4),
+    "Split": (1,),
+    "Squeeze": (1,),
+    "TopK": (1,),
+    "Unsqueeze": (1,),
+    **{name: (1,) for name in OPERATORS if name.startswith("Reduce")},
+}
+"""Which inputs of an operator say how large its output is."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +173,7 @@ def check_model(data: bytes, features: HostedFeatures) -> None:
                 raise BadInput(f"the operator '{node.op_type}' holds sparse numbers: write them out")
             _require_inside(attribute.t, *attribute.tensors)
     _require_inside(*graph.initializer)
+    _check_sizes(graph)
     _check_ends(graph, len(features.names))
     _check_form(model)
 
@@ -192,6 +209,21 @@ def _require_inside(*tensors: Any) -> None:
             raise BadInput("the model keeps numbers in files beside it; a hosted model is one file")
 
 
+def _check_sizes(graph: Any) -> None:
+    """No size follows from the features: a row's time and memory would tell of its values."""
+    fixed = {"", *(tensor.name for tensor in graph.initializer)}
+    for node in graph.node:
+        for at in _SIZED_BY.get(node.op_type, ()):
+            if at < len(node.input) and node.input[at] not in fixed:
+                raise BadInput(
+                    f"the operator '{node.op_type}' takes a size from the features: sizes in a hosted model "
+                    "are constants, so that how long a row takes tells nothing of it"
+                )
+        # a shape is as fixed as all sizes are
+        if node.op_type == "Shape" or all(name in fixed for name in node.input):
+            fixed |= set(node.output)
+
+
 def _check_ends(graph: Any, columns: int) -> None:
     """One input of the agreed width, one output of scores."""
     given = {tensor.name for tensor in graph.initializer}
@@ -207,43 +239,59 @@ def _check_ends(graph: Any, columns: int) -> None:
         raise BadInput(f"the model's input is not a float32 matrix of the {columns} agreed features")
 
 
-def try_model(data: bytes, features: HostedFeatures) -> None:
+def try_model(data: bytes, features: HostedFeatures, target: HostedTarget = BINARY) -> None:
     """Check the model and run it on made-up rows. What goes wrong here depends on public facts.
 
     Raises:
-        BadInput: if it fails, takes too long, or gives something that is no score between 0 and 1.
+        BadInput: if it fails, takes too long, or gives something that is no score between 0 and 1, or no
+            number within the target's bounds.
         NoSandbox, MissingExtra: if something is not installed.
     """
     check_model(data, features)
-    done = _run(data, features.made_up())
-    found = _read(done, _TRIAL_ROWS)
+    done = _run(data, features.made_up(), target.outputs, seconds=_TRIAL_S)
+    found = _read(done, _TRIAL_ROWS, target.outputs)
     if len(found) < _TRIAL_ROWS:
         why = f"it passed the cap on {done.cut}" if done.cut else done.printed.strip()[-300:]
         raise BadInput(f"the model does not run on made-up rows: {why or 'it gave no scores'}")
-    if not (np.isfinite(found) & (found > -_SLIP) & (found < 1 + _SLIP)).any():
-        raise BadInput("the model's scores are not between 0 and 1 on any made-up row")
+    if np.isnan(found).all():
+        raise BadInput(f"the model does not give {target.words} on any made-up row")
+    slip = _SLIP * (target.high - target.low)
+    if not (np.isfinite(found) & (found > target.low - slip) & (found < target.high + slip)).any():
+        raise BadInput(
+            f"the model's scores are not between {target.low:g} and {target.high:g} on any made-up row"
+        )
 
 
-def scores(data: bytes, matrix: NDArray[np.float32]) -> Floats:
-    """(rows,) the model's scores in [0, 1]. Every row is run by itself: its score depends on no other row.
+def scores(data: bytes, matrix: NDArray[np.float32], target: HostedTarget = BINARY) -> Floats:
+    """The model's scores within the target's bounds. Every row is run by itself: it depends on no other row.
 
-    What the model gives is clipped to [0, 1]; a row that it fails on, or brings the runtime down with, is
-    `NEUTRAL`, and the rows after it are run again from there. No fault is told to anybody. After 20 crashes
-    the rest is neutral too. That is where rows do depend on each other: the guarantee assumes that nobody
-    finds a model out of the allowed operators that brings the runtime down on rows of its choice.
+    What the model gives is clipped to the bounds; a row that it fails on, or brings the runtime down with, is
+    neutral (`HostedTarget.neutral`), and the rows after it are run again from there. No fault is told to
+    anybody. After 20 crashes the rest is neutral too. That is where rows do depend on each other: the
+    guarantee assumes that nobody finds a model out of the allowed operators that brings the runtime down, or
+    takes far longer than on made-up rows, on rows of its choice.
+
+    Returns:
+        (rows,), or (rows, classes) for several classes.
     """
-    found = np.full(len(matrix), np.nan)
+    found = np.full((len(matrix), target.outputs), np.nan)
     first = 0
     for _ in range(_MOST_CRASHES + 1):
-        part = _read(_run(data, matrix, first), len(matrix) - first)
+        rest = len(matrix) - first
+        done = _run(data, matrix, target.outputs, first, seconds=_START_S + _ROW_S * rest)
+        part = _read(done, rest, target.outputs)
         found[first : first + len(part)] = part
         first += len(part) + 1
         if first > len(matrix):
             break
-    return np.clip(np.where(np.isfinite(found), found, NEUTRAL), 0.0, 1.0)
+    whole = np.isfinite(found).all(axis=1, keepdims=True)
+    held = np.clip(np.where(whole, found, target.neutral), target.low, target.high)
+    return held[:, 0] if target.outputs == 1 else held
 
 
-def _run(data: bytes, matrix: NDArray[np.float32], first: int = 0) -> sandbox.Finished:
+def _run(
+    data: bytes, matrix: NDArray[np.float32], outputs: int, first: int = 0, *, seconds: float
+) -> sandbox.Finished:
     """Run the scorer in the sandbox, on the rows from `first` on."""
     with tempfile.TemporaryDirectory(prefix="comity-hosted-") as name:
         folder = Path(name)
@@ -256,13 +304,17 @@ def _run(data: bytes, matrix: NDArray[np.float32], first: int = 0) -> sandbox.Fi
         }
         command = [sys.executable, "-I", "/in/scorer.py", "/in/model.onnx", "/in/rows.npy", "/out/scores"]
         job = sandbox.Job(
-            [*command, str(first)], inputs=inputs, outputs=("scores",), tools=sandbox.python_tools()
+            [*command, str(first), str(outputs)],
+            inputs=inputs,
+            outputs=("scores",),
+            tools=sandbox.python_tools(),
         )
-        seconds = _START_S + _ROW_S * len(matrix)
-        return sandbox.run(job, replace(_LIMITS, seconds=seconds, file_bytes=4 * len(matrix) + _LOG_BYTES))
+        room = 4 * len(matrix) * outputs + _LOG_BYTES
+        return sandbox.run(job, replace(_LIMITS, seconds=seconds, file_bytes=room))
 
 
-def _read(done: sandbox.Finished, rows: int) -> NDArray[np.float32]:
-    """(at most rows,) scores that were written before the end."""
-    written = done.outputs["scores"]
-    return np.frombuffer(written[: min(len(written) // 4, rows) * 4], dtype="<f4")
+def _read(done: sandbox.Finished, rows: int, outputs: int) -> NDArray[np.float32]:
+    """(at most rows, outputs) scores that were written before the end."""
+    written, size = done.outputs["scores"], 4 * outputs
+    whole = written[: min(len(written) // size, rows) * size]
+    return np.frombuffer(whole, dtype="<f4").reshape(-1, outputs)

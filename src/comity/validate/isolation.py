@@ -1,42 +1,45 @@
 """Which records do the answered groupings single out? A test on their row space, modulo a secret prime.
 
 After Chin and Ozsoyoglu (1982): the sums over all answered groups together determine every sum whose
-indicator is a combination of the groups' indicators. Let A be the (records x groups) 0/1 matrix. For a
-random vector x over a prime field let r = x - A c be its part that is orthogonal to every group. If the
-answers determine the sum over a set S of records, the entries of r over S add up to 0; if they do not, that
-happens with probability 1/p. So one number per record answers for all records at once.
+indicator is a combination of the groups' indicators. Take numbers, one per record, that add up to 0 over
+every answered group, and are uniform over a prime field among all such. If the answers determine the sum over
+a set S of records, the numbers of S add up to 0; if they do not, that happens with probability 1/p. So one
+number per record answers for all records at once.
 
-Records that no grouping tells apart are of one kind, and only the sum of r over a kind matters: a uniform
-number too. So all but the pass that finds the kinds of a new grouping works on kinds: with k of them and g
-groups answered before, a further grouping of h groups costs (records + k (answered groupings) + g^2 h) steps
-and memory for one number per record and k per grouping. When a kind is split, its number is split at random.
+Records that no grouping tells apart are of one kind, and only the sum of the numbers over a kind matters: so
+all but the pass that finds the kinds of a new grouping works on kinds. A grouping whose groups are unions of
+another one's adds nothing and is left out. `orthogonal` draws the numbers: in (kinds) steps for up to two
+groupings whose groups are not unions of each other's, whatever the number of groups; with more of them in
+(kinds groupings) steps and an elimination of all groups but those of the two with the most. Memory is one
+number per record, and one per kind and grouping. Nothing is drawn until it is asked for.
 
-Two vectors x make a false alarm rarer than 2^-58 per set. A determined set is missed only if the prime
-divides a denominator of the combination; the prime has 30 bits and comes from the operating system's
-randomness, and nothing computed with it leaves, so that nobody can prepare groupings for it (there are
-2.6e7 such primes, of which a few hundred at most can be bad for 200 groups: below 1e-5).
+Two such vectors make a false alarm rarer than 2^-58 per set. A determined set is missed only if the
+indicators have a smaller rank modulo the prime than in the rational numbers. With up to two such groupings
+that never happens. Otherwise the prime has to divide a determinant below k^(g/2), for g groups in k
+groupings. It has 30 bits and comes from the operating system's randomness, and nothing computed with it
+leaves, so that nobody can prepare groupings for it: of 2.6e7 such primes at most g log2(k) / 58 are bad, 70
+for 1,000 groups in 16 groupings, below 3e-6.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from comity.validate.modular import group_sums
 from comity.validate.numbering import counted, highest
+from comity.validate.orthogonal import orthogonal
 
 Integers = NDArray[np.int64]
 
 _LOW: Final = 1 << 29
 _HIGH: Final = 1 << 30
-_HALF: Final = 15
-
-
-class UnluckyPrime(Exception):
-    """The prime divides a determinant that is not 0; the computation starts again with another one."""
+_GLANCE: Final = 1 << 10
 
 
 class RowSpace:
@@ -57,15 +60,12 @@ class RowSpace:
         self.kinds: NDArray[Any] = np.zeros(records, dtype=np.uint8)
         self.sizes: Integers = np.array([records] if records else [], dtype=np.int64)
         self.groupings: tuple[Integers, ...] = ()
-        self._widths: tuple[int, ...] = ()
-        self._kept: Integers = np.zeros(0, dtype=np.int64)
-        self._inverse: Integers = np.zeros((0, 0), dtype=np.int64)
-        self._left = _uniform(len(self.sizes), self._prime)
+        self._finest: tuple[int, ...] = ()
 
     @property
     def rank(self) -> int:
         """Dimension of the row space."""
-        return len(self._kept)
+        return self._drawn[1]
 
     @property
     def prime(self) -> int:
@@ -100,22 +100,25 @@ class RowSpace:
             kinds, sizes, codes = _dense(joint, span)
             parents, numbers = codes // width, codes % width - 1
         more = object.__new__(type(self))
-        more._prime = self._prime
+        more._prime, more._finest = self._prime, self._finest
         more.kinds, more.sizes = kinds, sizes
         more.groupings = (*(old[parents] for old in self.groupings), numbers)
-        more._widths, more._kept, more._inverse = self._widths, self._kept, self._inverse
-        more._left = _split(self._left, parents, self._prime)
         return more, parents
 
-    def answering(self, added: Sequence[int]) -> RowSpace:
-        """The same groupings, the last of them, which `refined` brought, answered too."""
-        space = self
+    def answering(self, added: Sequence[int]) -> Self:
+        """The same groupings, those of them that `refined` brought and that are named answered too."""
+        more = object.__new__(type(self))
+        more._prime, more.kinds, more.sizes = self._prime, self.kinds, self.sizes
+        more.groupings = self.groupings
+        finest = list(self._finest)
         for at in added:
-            try:
-                space = space._with(space.groupings[at])
-            except UnluckyPrime:
-                return space._afresh()
-        return space
+            new = self.groupings[at]
+            if any(_coarser(new, self.groupings[old]) for old in finest):
+                continue
+            finest = [old for old in finest if not _coarser(self.groupings[old], new)]
+            finest.append(at)
+        more._finest = tuple(finest)
+        return more
 
     def counts(self, at: int) -> Integers:
         """How many records each group of a grouping has."""
@@ -136,72 +139,33 @@ class RowSpace:
             sets: (kinds,) number of the set that each kind belongs to; negative: in none.
             count: number of sets.
         """
-        return _sums(sets, self._left, count, self._prime)
+        return group_sums(sets, self._drawn[0], count, self._prime)
 
-    def _afresh(self) -> RowSpace:
-        """The same groupings with another prime."""
-        again = object.__new__(type(self))
-        again._prime = random_prime()
-        again.kinds, again.sizes, again.groupings = self.kinds, self.sizes, self.groupings
-        again._widths = ()
-        again._kept, again._inverse = np.zeros(0, dtype=np.int64), np.zeros((0, 0), dtype=np.int64)
-        again._left = _uniform(len(self.sizes), again._prime)
-        try:
-            for grouping in self.groupings:
-                again = again._with(grouping)
-        except UnluckyPrime:
-            return self._afresh()
-        return again
+    @cached_property
+    def _drawn(self) -> tuple[Integers, int]:
+        """(kinds, 2) numbers that add up to 0 over every answered group, and the rank."""
+        answered = [self.groupings[at] for at in self._finest]
+        return orthogonal(answered, len(self.sizes), self._prime, self._uniform)
 
-    def _with(self, grouping: Integers) -> Self:
-        """One more of its groupings answered.
+    def _uniform(self, count: int) -> Integers:
+        """(count, 2) numbers below the prime."""
+        words = np.frombuffer(secrets.token_bytes(16 * count), dtype=np.uint64)
+        return (words % np.uint64(self._prime)).astype(np.int64).reshape(count, 2)
 
-        With B its indicators, V = (A'A)^-1 A'B and S = B'B - (A'B)'V, the part of B orthogonal to A is
-        B - A V, and S its Gram matrix.
-        """
-        prime = self._prime
-        size = _width(grouping)
-        more = object.__new__(type(self))
-        more.__dict__.update(self.__dict__)
-        more._widths = (*self._widths, size)
-        if size == 0:
-            return more
-        shared = self._shared(grouping, size)
-        ahead = _product(self._inverse, shared, prime)
-        inside = grouping >= 0
-        gram = np.diag(_counted(grouping[inside], self.sizes[inside], size))
-        gram = (gram - _product(shared.T, ahead, prime)) % prime
-        independent = _independent(gram, prime)
-        ahead = ahead[:, independent]
-        block = _inverted(gram[np.ix_(independent, independent)], prime)
-        weights = _product(block, _sums(grouping, self._left, size, prime)[independent], prime)
-        more._kept = np.concatenate([self._kept, sum(self._widths) + independent])
-        corner = _product(ahead, block, prime)
-        more._inverse = (
-            np.block(
-                [
-                    [self._inverse + _product(corner, ahead.T, prime), prime - corner],
-                    [prime - corner.T, block],
-                ]
-            )
-            % prime
-        )
-        coefficients = np.zeros((sum(more._widths), 2), dtype=np.int64)
-        coefficients[self._kept] = (prime - _product(ahead, weights, prime)) % prime
-        coefficients[sum(self._widths) + independent] = weights
-        answered = self.groupings[: len(more._widths)]
-        taken = _combination(answered, more._widths, coefficients, len(self.sizes)) % prime
-        more._left = (self._left - taken * (self.sizes % prime)[:, None]) % prime
-        if _sums(grouping, more._left, size, prime).any():
-            raise UnluckyPrime
-        return more
 
-    def _shared(self, grouping: Integers, size: int) -> Integers:
-        """(kept, size) how many records each kept group shares with each new one."""
-        counts = [np.zeros((0, size), dtype=np.int64)]
-        for old, width in zip(self.groupings, self._widths, strict=False):
-            counts.append(shared_counts(old, grouping, width, size, self.sizes))
-        return np.concatenate(counts)[self._kept]
+def _coarser(one: Integers, two: Integers) -> bool:
+    """Whether every group of a grouping is a union of another's groups: a glance first, then all of it."""
+    parts = [slice(_GLANCE), slice(None)] if len(one) > _GLANCE else [slice(None)]
+    if _width(one) > _width(two):
+        return False
+    for part in parts:
+        coarse, fine = one[part], two[part]
+        whole = np.full(_width(two) + 1, -1, dtype=np.int64)
+        whole[fine] = coarse
+        whole[-1] = -1  # what is in no finer group is in no coarser one
+        if not np.array_equal(whole[fine], coarse):
+            return False
+    return True
 
 
 def _width(grouping: Integers) -> int:
@@ -224,33 +188,6 @@ def _dense(
         return rank[codes], counts[found], found.astype(np.int64)
     found, index, counts = np.unique(codes, return_inverse=True, return_counts=True)
     return index.astype(np.min_scalar_type(len(found))), counts.astype(np.int64), found.astype(np.int64)
-
-
-def _split(left: Integers, parents: Integers, prime: int) -> Integers:
-    """(kinds, 2) numbers for kinds that are parts of others: uniform, and adding up to their parent's."""
-    if len(parents) == len(left):
-        return left[parents]
-    drawn = _uniform(len(parents), prime)
-    last = np.zeros(len(left), dtype=np.int64)
-    last[parents] = np.arange(len(parents))
-    drawn[last] = 0
-    rest = (left - _sums(parents, drawn, len(left), prime)) % prime
-    drawn[last] = rest
-    return drawn
-
-
-def _combination(
-    groupings: Sequence[Integers], sizes: Sequence[int], coefficients: Integers, records: int
-) -> Integers:
-    """(records, 2) the combination of all groups' indicators with these coefficients."""
-    total = np.zeros((records, 2), dtype=np.int64)
-    start = 0
-    for grouping, size in zip(groupings, sizes, strict=True):
-        # -1 finds the row of zeros at the end
-        table = np.concatenate([coefficients[start : start + size], np.zeros((1, 2), dtype=np.int64)])
-        total += table[grouping]
-        start += size
-    return total
 
 
 def shared_counts(
@@ -277,66 +214,6 @@ def random_prime() -> int:
         candidate = (_LOW + secrets.randbelow(_HIGH - _LOW)) | 1
         if _is_prime(candidate):
             return candidate
-
-
-def _independent(gram: Integers, prime: int) -> Integers:
-    """Indices of a largest set of independent columns of a symmetric matrix, modulo the prime."""
-    work, chosen = gram.copy(), []
-    for column in range(len(work)):
-        pivot = int(work[column, column])
-        if pivot == 0:
-            continue
-        chosen.append(column)
-        row = work[column] * pow(pivot, -1, prime) % prime
-        work = (work - work[:, column : column + 1] * row) % prime
-    return np.array(chosen, dtype=np.int64)
-
-
-def _inverted(matrix: Integers, prime: int) -> Integers:
-    """The inverse of a symmetric matrix whose leading minors are not 0 modulo the prime."""
-    size = len(matrix)
-    work = np.concatenate([matrix % prime, np.eye(size, dtype=np.int64)], axis=1)
-    for at in range(size):
-        pivot = int(work[at, at])
-        if pivot == 0:
-            raise UnluckyPrime
-        work[at] = work[at] * pow(pivot, -1, prime) % prime
-        others = np.arange(size) != at
-        work[others] = (work[others] - work[others, at : at + 1] * work[at]) % prime
-    return work[:, size:]
-
-
-def _product(one: Integers, two: Integers, prime: int) -> Integers:
-    """Matrix product modulo the prime; halves of 15 bits keep sums of 2^23 products exact in floats."""
-    if 0 in (*one.shape, *two.shape):
-        return np.zeros((one.shape[0], two.shape[1]), dtype=np.int64)
-    mask = (1 << _HALF) - 1
-    halves = [
-        ((m >> _HALF).astype(np.float64), (m & mask).astype(np.float64)) for m in (one % prime, two % prime)
-    ]
-    (high, low), (right_high, right_low) = halves
-    top = (high @ right_high).astype(np.int64) % prime
-    middle = (high @ right_low + low @ right_high).astype(np.int64) % prime
-    bottom = (low @ right_low).astype(np.int64) % prime
-    return (((top << _HALF) + middle) % prime * (1 << _HALF) + bottom) % prime
-
-
-def _sums(groups: Integers, values: Integers, size: int, prime: int) -> Integers:
-    """(size, columns) sums of residues per group, modulo the prime; exact for 2^38 records."""
-    shifted = groups + 1  # group 0 collects the records in no group
-    sums = np.empty((size, values.shape[1]), dtype=np.int64)
-    for at in range(values.shape[1]):
-        column = np.ascontiguousarray(values[:, at])
-        low = np.bincount(shifted, weights=column & 0x7FFF, minlength=size + 1)[1:].astype(np.int64)
-        high = np.bincount(shifted, weights=column >> _HALF, minlength=size + 1)[1:].astype(np.int64)
-        sums[:, at] = (low + (high % prime << _HALF)) % prime
-    return sums
-
-
-def _uniform(count: int, prime: int) -> Integers:
-    """(count, 2) numbers below the prime."""
-    words = np.frombuffer(secrets.token_bytes(16 * count), dtype=np.uint64)
-    return (words % np.uint64(prime)).astype(np.int64).reshape(count, 2)
 
 
 def _is_prime(number: int) -> bool:

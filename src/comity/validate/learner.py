@@ -25,7 +25,8 @@ from sklearn.utils.validation import check_is_fitted
 from comity.errors import BadInput, UsageError
 from comity.validate.bins import Columns, features_table, public_encoder
 from comity.validate.design import Correction, Design
-from comity.validate.frame import id_array
+from comity.validate.lesson import listed, note_features, pupils, same_features
+from comity.validate.opening import opening
 from comity.validate.validator import LocalValidator
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class FeedbackClassifier(ClassifierMixin, BaseEstimator):
         classes_: (2,) the start's classes, or 0 and 1.
         n_features_in_, feature_names_in_: of the features it was fitted on.
         costs_: what each validator charged, in their order.
+        opening_: what the seed rows change of the start's score before the lesson; None without seeds.
         correction_: what is added to the start's score.
         dimensions_: how many noisy sums the lesson used.
     """
@@ -67,59 +69,50 @@ class FeedbackClassifier(ClassifierMixin, BaseEstimator):
         self.epsilon = epsilon
         self.bins = bins
 
-    def fit(self, X: Any, ids: Iterable[Any]) -> Self:
+    def fit(self, X: Any, ids: Iterable[Any], *, seeds: tuple[Any, Any] | None = None) -> Self:
         """Spend the validators' budget on one lesson.
 
         Args:
             X: (records, columns) features: a frame that narwhals reads, or an array. Numbers and words;
                 missing values are allowed.
             ids: (records,) the id of each record; every id stands in exactly one validator's frame.
+            seeds: features and labels of the rows that the start was fitted on: they are read once more, as
+                `opening` says, and the lesson begins there. None: it begins at the start.
 
         Raises:
-            BadInput: for ids that no validator or several hold, that are given twice, or do not match X.
+            BadInput: for ids that no validator or several hold, that are given twice, or do not match X; for
+                seed labels that are not the start's classes.
             BudgetRefused: if a validator has too little left. Validators asked before it stay charged.
             UsageError: without a validator, or with a start that is not fitted.
         """
-        validators = self._validators()
-        table = features_table(X)
-        frame_ids = id_array(ids, "the features")
-        if len(frame_ids) != table.rows:
-            raise BadInput(
-                f"{table.rows} rows of features came with {len(frame_ids)} ids: one each is needed"
-            )
-        if table.rows == 0:
-            raise BadInput("there is no record to learn from")
-        holders = _holders(validators, frame_ids)
-        self.n_features_in_ = len(table.names)
-        if not isinstance(X, np.ndarray | list | tuple):
-            self.feature_names_in_ = np.array(table.names, dtype=object)
+        validators = listed(self.validator, type(self).__name__, "LocalValidator(ids, labels)")
+        about = pupils(X, ids, validators)
+        note_features(self, X, about.table)
         self.classes_ = _classes(self.start)
-        start = self._start_scores(X, table.rows)
-        minimum = max(validator.monitor.minimum for validator in validators)
-        self.encoder_: Encoder = public_encoder(table, minimum=minimum, bins=self.bins)
-        asked = [validator for at, validator in enumerate(validators) if (holders == at).any()]
+        start = start_scores(self.start, X, about.table.rows)
+        self.encoder_: Encoder = public_encoder(about.table, minimum=about.minimum, bins=self.bins)
+        columns = Columns.of(self.encoder_, about.table)
+        self.opening_ = None if seeds is None else self._opening(columns, seeds, about.minimum)
         design = Design.draw_up(
-            Columns.of(self.encoder_, table),
-            start,
-            noise=float(np.sqrt(sum(self._noise(validator) ** 2 for validator in asked))),
-            holders=holders,
-            minimum=minimum,
+            columns,
+            start if self.opening_ is None else self.opening_.scores(columns, start),
+            noise=about.noise(self.epsilon),
+            holders=about.holders,
+            minimum=about.minimum,
         )
-        self._learn(design, validators, holders, frame_ids)
+        sums, deviation, self.costs_ = about.answers(lambda _, own: design.request.of(own), self.epsilon)
+        self.dimensions_ = design.request.dimensions
+        self.correction_: Correction = design.learn(sums, deviation)
         return self
 
     def decision_function(self, X: Any) -> Floats:
         """(records,) log odds of the second class."""
         check_is_fitted(self, "correction_")
-        table = features_table(X)
-        names = getattr(self, "feature_names_in_", None)
-        if names is None and len(table.names) != self.n_features_in_:
-            raise ValueError(
-                f"X has {len(table.names)} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input"
-            )
-        columns = Columns.of(self.encoder_, table)
-        return self.correction_.scores(columns, self._start_scores(X, table.rows))
+        table = same_features(self, X)
+        columns, scores = Columns.of(self.encoder_, table), start_scores(self.start, X, table.rows)
+        if self.opening_ is not None:
+            scores = self.opening_.scores(columns, scores)
+        return self.correction_.scores(columns, scores)
 
     def predict_proba(self, X: Any) -> Floats:
         """(records, 2) probabilities of the two classes."""
@@ -131,41 +124,13 @@ class FeedbackClassifier(ClassifierMixin, BaseEstimator):
         likelier = (self.decision_function(X) > 0).astype(np.int64)
         return self.classes_[likelier]
 
-    def _learn(
-        self,
-        design: Design,
-        validators: Sequence[LocalValidator],
-        holders: NDArray[np.int64],
-        ids: NDArray[Any],
-    ) -> None:
-        sums, variance, self.costs_ = np.zeros(design.request.dimensions), 0.0, []
-        for at, validator in enumerate(validators):
-            own = np.flatnonzero(holders == at)
-            if not len(own):
-                continue
-            answer, cost = validator.statistics_at_cost(ids[own], design.request.of(own), self.epsilon)
-            sums += answer.values
-            variance += answer.deviation**2
-            self.costs_.append(cost)
-        self.dimensions_ = design.request.dimensions
-        self.correction_: Correction = design.learn(sums, float(np.sqrt(variance)))
-
-    def _validators(self) -> list[LocalValidator]:
-        given = self.validator
-        listed = list(given) if isinstance(given, list | tuple) else [given]
-        if not listed or not all(isinstance(one, LocalValidator) for one in listed):
-            raise UsageError(
-                "FeedbackClassifier learns from one LocalValidator or several: "
-                "pass validator=LocalValidator(ids, labels)"
-            )
-        return listed  # type: ignore[return-value]
-
-    def _noise(self, validator: LocalValidator) -> float:
-        """Standard deviation of its noise over the sensitivity, for what it will be asked."""
-        return validator.noise_multiplier(self.epsilon)
-
-    def _start_scores(self, X: Any, records: int) -> Floats:
-        return start_scores(self.start, X, records)
+    def _opening(self, columns: Columns, seeds: tuple[Any, Any], minimum: int) -> Correction:
+        table, labels = features_table(seeds[0]), np.asarray(seeds[1])
+        if labels.shape != (table.rows,) or not np.isin(labels, self.classes_).all():
+            known = " and ".join(map(str, self.classes_))
+            raise BadInput(f"seeds are features and as many labels, each of the start's classes {known}")
+        codes = Columns.of(self.encoder_, table)
+        return opening(columns, codes, (labels == self.classes_[1]).astype(np.int64), minimum)
 
 
 def start_scores(start: Any, X: Any, records: int) -> Floats:
@@ -203,21 +168,3 @@ def _classes(start: Any) -> NDArray[Any]:
     if classes.shape != (2,):
         raise UsageError(f"the start knows {len(classes)} classes; a validator's labels have two")
     return classes
-
-
-def _holders(validators: Sequence[LocalValidator], ids: NDArray[Any]) -> NDArray[np.int64]:
-    """(records,) which validator holds each record."""
-    holders = np.full(len(ids), -1, dtype=np.int64)
-    for at, validator in enumerate(validators):
-        held = validator.frame.find(ids) >= 0
-        if (held & (holders >= 0)).any():
-            place = int(np.flatnonzero(held & (holders >= 0))[0])
-            raise BadInput(f"the record {ids[place]!r} is held by two validators: give each its own ids")
-        holders[held] = at
-    missing = np.flatnonzero(holders < 0)
-    if len(missing):
-        raise BadInput(
-            f"{len(missing)} records are in no validator's frame, the first at place {missing[0]}: "
-            f"{ids[missing[0]]!r}; leave them out"
-        )
-    return holders

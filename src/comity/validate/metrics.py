@@ -20,7 +20,7 @@ from comity.validate.curve import average_precision, curve_facts
 from comity.validate.cuts import Bins, calibration_edges, curve_edges
 from comity.validate.estimate import Base, Part, Question, Reader, Tie, fieller, joined
 from comity.validate.numbering import counted
-from comity.validate.queries import GroupCounts, Groups, Labels, Query, WeightedSum
+from comity.validate.queries import GroupCounts, Groups, Labels, Query, WeightedSum, Words, grouped
 
 Floats = NDArray[np.float64]
 
@@ -98,6 +98,11 @@ class SignedCounts(Query):
             return np.array([2 * both - int(np.count_nonzero(positive))], dtype=np.int64)
         counts = counted(self._cells, 2 * self.size, labels, 2).reshape(-1, 4)
         return counts[:, 3] - counts[:, 1]
+
+    def padded_sums(self, words: Words) -> Words:
+        cells = self.groupings()[0].astype(np.intp)
+        counts = grouped(cells, words, 2 * self.size).reshape(-1, 2)
+        return counts[:, 1] - counts[:, 0]
 
     def row(self, record: int) -> NDArray[np.int64]:
         row = np.zeros(self.size, dtype=np.int64)

@@ -12,6 +12,10 @@ Integers = NDArray[np.int64]
 _BLOCK: Final = 1 << 16
 """Records at a time: what a pass makes on the way stays in the processor's cache."""
 
+_PAIRS: Final = 1 << 18
+_COMPARED: Final = 8
+"""So few groups are counted by comparing with each: that is faster than looking up."""
+
 
 def counted(
     groups: NDArray[Any], size: int, labels: NDArray[Any] | None = None, classes: int = 1
@@ -21,6 +25,8 @@ def counted(
     Args:
         labels: (rows,) 0 .. classes - 1; None: all are 0.
     """
+    if _small(groups) and (labels is None or _small(labels)) and (size + 1) * classes <= 1 << 8:
+        return _counted_bytes(groups.view(np.uint8), size, None if labels is None else labels, classes)
     total = np.zeros((size + 1) * classes, dtype=np.int64)
     for start in range(0, len(groups), _BLOCK):
         cells = groups[start : start + _BLOCK].astype(np.int64)
@@ -30,6 +36,34 @@ def counted(
             cells += labels[start : start + _BLOCK]
         total += np.bincount(cells, minlength=len(total))
     return total[classes:]
+
+
+def _small(values: NDArray[Any]) -> bool:
+    """Whether these are bytes, one beside the other."""
+    return values.dtype.kind in "iub" and values.dtype.itemsize == 1 and values.flags.c_contiguous
+
+
+def _counted_bytes(
+    groups: NDArray[np.uint8], size: int, labels: NDArray[Any] | None, classes: int
+) -> Integers:
+    """As `counted`, of numbers that are bytes; -1 is 255, and with a label it lies beyond all cells too."""
+    total = np.zeros(1 << 8, dtype=np.int64)
+    step = 2 * _PAIRS if size * classes > _COMPARED else _BLOCK
+    for start in range(0, len(groups), step):
+        cells = groups[start : start + step]
+        if labels is not None:
+            cells = cells * np.uint8(classes)
+            cells += labels[start : start + step].view(np.uint8)
+        if step == _BLOCK:
+            for cell in range(size * classes):
+                total[cell] += np.count_nonzero(cells == cell)
+            continue
+        even = len(cells) // 2 * 2
+        # two neighbours are looked up at once
+        pairs = np.bincount(cells[:even].view(np.uint16), minlength=1 << 16).reshape(1 << 8, 1 << 8)
+        total += pairs.sum(axis=0) + pairs.sum(axis=1)
+        total[cells[even:]] += 1
+    return total[: size * classes]
 
 
 def highest(numbers: NDArray[Any]) -> int:
@@ -56,7 +90,23 @@ def numbered_by_first(numbers: NDArray[Any]) -> tuple[NDArray[Any], Integers]:
     small = np.min_scalar_type(-1 - len(order))
     rank = np.full(high + 2, -1, dtype=small)  # -1 finds the last place
     rank[order] = np.arange(len(order))
-    return rank[numbers], counts[order]
+    return _looked_up(rank, numbers), counts[order]
+
+
+def _looked_up(table: NDArray[Any], numbers: NDArray[Any]) -> NDArray[Any]:
+    """The table's entry for each number, -1 the last one; of many bytes two at once."""
+    if table.dtype.itemsize > 1 or not _small(numbers) or len(numbers) < 1 << 18:
+        return table[numbers]
+    found = np.empty(len(numbers), dtype=table.dtype)
+    every = np.zeros(1 << 8, dtype=np.uint8)
+    every[: len(table) - 1] = table[:-1].view(np.uint8)
+    if numbers.dtype.kind == "i":
+        every[-1] = table[-1:].view(np.uint8)[0]
+    both = every[np.arange(1 << 16, dtype=np.uint16).view(np.uint8)].view(np.uint16)
+    even = len(numbers) // 2 * 2
+    np.take(both, numbers[:even].view(np.uint16), out=found[:even].view(np.uint16), mode="clip")
+    found[even:] = table[numbers[even:]]
+    return found
 
 
 def _first_appearance(numbers: NDArray[Any], distinct: int) -> Integers:

@@ -109,7 +109,7 @@ def told(terms: Terms, roots: Sequence[Floats], scores: Floats) -> list[Floats]:
 
     The least-squares additive model of the (records,) scores on the columns, with a small ridge.
     """
-    root = _side_by_side(roots)
+    root = side_by_side(roots)
     normal = root.T @ terms.cross(terms.sampled(np.ones(terms.records))) @ root
     normal[np.diag_indices_from(normal)] += _RIDGE * max(terms.records, 1)
     values = root @ np.linalg.solve(normal, root.T @ terms.totals(scores - scores.mean()))
@@ -149,10 +149,10 @@ def assembled(
         blocks += [len(variances)] * root.shape[1]
         variances.append(its)
         parts.append(root)
-    return Prior(_side_by_side(parts), np.array(blocks, dtype=np.int64), np.array(variances), telling)
+    return Prior(side_by_side(parts), np.array(blocks, dtype=np.int64), np.array(variances), telling)
 
 
-def _side_by_side(parts: Sequence[Floats]) -> Floats:
+def side_by_side(parts: Sequence[Floats]) -> Floats:
     """Block diagonal."""
     root = np.zeros((sum(len(part) for part in parts), sum(part.shape[1] for part in parts)))
     row = column = 0

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from comity.errors import BadInput, UsageError
 from comity.validate.numbering import counted
+from comity.validate.ranking import doubled_centred_ranks
 
 Integers = NDArray[np.int64]
 Labels = NDArray[np.signedinteger[Any]]
@@ -288,25 +289,6 @@ def grouped(groups: Integers, words: Words, size: int) -> Words:
     sums = np.zeros(size, dtype=np.uint64)
     np.add.at(sums, groups, words)
     return sums
-
-
-def doubled_centred_ranks(scores: NDArray[np.float64]) -> Integers:
-    """(n,) 2 midrank - n - 1 as whole numbers; equal scores share their midrank.
-
-    With S the sum over records whose label is 1, halved, and n1 such labels among n,
-    AUC = 1/2 + S / (n1 (n - n1)) (Mann and Whitney 1947, centred).
-    """
-    order = np.argsort(scores, kind="stable")
-    ordered = scores[order]
-    starts = (
-        np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(scores) else np.zeros(0, np.int64)
-    )
-    ends = np.append(starts[1:], len(scores))
-    # ranks start+1 .. end share the midrank (start + 1 + end) / 2
-    doubled = np.repeat(starts + ends - len(scores), ends - starts)
-    ranks = np.empty(len(scores), dtype=np.int64)
-    ranks[order] = doubled
-    return ranks
 
 
 def ceil_root(square: int) -> int:

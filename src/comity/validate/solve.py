@@ -83,6 +83,26 @@ def corrected(terms: Terms, prior: Prior, start: Floats, heard: Heard) -> Floats
     return prior.root @ _guarded(prior, variances, state)
 
 
+def shrunk(prior: Prior, slope: Floats, noise: Floats, sums: Floats) -> Floats:
+    """(size,) what each code adds, from an answer that is linear in it: exact where labels are numbers.
+
+    Args:
+        prior: of the correction.
+        slope: (answers, d) what one unit of each of the prior's directions adds to the expected answer.
+        noise: (answers, answers) the answer's covariance given the correction.
+        sums: (answers,) the answer.
+    """
+    from scipy.linalg import cho_factor
+
+    start, nothing = np.zeros(prior.root.shape[1]), np.zeros(0)
+    state = _State(start, nothing, sums, slope, cho_factor(noise, check_finite=False))
+    variances, values = prior.variances.copy(), start
+    for _ in range(_ROUNDS):
+        variances, values = _by_evidence(prior, variances, state)
+    state = _State(values, nothing, sums - slope @ values, slope, state.factor)
+    return prior.root @ _guarded(prior, variances, state)
+
+
 def _guarded(prior: Prior, variances: Floats, state: _State) -> Floats:
     """(d,) the directions' values, shortened as the module says: the columns' part, then the rest."""
     from scipy.linalg import cho_solve, solve_triangular

@@ -90,8 +90,8 @@ class LocalValidator:
         UsageError: for epsilon, delta, minimum or declarations out of range.
         BudgetRefused: if the store was founded with another budget.
 
-    Thread-safe. Copies are the same validator: `sklearn.clone` doubles no budget. It cannot be pickled. One
-    process at a time may use a store.
+    Thread-safe. Copies are the same validator: `sklearn.clone` doubles no budget. It cannot be pickled. Several
+    processes on one machine may use a store, each with the same data: a question is charged once.
     """
 
     def __init__(
@@ -294,7 +294,8 @@ class LocalValidator:
         from comity.validate.ladder import Comparisons
 
         self._require_binary()
-        cost = self._account.charge_pure(epsilon, f"comparisons, until {yeses} are answered with yes")
+        with self._answers.alone():
+            cost = self._account.charge_pure(epsilon, f"comparisons, until {yeses} are answered with yes")
         return Comparisons(self._frame, self._more_right, epsilon, yeses=yeses, cost=cost)
 
     def ladder(self, epsilon: float, *, step: float | None = None, climbs: int = 5) -> Ladder:
@@ -311,7 +312,8 @@ class LocalValidator:
         from comity.validate.ladder import Ladder
 
         self._require_binary()
-        cost = self._account.charge_pure(epsilon, f"a ladder of at most {climbs} climbs")
+        with self._answers.alone():
+            cost = self._account.charge_pure(epsilon, f"a ladder of at most {climbs} climbs")
         return Ladder(len(self), self._more_right, epsilon, step=step, climbs=climbs, cost=cost)
 
     def _more_right(
@@ -338,7 +340,7 @@ class LocalValidator:
     ) -> _Answered:
         """Seen before? -> check -> charge -> run -> keep, one question at a time."""
         asked = Asked(query_digest((query, by), places, epsilon), asker, purpose)
-        with self._lock:
+        with self._lock, self._answers.alone():
             known = self._answers.kept(asked.digest)
             if known is not None:
                 free = pure(0, unit=self._account.unit, relation=Relation.change_one)

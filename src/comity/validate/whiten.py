@@ -16,6 +16,7 @@ taken again with those weights.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.validate.prior import Prior
+from comity.validate.request import MIX_LIMIT, ScoreStatistics
 from comity.validate.terms import Terms
 
 Floats = NDArray[np.float64]
@@ -30,6 +32,8 @@ Floats = NDArray[np.float64]
 _CAP_QUANTILE: Final = 0.1
 _ROUNDS: Final = 3
 _TINY: Final = 1e-12
+_LONGEST: Final = 8.0
+"""No bin's mix is longer than this many caps: records in it are shortened anyway."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +42,21 @@ class Mix:
 
     mix: Floats
     cap: float
+
+    def question(self, codes: NDArray[np.uint16], widths: Sequence[int], cap_bits: int) -> ScoreStatistics:
+        """The mix in whole numbers, the cap about 2^cap_bits where the longest entries allow."""
+        length = np.linalg.norm(self.mix, axis=1)
+        mix = self.mix * np.minimum(1.0, _LONGEST * self.cap / np.maximum(length, 1e-300))[:, None]
+        offsets = np.concatenate([[0], np.cumsum(widths)])[:-1]
+        longest = float(np.maximum.reduceat(np.linalg.norm(mix, axis=1), offsets).sum())
+        largest = float(np.abs(mix).max(initial=0.0))
+        scale = min(
+            2.0**cap_bits / self.cap,
+            (MIX_LIMIT - 1) / max(largest, 1e-300),
+            2.0**29 / max(longest, 1e-300),
+        )
+        whole = np.trunc(mix * scale).astype(np.int32)
+        return ScoreStatistics(codes, tuple(widths), whole, max(1, int(self.cap * scale)))
 
 
 def expected_information(scores: Floats, prior: Prior, terms: Terms) -> Floats:

@@ -1,4 +1,4 @@
-"""Hierarchies for the quasi-identifiers of a pilot: the schema's files, else built from bounds and levels."""
+"""Hierarchies for the quasi-identifiers of a task: the schema's files, else built from bounds and levels."""
 
 from __future__ import annotations
 

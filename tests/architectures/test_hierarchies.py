@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from comity.architectures.definition import Task
-from comity.compare.hierarchies import hierarchies_of
+from comity.architectures.hierarchies import hierarchies_of
 from comity.errors import BadSchema
 from comity.schema import parse_schema
 

@@ -1,0 +1,136 @@
+"""The limits of each architecture that `comity agree draft` asks for, in words and with a default.
+
+A default is what the architecture's own runs need (`Architecture.clause`), so that an agreement drafted with
+nothing but Enter can be run. Limits without words here are asked for by their name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit of a clause.
+
+    Attributes:
+        field: its name in the agreement.
+        kind: `count`, `number`, `flag`, or the choices and what they mean.
+        words: the question.
+        default: where the architecture itself has none.
+        optional: whether it may be left out.
+        modes: the modes in which it is asked; None: in all.
+    """
+
+    field: str
+    kind: str | Mapping[str, str]
+    words: str
+    default: Any = None
+    optional: bool = False
+    modes: tuple[str, ...] | None = None
+
+
+def guessing(epsilon: float, delta: float) -> str:
+    """How often a guess at something that was as likely as not can be right, in per cent, rounded up."""
+    factor = math.exp(min(epsilon, 50))
+    return f"{math.ceil(1000 * (factor + delta) / (1 + factor)) / 10:g}%"
+
+
+_EPSILON = Limit(
+    "epsilon",
+    "number",
+    "  Privacy budget epsilon under this clause. At 1, whoever sees every answer and knows all else guesses "
+    f"a value that was as likely as not right at most {guessing(1, 1e-6)} of the time; at 0.1 "
+    f"{guessing(0.1, 1e-6)}; at 3 {guessing(3, 1e-6)}",
+    1.0,
+)
+_DELTA = Limit("delta", "number", "  And delta, the chance that this fails altogether", 1e-6)
+_RETENTION = Limit(
+    "retention_days",
+    "count",
+    "  For how many days may recipients keep what they got (0: until the run ends)",
+    365,
+)
+_K = (
+    Limit("k", "count", "  Each released row must look like how many, in what others may know (k)", 5),
+    Limit("suppression", "number", "  What share of the rows may be left out to reach that", 0.05),
+    Limit(
+        "l",
+        "count",
+        "  How many different sensitive values in each such group (l); empty: not asked",
+        optional=True,
+    ),
+    Limit(
+        "t",
+        "number",
+        "  How far may sensitive values in a group differ from all rows' (t, 0 to 1); empty: not asked",
+        optional=True,
+    ),
+    Limit(
+        "attempts",
+        "count",
+        "  How many attempts at the release, since a refusal tells something too (1 to 3)",
+        3,
+    ),
+)
+_QUERIES = Limit("queries", "count", "  How many questions may be asked of each provider's labels", 10)
+
+LIMITS: Final[Mapping[str, tuple[Limit, ...]]] = {
+    "plain": (_RETENTION,),
+    "direct-release": (*_K, _RETENTION),
+    "mediated-release": (
+        *_K,
+        Limit(
+            "origin_t",
+            "number",
+            "  How far may the mix of providers in a group differ from the whole table's (0 to 1): a guess at "
+            "a row's provider is right at most the largest provider's share plus this",
+            0.2,
+        ),
+        _RETENTION,
+    ),
+    "validation": (
+        Limit(
+            "mode",
+            {
+                "linked": "the ML party has the features and ids, the provider the labels",
+                "hosted": "the provider has both; the ML party's model runs beside them, for it to see",
+            },
+            "  Who has the features?",
+            "linked",
+        ),
+        _EPSILON,
+        _DELTA,
+        Limit(
+            "minimum_group",
+            "count",
+            "  The smallest group of records that a question may be about",
+            10,
+            modes=("linked",),
+        ),
+        _QUERIES,
+        _RETENTION,
+    ),
+    "blind-validation": (
+        Limit(
+            "mode",
+            {
+                "linked": "it gets padded labels only, which are random numbers to it",
+                "entrusted": "it holds the labels themselves; every provider has to allow that",
+            },
+            "  What does the mediator hold?",
+            "linked",
+        ),
+        _EPSILON,
+        _DELTA,
+        Limit("minimum_group", "count", "  The smallest group of records that a question may be about", 10),
+        _QUERIES,
+        Limit("groups_per_record", "count", "  In how many groups may one record be, over all answers", 64),
+        Limit("providers_per_record", "count", "  At how many providers may one record be", 1),
+        _RETENTION,
+    ),
+}
+"""In the order in which they are asked; `frame` is asked by `agree_draft`, which reads the ids."""

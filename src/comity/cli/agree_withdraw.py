@@ -1,0 +1,136 @@
+"""`comity agree withdraw`: sign or take a withdrawal, delete what is held, say what others have to delete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from comity.errors import UsageError
+
+if TYPE_CHECKING:
+    from comity.agreement import Agreement, Obligation, Withdrawal
+    from comity.node.folder import PartyFolder
+    from comity.node.retention import Deletion
+
+
+def withdraw_from(
+    agreement: Agreement,
+    own: PartyFolder,
+    *,
+    reason: str | None,
+    received: Path | None,
+    keep_files: bool,
+    out: Path | None,
+    yes: bool,
+    ledger: str | None,
+    json: str | None,
+) -> int:
+    """Carry a withdrawal out at this party; see `comity.cli.agree.withdraw`."""
+    from comity.agreement import obligations
+    from comity.cli.agree_files import confirm, open_ledger
+    from comity.cli.output import write_json, write_text
+    from comity.node.retention import delete_held, sessions_of, take_withdrawal
+
+    agreement.party(own.name)
+    own.keep_agreement(agreement)
+    withdrawal = _withdrawal(agreement, own, reason, received)
+    due = obligations(agreement, withdrawal)
+    sessions = len(list(sessions_of(own, agreement.digest)))
+    if json != "-":
+        for line in _told(agreement, withdrawal, due, own.name):
+            print(line)
+        if sessions and not keep_files:
+            print(f"The files of {sessions} session(s) in {own.sessions_path} will be deleted now.")
+        print()
+    asked = (
+        f"Withdraw as '{own.name}'" if received is None else f"Take the withdrawal of '{withdrawal.party}'"
+    )
+    confirm(asked, yes=yes, otherwise="nothing was changed")
+    with open_ledger(own, ledger) as book:
+        take_withdrawal(own, withdrawal, book)
+        why = f"'{withdrawal.party}' withdrew on {withdrawal.date.isoformat()}"
+        deletion = None if keep_files else delete_held(own, agreement, book, why=why, forget=_forget(own))
+    if out is not None:
+        write_text(withdrawal.to_json(), out)
+    if json is not None:
+        write_json(
+            {
+                "withdrawal": withdrawal.to_dict(),
+                "obligations": [one.to_dict() for one in due],
+                "deletion": None if deletion is None else deletion.to_dict(),
+            },
+            json,
+        )
+    if json != "-":
+        _print_done(own, withdrawal, deletion, out)
+    return 0
+
+
+def _withdrawal(
+    agreement: Agreement, own: PartyFolder, reason: str | None, received: Path | None
+) -> Withdrawal:
+    """This party's own withdrawal, the one it has signed already, or the one it received."""
+    from comity.agreement import Withdrawal, read_withdrawal
+    from comity.cli.agree_files import today
+    from comity.cli.passphrase import at_terminal
+
+    if received is not None:
+        withdrawal = read_withdrawal(received)
+        withdrawal.verify(agreement)
+        return withdrawal
+    for kept in own.withdrawals():
+        if kept.agreement == agreement.digest and kept.party == own.name:
+            return kept
+    if reason is None:
+        if not at_terminal():
+            raise UsageError("say why with --reason TEXT, in a sentence that every party reads")
+        import typer
+
+        reason = str(typer.prompt("Why (every party reads it)", err=True))
+    return Withdrawal.sign(agreement, own.name, own.key, reason=reason, on=today())
+
+
+def _forget(own: PartyFolder) -> Any:
+    """What deletes the stored messages of a session, where a node has stored any."""
+    return None
+
+
+def _told(agreement: Agreement, withdrawal: Withdrawal, due: tuple[Obligation, ...], own: str) -> list[str]:
+    lines = [
+        f"{agreement.title} ({agreement.digest[:12]}...)",
+        f"'{withdrawal.party}' withdraws, {withdrawal.date.isoformat()}: {withdrawal.reason}",
+        "From now on nothing is released and no session is opened under this agreement.",
+        "What is charged stays charged: what has left cannot be called back.",
+        "",
+        "To be deleted, by who holds it:",
+    ]
+    holder = ""
+    for one in due:
+        if one.holder != holder:
+            holder = one.holder
+            lines.append(f"  {holder}{' (this party)' if holder == own else ''}")
+        lines.append(f"    - {one.words()}")
+    if not due:
+        lines.append("  nothing: the agreement lets nothing leave")
+    return [*lines, ""]
+
+
+def _print_done(
+    own: PartyFolder, withdrawal: Withdrawal, deletion: Deletion | None, out: Path | None
+) -> None:
+    place = own.agreements_path / withdrawal.file_name
+    print(f"Withdrawn: {place}; the ledger says so, and the gate refuses every plan under this agreement.")
+    if deletion is None:
+        print("No file was deleted; the same command without --keep-files does that.")
+    else:
+        size = sum(file.size for file in deletion.files)
+        print(
+            f"Deleted here: {len(deletion.files)} file(s), {size:,} bytes, and {deletion.messages} stored messages; "
+            f"proven by entry {deletion.proof.seq} of the ledger."
+        )
+        for line in deletion.left:
+            print(f"  NOT deleted: {line}")
+        print("Copies that people made, exports and backups are for people to delete.")
+    if withdrawal.party == own.name:
+        print(f"Send every other party {out or place}. Each of them runs:")
+        print("  comity agree withdraw AGREEMENT --received FILE --folder DIR")

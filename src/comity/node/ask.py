@@ -1,0 +1,100 @@
+"""At the ML party: open a session through one's own node, and wait for its end."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from comity.errors import BadInput, UsageError
+from comity.node.folder import PartyFolder
+from comity.node.orders import give_order
+from comity.node.state import Status
+
+_POLL_S = 0.2
+_POLL_LONGEST_S = 5.0
+
+
+def open_session(
+    folder: PartyFolder, architecture: str, agreement: str, task: Path, options: Mapping[str, Any]
+) -> str:
+    """The name of a new session.
+
+    Args:
+        agreement: the digest of an agreement in the folder, or the beginning of one.
+        task: a JSON or YAML file with `target`, `positive`, `id`, and `schema` (a schema, or its file).
+
+    Raises:
+        BadInput: if task or agreement cannot be used.
+        ComityError: whatever the node raised.
+    """
+    body = {"architecture": architecture, "task": read_task(task), "options": dict(options)}
+    found = give_order(folder, "run", body, agreement=chosen_agreement(folder, agreement))
+    return str(found["session"])
+
+
+def ended(folder: PartyFolder, session: str) -> dict[str, Any]:
+    """The session as the node has it once it has ended."""
+    pause = _POLL_S
+    while True:
+        found = [row for row in give_order(folder, "sessions", {})["sessions"] if row["session"] == session]
+        if not found:
+            raise BadInput(f"the node knows no session {session}")
+        if found[0]["status"] != Status.running:
+            return dict(found[0])
+        time.sleep(pause)
+        pause = min(pause * 1.5, _POLL_LONGEST_S)
+
+
+def chosen_agreement(folder: PartyFolder, beginning: str) -> str:
+    """The digest of the one agreement in the folder that begins so.
+
+    Raises:
+        UsageError: if there is none, or several.
+    """
+    known = list(folder.agreements())
+    found = [digest for digest in known if beginning and digest.startswith(beginning)]
+    if len(found) != 1:
+        listed = ", ".join(digest[:12] for digest in known) or "none"
+        raise UsageError(
+            f"{len(found)} agreements in {folder.agreements_path} begin with {beginning!r}; there are: {listed}"
+        )
+    return found[0]
+
+
+def read_task(path: Path) -> dict[str, Any]:
+    """A task's file as the nodes exchange it.
+
+    Raises:
+        BadInput: naming what is missing.
+    """
+    import yaml
+
+    from comity.schema import parse_schema, read_schema
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"the task {path} cannot be read: {error.strerror}") from None
+    try:
+        data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError) as error:
+        raise BadInput(f"the task {path} is neither JSON nor YAML: {str(error).splitlines()[0]}") from None
+    if not isinstance(data, dict) or set(data) != {"target", "positive", "id", "schema"}:
+        raise BadInput(f"the task {path} has to name target, positive, id and schema, and nothing else")
+    schema = data["schema"]
+    if isinstance(schema, str):
+        read = read_schema(path.parent / schema)
+    else:
+        read = parse_schema(schema, where=f"the schema in {path}")
+    for name in ("target", "id"):
+        if not isinstance(data[name], str):
+            raise BadInput(f"the task {path}: '{name}' is a column's name")
+    return {
+        "schema": read.to_dict(),
+        "target": data["target"],
+        "positive": str(data["positive"]),
+        "id": data["id"],
+    }

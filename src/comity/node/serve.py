@@ -1,0 +1,56 @@
+"""Serving a node until it is told to stop: uvicorn over the node's TLS, in this process's main thread."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from comity.node.api import application
+
+if TYPE_CHECKING:
+    from comity.node.service import Node
+
+_STOP_TIMEOUT_S = 5
+_MOST_CONNECTIONS = 256
+_MOST_HEADER_BYTES = 16 * 1024
+
+
+def serve(node: Node, listener: socket.socket, ready: Callable[[int], None]) -> None:
+    """Serve until SIGTERM or SIGINT; requests in progress are finished, then the node stops.
+
+    Args:
+        listener: bound and listening.
+        ready: called with the port once requests are taken.
+    """
+    import uvicorn
+
+    context = node.server_context()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets=sockets)
+            if self.started:
+                node.start()
+                ready(listener.getsockname()[1])
+
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    config = uvicorn.Config(
+        application(node),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        date_header=False,
+        limit_concurrency=_MOST_CONNECTIONS,
+        h11_max_incomplete_event_size=_MOST_HEADER_BYTES,
+        timeout_graceful_shutdown=_STOP_TIMEOUT_S,
+        ssl_context_factory=lambda _config, _default: context,
+    )
+    try:
+        Server(config).run(sockets=[listener])
+    finally:
+        node.stop()
+        listener.close()

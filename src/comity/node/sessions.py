@@ -1,0 +1,199 @@
+"""Running a session at one party: the program of its role, started again where a crash had ended it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from comity.crypto.keys import SigningKey
+from comity.errors import BadInput, ComityError, Refused
+from comity.gate import refusal_of
+from comity.node.durable import FAILED, OPEN, Arrivals, DurableChannel, Stopping
+from comity.node.meter import Meter
+from comity.node.state import SessionRow, State, Status
+from comity.wire import Query, Sealer
+
+if TYPE_CHECKING:
+    from comity.agreement import Agreement
+    from comity.architectures.definition import Architecture
+    from comity.ledger import Ledger
+
+_log = logging.getLogger("comity.node")
+
+PATIENCE_S = 86_400.0
+"""How long a program waits for another party's next message."""
+
+
+@dataclass(frozen=True)
+class Household:
+    """What is the party's own: its name, key, folder and ledger."""
+
+    name: str
+    key: SigningKey
+    folder: Path
+    ledger: Ledger
+
+
+def taking_part(architecture: Architecture, agreement: Agreement) -> tuple[str, ...]:
+    """The parties of an agreement that have a part in an architecture, in the agreement's order."""
+    return tuple(party.name for party in agreement.parties if party.role in architecture.programs)
+
+
+class Sessions:
+    """The programs that run at this node, one thread each."""
+
+    def __init__(
+        self,
+        house: Household,
+        state: State,
+        arrivals: Arrivals,
+        wake: Callable[[str], None],
+        *,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._house = house
+        self._state = state
+        self._arrivals = arrivals
+        self._wake = wake
+        self._patience_s = patience_s
+        self._threads: dict[str, threading.Thread] = {}
+
+    def start(self, row: SessionRow, agreement: Agreement) -> None:
+        """Run this party's program of a stored session in a thread of its own."""
+        thread = threading.Thread(
+            target=self._run, args=(row, agreement), name=f"session-{row.id[:8]}", daemon=True
+        )
+        self._threads[row.id] = thread
+        thread.start()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait a little for programs that have been told to stop."""
+        for thread in self._threads.values():
+            thread.join(timeout=timeout_s)
+
+    def _run(self, row: SessionRow, agreement: Agreement) -> None:
+        channel = self._channel(row, agreement)
+        try:
+            others = self._begin(row, agreement, channel)
+        except Stopping:
+            return
+        try:
+            result = self._program(row, agreement, channel)
+        except Stopping:
+            return
+        except ComityError as error:
+            self._fail(row, channel, others, error)
+        except Exception as error:
+            # its text may quote private values: it stays in this party's own status, peers get the code
+            told = ComityError(f"{type(error).__name__}: {error}", private=True)
+            _log.exception("session %s failed", row.id)
+            self._fail(row, channel, others, told)
+        else:
+            self._state.finish(row.id, Status.done, result)
+
+    def _channel(self, row: SessionRow, agreement: Agreement) -> DurableChannel:
+        house = self._house
+        sealer = Sealer(
+            session=row.id,
+            agreement=agreement.digest,
+            party=house.name,
+            key=house.key,
+            may_query=agreement.party(house.name).role != "provider",
+        )
+        return DurableChannel(
+            row.id,
+            house.name,
+            sealer,
+            self._state,
+            self._arrivals,
+            {party.name: party.key for party in agreement.parties},
+            first={row.opener: 1},
+            wake=self._wake,
+            patience_s=self._patience_s,
+        )
+
+    def _begin(self, row: SessionRow, agreement: Agreement, channel: DurableChannel) -> list[str]:
+        """At the party that opened the session: invite the others. Returns who the others are."""
+        from comity.architectures import find
+
+        others = [name for name in taking_part(find(row.architecture), agreement) if name != self._house.name]
+        if row.opener == self._house.name:
+            invitation = Query(OPEN, {"architecture": row.architecture, **dict(row.terms)})
+            for name in others:
+                channel.send(name, invitation)
+        return others
+
+    def _program(self, row: SessionRow, agreement: Agreement, channel: DurableChannel) -> dict[str, Any]:
+        from comity.architectures import find
+        from comity.architectures.definition import Options, Seat, Task
+
+        house = self._house
+        program = find(row.architecture).programs[agreement.party(house.name).role]
+        meter = Meter()
+        seat = Seat(
+            party=house.name,
+            providers=tuple(party.name for party in agreement.by_role("provider")),
+            ml_party=agreement.by_role("ml_party")[0].name,
+            folder=house.folder,
+            session=self._folder(row, agreement),
+            agreement=agreement,
+            ledger=house.ledger,
+            key=house.key,
+            task=Task.from_dict(row.terms["task"]),
+            options=Options(**row.terms["options"]),
+        )
+        figures = program(seat, channel)
+        measure = meter.read()
+        return {
+            "figures": figures,
+            "cost": {
+                "wall_s": measure.wall_s,
+                "cpu_s": measure.cpu_s,
+                "peak_rss_mb": measure.peak_rss_mb,
+                "bytes_sent": channel.counters.bytes_sent,
+                "messages": channel.counters.messages,
+            },
+        }
+
+    def _folder(self, row: SessionRow, agreement: Agreement) -> Path:
+        folder = self._house.folder / "sessions" / row.id
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / "agreement.yaml").write_text(agreement.to_yaml(), encoding="utf-8")
+        # the program, from its start, writes down every receipt again
+        (folder / "receipts.jsonl").unlink(missing_ok=True)
+        return folder
+
+    def _fail(self, row: SessionRow, channel: DurableChannel, others: list[str], error: ComityError) -> None:
+        """Keep what happened, and tell the others in words that depend on public facts only."""
+        status = Status.refused if isinstance(error, Refused) else Status.failed
+        told = refusal_of(error, topic=FAILED)
+        try:
+            for name in others:
+                channel.send(name, told)
+        except ComityError as second:
+            _log.warning("session %s: the others could not be told: %s", row.id, second.code)
+        self._state.finish(row.id, status, {"code": error.code, "message": str(error)})
+
+
+def terms_of(body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Architecture and terms of an invitation, checked as far as that goes without a program.
+
+    Raises:
+        BadInput: if something is missing, unknown or of the wrong type.
+    """
+    from comity.architectures import find, names
+    from comity.architectures.definition import Options, Task
+
+    if set(body) != {"architecture", "task", "options"} or body["architecture"] not in names():
+        raise BadInput("an invitation to a session names an architecture, a task and options")
+    find(body["architecture"])
+    try:
+        Task.from_dict(body["task"])
+        Options(**body["options"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise BadInput("the task or the options of an invitation cannot be read") from None
+    return body["architecture"], {"task": body["task"], "options": body["options"]}
