@@ -1,4 +1,4 @@
-"""`comity agree draft|sign|merge|show|check|amend|withdraw`: from questions to a signed agreement, and its end."""
+"""`comity agree draft|sign|merge|show|check|amend|withdraw`: from questions to a signed agreement to its end."""
 
 from __future__ import annotations
 

@@ -86,8 +86,8 @@ LIMITS: Final[Mapping[str, tuple[Limit, ...]]] = {
         Limit(
             "origin_t",
             "number",
-            "  How far may the mix of providers in a group differ from the whole table's (0 to 1): a guess at "
-            "a row's provider is right at most the largest provider's share plus this",
+            "  How far may the mix of providers in a group differ from the whole table's (0 to 1): a guess "
+            "at a row's provider is right at most the largest provider's share plus this",
             0.2,
         ),
         _RETENTION,

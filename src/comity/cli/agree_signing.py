@@ -18,8 +18,8 @@ def check_before_signing(own: PartyFolder, agreement: Agreement, on: date) -> li
 
     Raises:
         ClauseRefused: if it is no party of the agreement, or the agreement has expired or ended.
-        BadInput: if the agreement names another key for a party than its card has, or replaces an agreement that
-            another one has replaced already.
+        BadInput: if the agreement names another key for a party than its card has, or replaces one that has
+            been replaced already.
     """
     from comity.agreement import State
 
@@ -60,8 +60,8 @@ def _about_replaced(own: PartyFolder, agreement: Agreement, on: date) -> list[st
     older = own.agreements().get(agreement.replaces)
     if older is None:
         return [
-            f"note: the agreement {agreement.replaces[:12]}... that this one replaces is not kept here: what has "
-            "changed is not known"
+            f"note: the agreement {agreement.replaces[:12]}... that this one replaces is not kept here: what "
+            "has changed is not known"
         ]
     stands = own.standing(older, on)
     if stands.state is State.replaced and stands.by != agreement.digest:

@@ -125,8 +125,8 @@ def _print_done(
     else:
         size = sum(file.size for file in deletion.files)
         print(
-            f"Deleted here: {len(deletion.files)} file(s), {size:,} bytes, and {deletion.messages} stored messages; "
-            f"proven by entry {deletion.proof.seq} of the ledger."
+            f"Deleted here: {len(deletion.files)} file(s), {size:,} bytes, and {deletion.messages} stored "
+            f"messages; proven by entry {deletion.proof.seq} of the ledger."
         )
         for line in deletion.left:
             print(f"  NOT deleted: {line}")

@@ -6,6 +6,7 @@ concluded here. An architecture that this comity does not have is named with its
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from comity.architectures import Architecture
 
 _ROLES: Final = {"provider": "provider", "ml_party": "ML party", "mediator": "mediator"}
+_COLUMN_ROLES: Final = ("identifier", "quasi_identifier", "sensitive", "insensitive", "target")
+_WIDTH: Final = 100
 _LIMITS: Final[Mapping[str, str]] = {
     "mode": "mode {}",
     "k": "every row like at least {} in what others may know",
@@ -118,7 +121,7 @@ def _guarantee(found: Architecture, limits: Mapping[str, Any]) -> str:
 
     names = ("epsilon", "delta", "k", "mode")
     options = Options(**{name: limits[name] for name in names if limits.get(name) is not None})
-    return guarantee(
+    said = guarantee(
         Result.read(
             {
                 "architecture": found.name,
@@ -126,6 +129,12 @@ def _guarantee(found: Architecture, limits: Mapping[str, Any]) -> str:
                 "privacy": found.guarantee(options).to_dict(),
             }
         )
+    )
+    with_dp = found.guarantee(options).epsilon is not None
+    return (
+        said
+        if with_dp or said.startswith(("No differential", "None"))
+        else f"No differential privacy. {said}"
     )
 
 
@@ -158,15 +167,26 @@ def told(description: Mapping[str, Any], *, only: str | None = None, on: date) -
     for architecture in description["architectures"]:
         lines += ["", *_told_architecture(architecture, description["parties"], only)]
     lines += ["", "What has no clause above is not allowed."]
-    return lines
+    return [part for line in lines for part in _wrapped(line)]
+
+
+def _wrapped(line: str) -> list[str]:
+    """A line cut to a readable width, further lines of it indented below its text."""
+    indent = len(line) - len(line.lstrip(" "))
+    hang = " " * (indent + (2 if line.lstrip().startswith("- ") else 4))
+    parts = textwrap.wrap(
+        line.strip(), _WIDTH - indent, subsequent_indent=hang[indent:], break_on_hyphens=False
+    )
+    return [" " * indent + part for part in parts] or [""]
 
 
 def _told_data(data: Mapping[str, Any]) -> list[str]:
     lines = [f"  {data['provider']}: {data['source']} (counted as '{data['lineage']}'); {data['licence']}"]
     if data["consent"]:
         lines.append(f"    consent: {data['consent']}")
-    for role, names in data["columns"].items():
-        lines.append(f"    {role.replace('_', ' ')}: {', '.join(names)}")
+    for role in _COLUMN_ROLES:
+        if role in data["columns"]:
+            lines.append(f"    {role.replace('_', '-')}: {', '.join(data['columns'][role])}")
     unit = data["unit"]
     whose = "one row" if not unit.get("column") else f"all rows with one value of '{unit['column']}'"
     lines.append(f"    protected as one: {whose}")
@@ -220,10 +240,11 @@ def _told_architecture(
 
 def _limits(limits: Mapping[str, Any]) -> list[str]:
     words: list[str] = []
+    last: list[str] = []
     for name, value in limits.items():
         if name == "retention_days":
-            kept = "until the run ends" if value == 0 else f"{value} days"
-            words.append(f"recipients keep what they got {kept}")
+            kept = "until the run ends" if value == 0 else f"for {value} days"
+            last.append(f"recipients may keep what they got {kept}")
         elif name == "frame":
             words.append(f"a fixed list of {value['rows']:,} ids")
         elif name == "reference":
@@ -235,7 +256,7 @@ def _limits(limits: Mapping[str, Any]) -> list[str]:
             words.append(_LIMITS[name].format(f"{value:g}" if plain else value))
         else:
             words.append(f"{name} {value}")
-    return words
+    return words + last
 
 
 def _sentence(text: str) -> str:

@@ -179,10 +179,10 @@ _LOG_FORMAT = '{"time": "%(asctime)s", "level": "%(levelname)s", "from": "%(name
 
 
 def _party(folder: Path, passphrase_file: Path | None) -> PartyFolder:
-    from comity.cli.passphrase import given_passphrase
+    from comity.cli.passphrase import passphrase_of
     from comity.node.folder import PartyFolder
 
-    return PartyFolder.open(folder, given_passphrase(folder, passphrase_file))
+    return PartyFolder.open(folder, passphrase_of(folder / "key.pem", passphrase_file))
 
 
 def _print_sessions(sessions: list[dict[str, Any]]) -> None:

@@ -21,7 +21,7 @@ from typing import Any, Final, Self, cast
 from comity.crypto.canonical import canonical_bytes
 from comity.crypto.keys import SigningKey, VerifyKey
 from comity.errors import BadInput, VerificationFailed
-from comity.ledger.checkpoints import check_fields
+from comity.ledger.checkpoints import Checkpoint, check_fields
 from comity.ledger.entries import Entry, now
 from comity.ledger.ledger import Ledger
 from comity.ledger.openings import Opening
@@ -133,14 +133,15 @@ def published(
         proof = ledger.consistency(since, head.size)
         consistency = {"old_size": since, "path": [step.hex() for step in proof.path]}
     leaves = [leaf.hex() for leaf in ledger.leaves(0, head.size)] if head.size <= MAX_LEAVES else None
-    shown = [] if asker is None else [entry for entry in shown_to(ledger, asker) if start <= entry.seq < head.size]
+    about = [] if asker is None else shown_to(ledger, asker)
+    shown = [entry for entry in about if start <= entry.seq < head.size]
     return {
         "owner": ledger.owner,
         "key": str(ledger.verify_key),
         "checkpoint": head.to_dict(),
         "consistency": consistency,
         "leaves": leaves,
-        "entries": [_opened(ledger, entry, head.size) for entry in shown[:MAX_SHOWN]],
+        "entries": [_opened(ledger, entry, head) for entry in shown[:MAX_SHOWN]],
         "more": shown[MAX_SHOWN].seq if len(shown) > MAX_SHOWN else None,
     }
 
@@ -189,12 +190,13 @@ def _is_about(entry: Entry, asker: str, asked: set[Any]) -> bool:
 
 def _accounts(body: Mapping[str, Any]) -> list[str]:
     also = body.get("also")
-    names: list[object] = [body.get("account"), *(cast("list[object]", also) if isinstance(also, list) else ())]
+    others = cast("list[object]", also) if isinstance(also, list) else []
+    names: list[object] = [body.get("account"), *others]
     return [name for name in names if isinstance(name, str)]
 
 
-def _opened(ledger: Ledger, entry: Entry, size: int) -> dict[str, Any]:
-    inclusion = ledger.prove(entry.seq, ledger.checkpoint_at(size))
+def _opened(ledger: Ledger, entry: Entry, head: Checkpoint) -> dict[str, Any]:
+    inclusion = ledger.prove(entry.seq, head)
     document = Opening(inclusion, entry.salt, entry.event).to_dict()
     del document["checkpoint"]  # the body's own
     return document

@@ -1,13 +1,13 @@
 """The end of an agreement at a party: nothing more is released, and what it brought is deleted, provably.
 
-First a `note` in the ledger says that the agreement has ended; from then on the gate refuses every plan under it,
-in this process and every other one. Then the files of its sessions are deleted, and a second `note` lists each
-with its size and SHA-256. A crash between the two is mended by doing it again: what is gone stays gone, what is
-left is deleted and noted.
+First a `note` in the ledger says that the agreement has ended; from then on the gate refuses every plan under
+it, in this process and every other one. Then the files of its sessions are deleted, and a second `note` lists
+each with its size and SHA-256. A crash between the two is mended by doing it again: what is gone stays gone, what
+is left is deleted and noted.
 
 What is deleted is what comity keeps: the session folders (received tables, uploads, stored answers, results).
-Receipts and the agreement stay, as evidence. Copies that people made, backups, and what a disk keeps of deleted files
-are out of its reach, and the words of the note claim no more.
+Receipts and the agreement stay, as evidence. Copies that people made, backups, and what a disk keeps of deleted
+files are out of its reach, and the words of the note claim no more.
 """
 
 from __future__ import annotations

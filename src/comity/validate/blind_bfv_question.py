@@ -118,7 +118,7 @@ class EncryptedQuestion:
         return body, {"public": self.public, **parts}
 
     @classmethod
-    def from_message(cls, body: Mapping[str, Any], parts: Mapping[str, bytes]) -> Self:
+    def from_message(cls, body: object, parts: Mapping[str, bytes]) -> Self:
         """Read `to_message`'s form, from a stranger; the ciphertexts are read when they are counted over.
 
         Raises:

@@ -16,7 +16,7 @@ import numpy as np
 
 from comity.errors import BadInput
 from comity.validate.numbering import counted
-from comity.validate.queries import Groups, Integers, Labels, Query, ceil_root, frozen
+from comity.validate.queries import Groups, Integers, Labels, Query, ceil_root, frozen, small
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +39,7 @@ class ClassCounts(Query):
             raise BadInput("class counts are about one group per record and two classes or more")
         if len(self.groups) and (self.groups.min() < 0 or self.groups.max() >= self.size):
             raise BadInput(f"group numbers lie between 0 and {self.size - 1}")
+        object.__setattr__(self, "groups", small(self.groups, self.size))
 
     @property
     def rows(self) -> int:

@@ -26,6 +26,7 @@ from comity.errors import BadInput, UsageError
 from comity.ledger import Cost, PrivacyUnit, Relation, approximate, gaussian_noise_multiplier
 from comity.schema import Schema, Unit
 from comity.validate.hosted_estimate import Estimate, rank_pairs, ratio
+from comity.validate.hosted_groups import HostedGroups
 from comity.validate.mechanism import (
     Calibration,
     NoisySums,
@@ -78,6 +79,10 @@ class HostedUnit:
                 "rows of one person: lower it, and the rows beyond are left out"
             )
         return cls(PrivacyUnit.person, unit.max_rows, unit.column)
+
+    def sizes(self, row: Sizes) -> Sizes:
+        """Of one unit, given those of one row: norms add up over a person's rows."""
+        return replace(row, l1=row.l1 * self.rows, l2=row.l2 * self.rows)
 
     def kept(self, people: Sequence[Any]) -> Integers:
         """Places of the rows that count: the first `rows` of each person. `people` is one name per row.
@@ -135,10 +140,9 @@ class HostedPrice:
 
     def calibration(self, sizes: Sizes, share: float) -> Calibration:
         """The noise of one answer that has this share of the budget; `sizes` are for one row."""
-        rows = self.unit.rows
-        sizes = replace(sizes, l1=sizes.l1 * rows, l2=sizes.l2 * rows)
         return calibrate(
-            sizes, Price(self.epsilon, self.delta, self.multiplier / math.sqrt(share) * (1 + 2.0**-40))
+            self.unit.sizes(sizes),
+            Price(self.epsilon, self.delta, self.multiplier / math.sqrt(share) * (1 + 2.0**-40)),
         )
 
     def answer(self, exact: Integers, sizes: Sizes, share: float) -> NoisySums:
@@ -146,55 +150,6 @@ class HostedPrice:
         calibration = self.calibration(sizes, share)
         noisy = add_noise(exact * np.int64(1 << calibration.shift), calibration)
         return NoisySums(read_noisy(noisy, calibration), calibration)
-
-
-@dataclass(frozen=True)
-class HostedGroups:
-    """By which declared column feedback is asked.
-
-    Attributes:
-        column: group by this column of the schema; None: all records together.
-        levels: the column's public levels, in order; any other value and missing ones make one more group.
-    """
-
-    column: str | None = None
-    levels: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, schema: Schema, by: str | None) -> Self:
-        """The declared levels of a column.
-
-        Raises:
-            BadInput: if the column declares no levels: groups must not be read off the data.
-        """
-        if by is None:
-            return cls()
-        values = None if by not in schema.columns else schema[by].values
-        if values is None:
-            raise BadInput(f"feedback by '{by}' needs its levels in the schema: add 'values' to the column")
-        return cls(by, values)
-
-    @property
-    def count(self) -> int:
-        return 1 if self.column is None else len(self.levels) + 1
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return () if self.column is None else (*self.levels, "other")
-
-    def places(self, rows: int, values: Sequence[str | None] | None) -> Integers:
-        """(rows,) the group of each row, from 0 on."""
-        if self.column is None:
-            return np.zeros(rows, dtype=np.int64)
-        place: dict[str | None, int] = {level: at for at, level in enumerate(self.levels)}
-        return np.array([place.get(value, len(place)) for value in values or ()], dtype=np.int64)
-
-    def read(
-        self, table: Floats, deviation: Any, metrics: Callable[[Floats, Any], Mapping[str, Estimate]]
-    ) -> dict[str, Mapping[str, Estimate]]:
-        """Metrics of `all`, and of each group by its name, out of (groups, values) noisy sums."""
-        found = {"all": metrics(table.sum(axis=0), deviation * math.sqrt(self.count))}
-        return found | {name: metrics(row, deviation) for name, row in zip(self.names, table, strict=False)}
 
 
 @dataclass(frozen=True)
@@ -224,12 +179,14 @@ class HostedQuestion:
             BadInput: if the column declares no levels: groups must not be read off the data.
         """
         edges = tuple(at / bins for at in range(1, bins))
-        if by is None:
+        if schema is None:
             return cls(edges)
-        values = None if schema is None or by not in schema.columns else schema[by].values
-        if values is None:
-            raise BadInput(f"feedback by '{by}' needs its levels in the schema: add 'values' to the column")
-        return cls(edges, by, values)
+        groups = HostedGroups.of(schema, by)
+        return cls(edges, groups.column, groups.levels)
+
+    @property
+    def _grouped(self) -> HostedGroups:
+        return HostedGroups(self.column, self.levels)
 
     @property
     def bins(self) -> int:
@@ -237,7 +194,7 @@ class HostedQuestion:
 
     @property
     def groups(self) -> int:
-        return 1 if self.column is None else len(self.levels) + 1
+        return self._grouped.count
 
     @property
     def dimensions(self) -> int:
@@ -259,17 +216,14 @@ class HostedQuestion:
             values: (rows,) of the column, where there is one.
         """
         bins = np.searchsorted(np.array(self.edges), scores, side="right")
-        groups = np.zeros(len(scores), dtype=np.int64)
-        if self.column is not None:
-            place: dict[str | None, int] = {level: at for at, level in enumerate(self.levels)}
-            groups = np.array([place.get(value, len(place)) for value in values or ()], dtype=np.int64)
+        groups = self._grouped.places(len(scores), values)
         cells = (groups * self.bins + bins) * 2 + np.asarray(labels, dtype=np.int64)
         return np.bincount(cells, minlength=self.dimensions).astype(np.int64)
 
     def read(self, answer: NoisySums, *, threshold: float = 0.5) -> HostedFeedback:
         """Everything that follows from the noisy counts; the threshold moves to the nearest edge."""
         counts = answer.values.reshape(self.groups, self.bins, 2)
-        names = ("all",) if self.column is None else (*self.levels, "other")
+        names = self._grouped.names or ("all",)
         edges = np.array([0.0, *self.edges, 1.0])
         cut = int(np.abs(edges - threshold).argmin())
         by_group = {

@@ -2,9 +2,9 @@
 
 A record adds 1 to one cell of the confusion matrix (its class, the likeliest predicted one). Where ranks are
 wanted, it adds a weight to one cell of a histogram for each class (its chance's bin; whether it is of that
-class); where losses are wanted, its Brier score (0 to 2) and its clipped log-loss, scaled, to a sum each. Parts
-are weighed against each other by fixed weights; the L2 norm of all that a record adds is stated. Everything is
-noised once. By the levels of a declared column, a record adds to the cells of one level.
+class); where losses are wanted, its Brier score (0 to 2) and its clipped log-loss, scaled, to a sum each.
+Parts are weighed against each other by fixed weights; the L2 norm of all that a record adds is stated.
+Everything is noised once. By the levels of a declared column, a record adds to the cells of one level.
 
 Unit: record or person; relation: add-remove.
 """
@@ -19,8 +19,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.validate.hosted import LEAST_SCORE, MOST_ROWS, HostedGroups
+from comity.validate.hosted import LEAST_SCORE, MOST_ROWS
 from comity.validate.hosted_estimate import Estimate, rank_pairs, ratio
+from comity.validate.hosted_groups import TOGETHER, HostedGroups
 from comity.validate.mechanism import NoisySums, Sizes
 
 Floats = NDArray[np.float64]
@@ -41,13 +42,13 @@ class HostedClasses:
     Attributes:
         classes: their names, in order.
         ranks, losses: whether these are asked for beside the confusion matrix.
-        groups: by which column; `HostedGroups()` for all records together.
+        groups: by which column; `TOGETHER` for all records together.
     """
 
     classes: tuple[str, ...]
     ranks: bool = True
     losses: bool = True
-    groups: HostedGroups = HostedGroups()
+    groups: HostedGroups = TOGETHER
 
     @property
     def dimensions(self) -> int:

@@ -17,8 +17,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.validate.hosted import MOST_ROWS, HostedGroups
+from comity.validate.hosted import MOST_ROWS
 from comity.validate.hosted_estimate import Estimate, ratio
+from comity.validate.hosted_groups import TOGETHER, HostedGroups
 from comity.validate.mechanism import NoisySums, Sizes
 
 Floats = NDArray[np.float64]
@@ -37,12 +38,12 @@ class HostedErrors:
 
     Attributes:
         low, high: the declared bounds; labels and predictions are held within them.
-        groups: by which column; `HostedGroups()` for all records together.
+        groups: by which column; `TOGETHER` for all records together.
     """
 
     low: float
     high: float
-    groups: HostedGroups = HostedGroups()
+    groups: HostedGroups = TOGETHER
 
     @property
     def dimensions(self) -> int:

@@ -102,6 +102,13 @@ def frozen(values: Any, dtype: Any) -> NDArray[Any]:
     return view
 
 
+def small(groups: Groups, size: int) -> Groups:
+    """Group numbers below `size`, in one byte where they fit: what is counted and kept is the same."""
+    if groups.dtype.itemsize == 1 or size > 1 << 7:
+        return groups
+    return frozen(groups.astype(np.int8), np.integer)
+
+
 @dataclass(frozen=True, eq=False)
 class GroupCounts(Query):
     """How many labels are 1 in each group of a partition.
@@ -121,6 +128,7 @@ class GroupCounts(Query):
             raise BadInput("groups are one number per record, in at least one group")
         if len(groups) and (groups.min() < 0 or groups.max() >= self.size):
             raise BadInput(f"group numbers lie between 0 and {self.size - 1}")
+        object.__setattr__(self, "groups", small(groups, self.size))
 
     @property
     def rows(self) -> int:

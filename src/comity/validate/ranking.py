@@ -77,8 +77,11 @@ def _sorted_words(words: NDArray[np.uint64], scores: NDArray[np.float64]) -> NDA
     low, high = float(scores.min()), float(scores.max())
     width = high - low
     if 0 < width < np.inf and (_BUCKETS - 1) / width < np.inf:
-        buckets = ((scores - low) * ((_BUCKETS - 1) / width)).astype(np.uint16)
-        words = words[np.argsort(buckets, kind="stable")]
+        buckets = np.empty(len(scores), dtype=np.uint16)
+        for start in range(0, len(scores), _MANY):
+            piece = slice(start, start + _MANY)
+            buckets[piece] = (scores[piece] - low) * ((_BUCKETS - 1) / width)
+        words = np.take(words, np.argsort(buckets, kind="stable"))
     words.sort(kind="stable")
     return words
 
@@ -90,14 +93,16 @@ def _part_equal_words(order: Integers, fresh: NDArray[np.bool_], keys: NDArray[A
     if not differ.any():
         return
     # all scores of a run of equal words that holds different ones
-    runs = np.cumsum(fresh) - 1
-    mixed = np.zeros(int(runs[-1]) + 1, dtype=np.bool_)
-    mixed[runs[same[differ]]] = True
-    places = np.flatnonzero(mixed[runs])
+    starts = np.flatnonzero(fresh)
+    mixed = np.unique(np.searchsorted(starts, same[differ], side="right") - 1)
+    sizes = np.append(starts, len(order))[mixed + 1] - starts[mixed]
+    first = np.cumsum(sizes) - sizes
+    places = np.repeat(starts[mixed] - first, sizes) + np.arange(int(sizes.sum()))
     within = order[places]
     # runs stand in the order of their keys, so that sorting by key keeps them apart
     within = within[np.argsort(keys[within], kind="stable")]
     order[places] = within
-    fresh[places[1:]] = keys[within[1:]] != keys[within[:-1]]
-    # the first of a run that is not the first of its place list is fresh whatever stands before it in the list
-    fresh[places] |= np.concatenate([[True], runs[places[1:]] != runs[places[:-1]]])
+    larger = np.ones(len(within), dtype=np.bool_)
+    np.not_equal(keys[within[1:]], keys[within[:-1]], out=larger[1:])
+    larger[first] = True
+    fresh[places] = larger

@@ -165,7 +165,7 @@ class _Lesson:
         widths = tuple(len(root) for root in roots)
         self.prior = _prior(roots, starting_variance(records / noise**2))
         self.terms = Terms(codes, widths)
-        mix = best_mix(self.terms, self.prior, np.ones(self.terms.sampled(np.ones(records)).size), noise)
+        mix = best_mix(self.terms, self.prior, np.ones(records), noise)
         self.request = mix.question(codes, widths, _CAP_BITS)
 
     def learned(self, sums: Floats, deviation: float) -> tuple[tuple[Floats, ...], float]:

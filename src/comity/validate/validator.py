@@ -90,8 +90,8 @@ class LocalValidator:
         UsageError: for epsilon, delta, minimum or declarations out of range.
         BudgetRefused: if the store was founded with another budget.
 
-    Thread-safe. Copies are the same validator: `sklearn.clone` doubles no budget. It cannot be pickled. Several
-    processes on one machine may use a store, each with the same data: a question is charged once.
+    Thread-safe. Copies are the same validator: `sklearn.clone` doubles no budget. It cannot be pickled.
+    Several processes on one machine may use a store, each with the same data: a question is charged once.
     """
 
     def __init__(
@@ -294,7 +294,7 @@ class LocalValidator:
         from comity.validate.ladder import Comparisons
 
         self._require_binary()
-        with self._answers.alone():
+        with self._lock, self._answers.alone():
             cost = self._account.charge_pure(epsilon, f"comparisons, until {yeses} are answered with yes")
         return Comparisons(self._frame, self._more_right, epsilon, yeses=yeses, cost=cost)
 
@@ -312,7 +312,7 @@ class LocalValidator:
         from comity.validate.ladder import Ladder
 
         self._require_binary()
-        with self._answers.alone():
+        with self._lock, self._answers.alone():
             cost = self._account.charge_pure(epsilon, f"a ladder of at most {climbs} climbs")
         return Ladder(len(self), self._more_right, epsilon, step=step, climbs=climbs, cost=cost)
 
