@@ -124,6 +124,7 @@ def split(frame: pd.DataFrame, labels: np.ndarray, seed: int, rows: int) -> dict
     return {
         "X": X,
         "y": y,
+        "seeds": (X.iloc[chosen], y[chosen]),
         "tests": tests,
         "auc": auc,
         "start": alone,

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 
 KINDS = ("useless features", "optimal start", "weak signal", "strong signal", "rare label", "many columns",
-         "no start", "bad start")  # fmt: skip
+         "no start", "bad start", "seeds read")  # fmt: skip
 SIZES = (30, 100, 300, 1_000, 4_000)
 EPSILONS = (0.1, 1.0, 3.0)
 TESTS = 20_000
+SEEDS = 200
 
 
 class Given:
@@ -29,15 +31,15 @@ def problem(kind: str, records: int, seed: int) -> dict[str, Any]:
     """Features, labels and a start; the test records are fresh ones of the same law."""
     rng = np.random.default_rng([seed, records, KINDS.index(kind)])
     columns = 40 if kind == "many columns" else 6
-    X = rng.normal(size=(records + TESTS, columns))
+    X = rng.normal(size=(SEEDS + records + TESTS, columns))
     X[:, -1] = rng.integers(0, 4, len(X))
     line = np.zeros(columns)
     line[:3] = (1.0, -0.6, 0.3)
     odds = X @ line - (3.5 if kind == "rare label" else 0.5)
-    if kind in ("weak signal", "strong signal", "rare label", "many columns"):
+    if kind in ("weak signal", "strong signal", "rare label", "many columns", "seeds read"):
         size = 0.15 if kind == "weak signal" else 1.0
         odds = odds + size * (np.abs(X[:, 3]) + 0.5 * X[:, 1] + (X[:, -1] == 2))
-    start: Given | None = Given(line, 0.0)
+    start: Any = Given(line, 0.0)
     if kind == "useless features":
         odds, start = np.full(len(X), -0.5), Given(rng.normal(size=columns) * 0.3, 0.0)
     if kind == "no start":
@@ -45,7 +47,16 @@ def problem(kind: str, records: int, seed: int) -> dict[str, Any]:
     if kind == "bad start":
         start = Given(rng.normal(size=columns) * 0.5, 1.0)
     labels = (rng.random(len(X)) < 1 / (1 + np.exp(-odds))).astype(int)
-    return {"X": X, "labels": labels, "odds": odds, "start": start}
+    X, odds, seeds = X[SEEDS:], odds[SEEDS:], (X[:SEEDS], labels[:SEEDS])
+    if kind == "seeds read":
+        start = LogisticRegression().fit(*seeds)
+    return {
+        "X": X,
+        "labels": labels[SEEDS:],
+        "odds": odds,
+        "start": start,
+        "seeds": seeds if kind == "seeds read" else None,
+    }
 
 
 def log_loss(scores: np.ndarray, odds: np.ndarray) -> float:
@@ -75,7 +86,9 @@ def lessons(seeds: int, first: int) -> Iterator[dict[str, Any]]:
         before = np.zeros(TESTS) if case["start"] is None else case["start"].decision_function(tests)
         for epsilon in EPSILONS:
             validator = LocalValidator(range(records), case["labels"][:records], epsilon=epsilon)
-            model = FeedbackClassifier(validator, start=case["start"]).fit(X, range(records))
+            model = FeedbackClassifier(validator, start=case["start"]).fit(
+                X, range(records), seeds=case["seeds"]
+            )
             after = model.decision_function(tests)
             yield {
                 "kind": kind,

@@ -1,7 +1,8 @@
 """What others do at the same label epsilon, plainly: each gives several test scores to choose the best from.
 
-All get the start's score as an offset and the same public bins as comity's learner. Their own choices
-(shrinkage, additive or boosted trees, size of bags) are made by the best AUC on test, which favours them.
+All get the score after the opening (start and seed rows) as an offset, and public bins, as comity's learner.
+Their own choices (shrinkage, additive or boosted trees, size of bags) are made by the best AUC on test, which
+favours them.
 
 * `randomised_response` (Warner 1965): every label is told true with chance e^eps / (1 + e^eps), and debiased.
 * `with_prior` (Ghazi, Golowich, Kumar, Manurangsi, Zhang 2021, LP-2ST with RRWithPrior): where the prior is

@@ -141,9 +141,7 @@ def _check_not_ended(agreement: Agreement, ledger: Ledger) -> None:
     ended = ledger.ended(agreement.digest)
     if ended is not None:
         raise ClauseRefused(
-            str(ended.get("words", "the agreement has ended: it was withdrawn from, or replaced")),
-            clause=str(ended.get("clause", "the agreement")),
-            would_pass=ended.get("would_pass"),
+            str(ended["text"]), clause=str(ended["clause"]), would_pass=ended.get("would_pass")
         )
 
 
@@ -380,27 +378,17 @@ def piece(plan: Plan, outcome: Outcome, number: int, data: bytes, ledger: Ledger
     Raises:
         ComityError: if this outcome has not been released to the plan's recipient, or lists other bytes.
     """
-    entry = next(
-        (
-            entry
-            for entry in ledger.events("released", account=plan.account)
-            if (entry.body["plan"], entry.body["recipient"], entry.body["outcome"])
-            == (plan.name, plan.recipient, outcome.digest)
-        ),
-        None,
-    )
+    wanted = (plan.name, plan.recipient, outcome.digest)
+    released = [
+        entry
+        for entry in ledger.events("released", account=plan.account)
+        if (entry.body["plan"], entry.body["recipient"], entry.body["outcome"]) == wanted
+    ]
     listed = outcome.body.get("pieces", ())
-    if entry is None or not 0 <= number < len(listed) or listed[number] != sha256(data).hexdigest():
+    if not released or not 0 <= number < len(listed) or listed[number] != sha256(data).hexdigest():
         raise ComityError(f"piece {number} is not of what '{plan.purpose}' has released")
-    receipt = Receipt(
-        agreement=entry.body.get("agreement", ""),
-        clause=entry.body["clause"],
-        plan=plan.name,
-        outcome=outcome.digest,
-        cost=None,
-        sequence=entry.seq,
-        checkpoint={},
-    )
+    entry = released[0]
+    receipt = Receipt("", entry.body["clause"], plan.name, outcome.digest, None, entry.seq, {})
     issue = Share if plan.sealed else Release
     body = {"piece": number, "receipt": {"outcome": outcome.digest, "sequence": entry.seq}}
     return issue(topic=plan.topic, body=body, parts={"piece": data}, receipt=receipt)

@@ -120,6 +120,8 @@ class Finished:
         status: exit status; negative for a signal.
         printed: the end of what it printed, at most 4,000 characters.
         outputs: content of each output file.
+        cpu_s: CPU-seconds of all its processes, up to the last look at them (every 0.02 s).
+        peak_bytes: the most resident memory that they had at any look.
     """
 
     ok: bool
@@ -127,6 +129,8 @@ class Finished:
     status: int
     printed: str
     outputs: Mapping[str, bytes]
+    cpu_s: float = 0.0
+    peak_bytes: int = 0
 
 
 def python_tools() -> tuple[Path, ...]:
@@ -221,14 +225,15 @@ def run(job: Job, limits: Limits, *, _probing: bool = False) -> Finished:
                 start_new_session=True,
             )
             try:
-                cut = _watch(process, limits)
+                cut, cpu_s, peak = _watch(process, limits)
             finally:
                 _end(process)
         with open(printed, "rb") as log:
             log.seek(max(0, printed.stat().st_size - _MOST_PRINTED))
             text = log.read(_MOST_PRINTED).decode("utf-8", errors="replace")
         outputs = {output: _content(out / output, limits.file_bytes) for output in job.outputs}
-    return Finished(cut is None and process.returncode == 0, cut, process.returncode, text, outputs)
+    ok = cut is None and process.returncode == 0
+    return Finished(ok, cut, process.returncode, text, outputs, cpu_s, peak)
 
 
 def _walls(job: Job, limits: Limits, out: Path, rules: int) -> list[str]:
@@ -287,41 +292,52 @@ def _caps(limits: Limits) -> list[str]:
     ]
 
 
-def _watch(process: subprocess.Popen[bytes], limits: Limits) -> str | None:
-    """Wait for the end; the name of the cap that was passed, or None."""
+def _watch(process: subprocess.Popen[bytes], limits: Limits) -> tuple[str | None, float, int]:
+    """Wait for the end; the name of the cap that was passed, or None; CPU-seconds, and most resident bytes.
+
+    bubblewrap does not wait for the program's end, so the system adds its CPU time to nobody's.
+    """
     deadline = time.monotonic() + limits.seconds
+    cpu_s, peak = 0.0, 0
     while process.poll() is None:
         if time.monotonic() >= deadline:
-            return "time"
-        tasks, pages = _use(process.pid)
+            return "time", cpu_s, peak
+        tasks, pages, ticks = _use(process.pid)
+        resident = pages * os.sysconf("SC_PAGE_SIZE")
+        cpu_s, peak = max(cpu_s, ticks / os.sysconf("SC_CLK_TCK")), max(peak, resident)
         # bubblewrap's own two processes are counted too
         if tasks > limits.tasks + 2:
-            return "tasks"
-        if pages * os.sysconf("SC_PAGE_SIZE") > limits.memory_bytes:
-            return "memory"
+            return "tasks", cpu_s, peak
+        if resident > limits.memory_bytes:
+            return "memory", cpu_s, peak
         time.sleep(_POLL_S)
-    return None
+    return None, cpu_s, peak
 
 
-def _use(root: int) -> tuple[int, int]:
-    """Tasks, and resident pages, of a process and all that descend from it.
+def _use(root: int) -> tuple[int, int, int]:
+    """Tasks, resident pages and clock ticks used, of a process and all that descend from it.
 
     Pages that several of them share count several times.
     """
-    tasks = pages = 0
+    tasks = pages = ticks = 0
     waiting = [root]
     while waiting:
         process = Path(f"/proc/{waiting.pop()}")
         try:
             threads = os.listdir(process / "task")
             pages += int((process / "statm").read_text(encoding="ascii").split()[1])
+            # user and system time, its own and that of children it has waited for (proc(5))
+            fields = (
+                (process / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            )
+            ticks += sum(map(int, fields[11:15]))
             for thread in threads:
                 children = (process / "task" / thread / "children").read_text(encoding="ascii")
                 waiting += map(int, children.split())
         except (OSError, IndexError):
             continue  # it has ended meanwhile
         tasks += len(threads)
-    return tasks, pages
+    return tasks, pages, ticks
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

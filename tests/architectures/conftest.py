@@ -6,7 +6,7 @@ import csv
 import json
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,9 @@ def write_table(path: Path, rows: int, seed: int) -> Path:
     return path
 
 
-def settings_for(folder: Path, **changes: Any) -> Settings:
-    """Settings over two such tables."""
-    paths = {name: write_table(folder / f"{name}.csv", 600, n) for n, name in enumerate(("north", "south"))}
+def settings_for(folder: Path, names: Sequence[str] = ("north", "south"), **changes: Any) -> Settings:
+    """Settings over such tables, two of them unless more providers are named."""
+    paths = {name: write_table(folder / f"{name}.csv", 600, n) for n, name in enumerate(names)}
     given: dict[str, Any] = {
         "providers": [f"{name}={path}" for name, path in paths.items()],
         "target": "ill",
@@ -209,8 +209,17 @@ class Stage:
         return None
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    inputs = prepare_inputs(settings_for(tmp_path), tmp_path / "parties")
+def staged(folder: Path, settings: Settings) -> Stage:
+    """A stage over these tables, with fresh keys."""
+    inputs = prepare_inputs(settings, folder / "parties")
     keys = {name: SigningKey.generate() for name in (*inputs.providers, MEDIATOR, ML_PARTY)}
-    return Stage(tmp_path / "parties", inputs, keys)
+    return Stage(folder / "parties", inputs, keys)
+
+
+@pytest.fixture
+def stage(tmp_path: Path, request: pytest.FixtureRequest) -> Stage:
+    """Two providers; three where the test is about an architecture that needs as many."""
+    about = getattr(request.node, "callspec", None)
+    mediated = about is not None and about.params.get("name") == "mediated-release"
+    providers = ("north", "south", "west") if mediated else ("north", "south")
+    return staged(tmp_path, settings_for(tmp_path, providers))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,16 @@ from comity.compare import run as compare_run
 from comity.compare.settings import ML_PARTY
 from comity.errors import BadInput, Refused
 from comity.ledger import Checkpoint
+from comity.schema import Schema, Unit
 from comity.validate import hosted_convert
 from comity.validate.hosted_learner import QUERIES
 
 HOSTED = Options(mode="hosted")
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation_hosted, "STEP_S", 0.001)
 
 
 def played(stage: Any, **more: Any) -> Any:
@@ -46,6 +53,38 @@ def test_it_runs_learns_and_charges_once_before_its_first_answer(stage: Any) -> 
         assert charge.body["cost"]["relation"] == "add-remove"
         assert charge.seq < min(entry.seq for entry in ledger.events("released"))
         assert ledger.verify().ok
+
+
+def test_rows_are_counted_where_they_lie_and_the_ml_party_has_an_estimate(stage: Any) -> None:
+    figures = played(stage).figures
+    assert figures[ML_PARTY]["rows_used"] is None
+    estimate = figures[ML_PARTY]["rows_estimated"]
+    assert estimate["low"] <= estimate["value"] <= estimate["high"]
+    for name in stage.inputs.providers:
+        assert figures[name]["rows_used"] == stage.inputs.train[name].num_rows
+        assert figures[name]["sandbox"]["cpu_s"] > 0
+
+
+def test_persons_are_named_as_the_unit_where_the_schema_says_so(stage: Any) -> None:
+    architecture, task = find("validation"), stage.inputs.task
+    by_person = Unit(column="job", max_rows=3)
+    persons = replace(task, schema=Schema(columns=task.schema.columns, unit=by_person))
+    assert architecture.promised(HOSTED, task).unit == "record"
+    promise = architecture.promised(HOSTED, persons)
+    assert promise.unit == "person"
+    assert "At most 3 rows" in promise.note
+    outcome = played(stage, change=lambda document: _with_unit(document, {"column": "job", "max_rows": 3}))
+    assert outcome.errors == {}
+    for provider in stage.inputs.providers:
+        (charge,) = outcome.ledgers[provider].events("charged")
+        assert charge.body["account"].endswith("/person")
+        # three levels of the column, three rows of each
+        assert outcome.figures[provider]["rows_used"] <= 9
+
+
+def _with_unit(document: dict[str, Any], unit: dict[str, Any]) -> None:
+    for entry in document["data"]:
+        entry["unit"] = unit
 
 
 def test_what_leaves_is_what_the_ledger_says_and_has_one_size(stage: Any) -> None:

@@ -89,8 +89,12 @@ def test_every_architecture_in_one_run(tmp_path: Path) -> None:
     document = comparison.document
     assert comparison.exit_code == 0, [result.get("error") for result in document["results"]]
     json.dumps(document, allow_nan=False)
-    assert [result["architecture"] for result in document["results"]] == [
-        name for name in names() for _ in range(2 if find(name).charges else 1)
+    assert [(result["architecture"], result["mode"]) for result in document["results"]] == [
+        (name, mode)
+        for name in names()
+        if name not in {entry["architecture"] for entry in document["skipped"]}
+        for mode in (*(find(name).modes[:1] or (None,)), *find(name).beside)
+        for _ in range(2 if find(name).charges else 1)
     ]
     for result in document["results"]:
         assert result["utility"]["auc"] > 0.5

@@ -1,4 +1,4 @@
-"""For the tests of nodes: parties with folders, tables and a signed agreement, and their nodes as processes."""
+"""For the tests of nodes: parties with folders, tables and a signed agreement, their nodes as processes."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def test_an_expired_agreement_opens_nothing(crashing, houses, tmp_path):
     network = crashing.Network(town)
     try:
         network.start("north")
-        with pytest.raises(ComityError, match="expired|over|in force|last day"):
+        with pytest.raises(ComityError, match=r"expired|over|in force|last day"):
             network.nodes["north"].take(
                 sealer(network, "analyst", SESSION).seal("north", invitation(network))
             )
@@ -193,7 +193,7 @@ def test_an_architecture_that_the_agreement_lacks_is_refused_with_its_clause(net
     data = sealer(network, "analyst", SESSION).seal(
         "north", invitation(network, architecture="alone-provider")
     )
-    with pytest.raises(ClauseRefused, match="architectures.alone-provider"):
+    with pytest.raises(ClauseRefused, match=r"architectures\.alone-provider"):
         network.nodes["north"].take(data)
 
 
@@ -202,7 +202,7 @@ def test_messages_out_of_order_wait_changed_ones_are_refused_and_repeats_are_not
     first = sealer(network, "analyst", SESSION)
     opening = first.seal("north", invitation(network))
     second = first.seal("north", Query("feedback", {"frame": "x", "question": {}}))
-    with pytest.raises(BadInput, match="belongs to no session"):
+    with pytest.raises(OutOfOrder, match="belongs to no session"):
         north.take(second)
     north.take(opening)
     third = first.seal("north", Query("feedback", {}))

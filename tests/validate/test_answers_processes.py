@@ -150,7 +150,6 @@ def test_a_validator_that_is_already_open_sees_what_another_process_answered(tmp
     assert provider.remaining() == other.remaining()
     with pytest.raises(ClauseRefused):
         provider.feedback(range(ROWS - 1), scores[: ROWS - 1], ["prevalence"], 0.1)
-        other.feedback(range(ROWS), scores, ["prevalence"], 0.1)
     provider.comparisons(0.2)
     with pytest.raises(BudgetRefused):
         other.comparisons(0.7)

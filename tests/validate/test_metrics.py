@@ -73,9 +73,8 @@ def test_auc_is_as_close_as_promised(rows: int, target: float, runs: int) -> Non
 
 @pytest.mark.parametrize(("delta", "runs"), [(1e-6, 1500), (0.0, 400)])
 def test_intervals_cover(delta: float, runs: int) -> None:
-    """The limits are 5.2 standard deviations of the count away from 95%. For average precision the lower
-    one is away from 93% and there is no upper one: its curve is noised between bins, and its interval
-    knows nothing of the order within them."""
+    """The limits are 5.2 standard deviations of the count away from 95%; for average precision, whose bins
+    know little of the order within them, away from 94% and 97%."""
     labels, scores = scored(600, 3)
     names = [name for name in METRICS if name not in ("calibration", "confusion")]
     question, truth = ask_for(scores, [*names, "calibration"]), exact(labels, scores)
@@ -93,7 +92,7 @@ def test_intervals_cover(delta: float, runs: int) -> None:
     for name, count in hits.items():
         least, most = 0.95 - slack, 0.95 + max(slack, 0.035)
         if name == "average_precision":
-            least, most = 0.93 - slack, 1.0
+            least, most = 0.94 - slack, 0.97 + slack
         assert least <= count / runs <= most, (name, count)
 
 

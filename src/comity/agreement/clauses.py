@@ -110,8 +110,10 @@ class Reference(Term):
     """What the ML party may have put beside the rows at the mediator, so that it need not go to providers.
 
     Attributes:
-        key: the identifier of the providers' tables that its rows are found by; the mediator gets tokens of it.
-        columns: what is added, with public bounds or levels; a quasi-identifier is generalised with the others.
+        key: the identifier of the providers' tables that its rows are found by; the mediator gets tokens of
+            it.
+        columns: what is added, quasi-identifiers with public bounds or levels: they are generalised with the
+            others.
     """
 
     key: Annotated[str, Field(min_length=1, max_length=200)]
@@ -120,12 +122,12 @@ class Reference(Term):
     ]
 
     @model_validator(mode="after")
-    def _known_roles(self) -> Self:
+    def _generalised(self) -> Self:
         for name, column in self.columns.items():
-            if column.role not in (Role.quasi_identifier, Role.insensitive):
+            if column.role is not Role.quasi_identifier:
                 raise fault(
-                    f"columns.{name}: has the role {column.role}; what a reference adds is a "
-                    "quasi_identifier, or insensitive"
+                    f"columns.{name}: has the role {column.role}; the ML party knows its reference, "
+                    "so a value that is not generalised would lead back to the key: make it a quasi_identifier"
                 )
         return self
 
@@ -133,8 +135,8 @@ class Reference(Term):
 class MediatedReleaseClause(_Anonymous):
     """1.B: a mediator merges the providers' de-identified tables and hides who each row came from.
 
-    k, l and t hold at every provider and again over the union; up to `suppression` of the rows may be left out
-    both times.
+    k, l and t hold at every provider and again over the union; up to `suppression` of the rows may be left
+    out both times.
 
     Attributes:
         origin_t: bounds the total variation between the mix of providers in a class and in the whole table.

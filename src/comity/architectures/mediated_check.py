@@ -40,7 +40,7 @@ def examine_union(
     sizes, broken = _broken(candidate, names, models)
     if broken or not sizes:
         return Verdict(passed=False, reason="; ".join(broken) or "no row is left")
-    attack = attack_candidate(candidate, terms)
+    attack = attack_candidate(candidate, terms.origin_t)
     figures: dict[str, Any] = {"rows": sum(sizes), "classes": len(sizes), "smallest_class": min(sizes)}
     if attack is None:
         return Verdict(
@@ -51,14 +51,14 @@ def examine_union(
     figures["origin"] = attack.to_dict()
     return Verdict(
         passed=attack.high <= terms.origin_t,
-        reason=f"a classifier guesses the provider of a row {attack.advantage:+.3f} more often than the largest "
-        f"provider's share (95% interval {attack.low:+.3f} to {attack.high:+.3f}); up to {terms.origin_t:g} is "
-        "allowed",
+        reason=f"a classifier guesses the provider of a row {attack.advantage:+.3f} more often than the "
+        f"largest provider's share (95% interval {attack.low:+.3f} to {attack.high:+.3f}); up to "
+        f"{terms.origin_t:g} is allowed",
         figures=figures,
     )
 
 
-def attack_candidate(candidate: Candidate, terms: Terms, *, seed: int = 0) -> AttackResult | None:
+def attack_candidate(candidate: Candidate, t: float, *, seed: int = 0) -> AttackResult | None:
     """The origin attack on the first rows, which are a random sample: the order is. None if they are few."""
     import pyarrow as pa
 
@@ -78,7 +78,7 @@ def attack_candidate(candidate: Candidate, terms: Terms, *, seed: int = 0) -> At
         Table(pa.concat_tables(tables).slice(0, taken)),
         origins[:taken].astype(np.int64),
         shares=(counted / counted.sum()).tolist(),
-        t=terms.origin_t,
+        t=t,
         seed=seed,
     )
 

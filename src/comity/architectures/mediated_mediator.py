@@ -1,19 +1,21 @@
-"""The mediator in `mediated-release`: takes in every provider's table, makes the union, lets it through its gate.
+"""The mediator in `mediated-release`: takes in every provider's table and lets the union through its gate.
 
-Its own gate and ledger charge every provider's account for the one release of the union, beside each provider's
-own charge for what it handed over.
+Its own gate and ledger charge every provider's account for the one release of the union, beside each
+provider's own charge for what it handed over.
 """
 
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from comity.architectures.exchange import receive_query, send_answer, send_query
 from comity.architectures.mediated_check import examine_union
 from comity.architectures.mediated_incoming import take_in
 from comity.architectures.mediated_pieces import Candidate, serve_pieces
-from comity.architectures.mediated_terms import ASK, NAME, RELEASE, Terms, candidate_name
+from comity.architectures.mediated_reference import PART, opened_reference
+from comity.architectures.mediated_terms import ASK, NAME, RELEASE, Terms, candidate_folder
 from comity.architectures.mediated_union import Union
 from comity.errors import BadTable, Withheld
 from comity.ledger import Account, PrivacyUnit
@@ -40,11 +42,12 @@ def mediator(seat: Seat, channel: Channel) -> dict[str, Any]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _release(seat: Seat, channel: Channel, terms: Terms, opening: Message, folder: Any) -> dict[str, Any]:
+def _release(seat: Seat, channel: Channel, terms: Terms, opening: Message, folder: Path) -> dict[str, Any]:
+    joined = opened_reference(seat, terms, opening.parts.get(PART))
     incoming = {name: take_in(seat, channel, name, terms, folder) for name in seat.providers}
-    union = Union(seat, terms, incoming, None, folder / "work")
+    union = Union(seat, terms, incoming, joined, folder / "work")
     request = terms.request(seat)
-    maker = _Maker(union, terms, Candidate(seat, candidate_name(seat, request, "mediator")))
+    maker = _Maker(union, terms, Candidate(candidate_folder(seat, request)))
     first, *others = [
         Account(provider=name, lineage=seat.agreement.data_of(name).lineage, unit=PrivacyUnit.record)
         for name in seat.providers

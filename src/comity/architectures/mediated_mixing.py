@@ -1,7 +1,7 @@
 """Rows in a random order, on disk: every order equally likely, whatever the number of rows.
 
-Each row is thrown into one of several files at random, and each file, small enough for memory, is read back in
-a random order of its own (Rao 1961; Sandelius 1962). All randomness is the operating system's.
+Each row is thrown into one of several files at random, and each file, small enough for memory, is read back
+in a random order of its own (Rao 1961; Sandelius 1962). All randomness is the operating system's.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MOST_FILES = 200
 
 
 class Mixer:
-    """Takes rows in any order and gives them back in a random one. A context: leaving it removes its files."""
+    """Takes rows in any order, gives them back in a random one. A context: leaving it removes its files."""
 
     def __init__(self, folder: Path, schema: pa.Schema, *, rows: int) -> None:
         """Args:

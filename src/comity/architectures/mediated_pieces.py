@@ -1,9 +1,9 @@
 """Tables that leave in pieces: one release, charged and checked once, sent as many messages on request.
 
 A candidate is made on disk, complete or not at all, and stays there: asked again, by a program that was
-started again or in another session, the same bytes leave. Its outcome lists the digest of every piece, so that
-the gate lets those bytes through and no others (`comity.gate.piece`). The receiver asks for one piece after
-another: at most one is on its way, and neither end holds more than that in memory.
+started again or in another session, the same bytes leave. Its outcome lists the digest of every piece, so
+that the gate lets those bytes through and no others (`comity.gate.piece`). The receiver asks for one piece
+after another: at most one is on its way, and neither end holds more than that in memory.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ _OUTCOME: Final = "outcome.json"
 class Candidate:
     """What a plan has made: pieces and the outcome that lists them, in a folder of the party's own."""
 
-    def __init__(self, seat: Seat, name: str) -> None:
+    def __init__(self, folder: Path) -> None:
         """Args:
-        name: names what was asked, and the terms it was made under: another one is another candidate.
+        folder: its own, named after what was asked and the terms it was made under.
         """
-        self.folder: Path = seat.folder / "candidates" / name
+        self.folder = folder
+        self._digests: list[str] = []
 
     @property
     def complete(self) -> bool:
@@ -49,7 +50,7 @@ class Candidate:
         """Make room for a new one: what an interrupted run has left goes."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(mode=0o700, parents=True)
-        self._digests: list[str] = []
+        self._digests = []
 
     def add(self, data: bytes) -> None:
         """Append a piece."""
@@ -116,8 +117,8 @@ def receive_pieces(channel: Channel, first: Message) -> Iterator[bytes]:
         message = channel.receive(first.sender)
         if message.kind is not first.kind or message.topic != first.topic:
             raise PartyFailed(
-                f"'{first.sender}' sent a {message.kind} about '{message.topic[:40]}' where piece {number} of "
-                f"'{first.topic}' was due"
+                f"'{first.sender}' sent a {message.kind} about '{message.topic[:40]}' where piece {number} "
+                f"of '{first.topic}' was due"
             )
         data = message.parts.get("piece", b"")
         if message.body.get("piece") != number or hashlib.sha256(data).hexdigest() != digest:

@@ -17,7 +17,7 @@ from comity.architectures.mediated_terms import (
     NAME,
     TABLE,
     Terms,
-    candidate_name,
+    candidate_folder,
     mediator_of,
     sealing_purpose,
     token_column,
@@ -47,7 +47,7 @@ def provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     receive_query(channel, mediator, ASK)
     terms = Terms.of(seat)
     request = terms.request(seat)
-    protector = _Protector(seat, terms, Candidate(seat, candidate_name(seat, request, "provider")))
+    protector = _Protector(seat, terms, Candidate(candidate_folder(seat, request)))
     plan = Plan(
         architecture=NAME,
         purpose=f"hand a table of {seat.party}, {terms.promise}, sealed to the mediator",

@@ -1,23 +1,25 @@
-"""`mediated-release` (1.B): a mediator merges the providers' de-identified tables and hides who each row is from.
+"""`mediated-release` (1.B): a mediator merges the providers' de-identified tables and hides rows' origin.
 
-Each provider de-identifies its table and seals it to the mediator. The mediator takes out records of people who
-stand at several providers, mixes the rest, generalises it again so that in every class the mix of providers is
-close to the whole table's, takes off the origin, checks what would leave and tries an attack on the origin. The
-ML party gets the union and nothing else. The programs are in `mediated_provider` and `mediated_mediator`.
+Each provider de-identifies its table and seals it to the mediator. The mediator takes out records of people
+who stand at several providers, mixes the rest, generalises it again so that in every class the mix of
+providers is close to the whole table's, takes off the origin, checks what would leave and tries an attack on
+the origin. The ML party gets the union and nothing else. The programs are in `mediated_provider` and
+`mediated_mediator`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from comity.architectures.definition import Architecture, Guarantee, Options, Pilot, Seat, Task, Trust
 from comity.architectures.direct_release import learn_from_releases
 from comity.architectures.exchange import receive_release, send_query
-from comity.architectures.mediated_mediator import mediator
-from comity.architectures.mediated_pieces import receive_pieces
+from comity.architectures.mediated_mediator import mediator as mediate
+from comity.architectures.mediated_pieces import Candidate, receive_pieces
 from comity.architectures.mediated_provider import provider
+from comity.architectures.mediated_reference import PART, sealed_reference
 from comity.architectures.mediated_terms import (
     ASK,
     LEAST_PROVIDERS,
@@ -25,6 +27,7 @@ from comity.architectures.mediated_terms import (
     ORIGIN_T,
     RELEASE,
     SUPPRESSION,
+    Terms,
     mediator_of,
 )
 from comity.architectures.models import keep_scores, membership_attack
@@ -43,16 +46,29 @@ _MANIFEST = "manifest-union.json"
 
 
 def _ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
-    send_query(channel, mediator_of(seat), ASK, {"columns": [*seat.task.features, seat.task.target]}, {})
-    first = receive_release(seat, channel, mediator_of(seat), RELEASE)
+    mediator = mediator_of(seat)
+    reference = Terms.of(seat).reference
+    if channel.resend(mediator) is None:  # sealing draws a key: what was stored is the same query again
+        parts = {} if reference is None else {PART: sealed_reference(seat, reference, mediator)}
+        send_query(channel, mediator, ASK, {"columns": [*seat.task.features, seat.task.target]}, parts)
+    first = receive_release(seat, channel, mediator, RELEASE)
     manifest = first.body["outcome"].get("manifest")
     rows = _together([table_from_bytes(data) for data in receive_pieces(channel, first)])
     if not isinstance(manifest, dict) or rows is None:
         raise PartyFailed("the mediator released a table without a manifest, or without rows")
     seat.keep(_RECEIVED, rows)
     (seat.session / _MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
-    keep_scores(seat, {"logistic": learn_from_releases(seat, {"union": rows}, [manifest])})
+    keep_scores(seat, {"logistic": learn_from_releases(seat, {"union": rows}, [_scorable(seat, manifest)])})
     return {"rows_used": rows.num_rows}
+
+
+def _scorable(seat: Seat, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The manifest without columns that the rows to be scored do not have: those of a reference."""
+    known = {*seat.task.features, seat.task.target}
+    return {
+        **manifest,
+        "quasi_identifiers": {n: e for n, e in manifest["quasi_identifiers"].items() if n in known},
+    }
 
 
 def _together(tables: Sequence[pa.Table]) -> pa.Table | None:
@@ -76,9 +92,9 @@ def _guarantee(options: Options) -> Guarantee:
         k=options.k,
         unit="record",
         note="k-anonymous at every provider and again in the union. Who guesses a row's provider by its "
-        f"quasi-identifiers is right at most as often as the largest provider's share of the rows + {ORIGIN_T:g}, "
-        "if the mediator keeps the origins to itself; the target and all other columns that are no "
-        "quasi-identifier are released as they are, and an attack tries what they tell of the origin.",
+        "quasi-identifiers is right at most as often as the largest provider's share of the rows + "
+        f"{ORIGIN_T:g}, if the mediator keeps the origins to itself. The target and all columns that are no "
+        "quasi-identifier are released as they are; what they tell of the origin is tried by an attack.",
     )
 
 
@@ -95,18 +111,15 @@ def _skip(task: Task, providers: Sequence[str]) -> str | None:
 
 def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
     """The release's own attacks on the union, membership by the model's confidence, and the origin."""
-    import numpy as np
     import pyarrow.parquet as pq
 
-    from comity.architectures.mediated_union import ORIGINS
-    from comity.attack.origin import origin_attack
+    from comity.architectures.mediated_check import attack_candidate
     from comity.attack.release import Adversary, attack_release
 
     session = pilot.sessions[pilot.ml_party]
-    release = Table(pq.read_table(session / f"{_RECEIVED}.parquet"))
     manifest = json.loads((session / _MANIFEST).read_text(encoding="utf-8"))
     adversary = Adversary(
-        release=release,
+        release=Table(pq.read_table(session / f"{_RECEIVED}.parquet")),
         manifest=manifest,
         members=concat_tables([Table(table) for table in pilot.members.values()]),
         outsiders=Table(pilot.outsiders),
@@ -114,35 +127,33 @@ def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
     )
     third = next(name for name in pilot.sessions if name not in pilot.members and name != pilot.ml_party)
     folder = pilot.sessions[third].parents[1] / "candidates" / str(pilot.figures[third]["candidate"])
+    origin = attack_candidate(
+        Candidate(folder), float(manifest["settings"]["origin_t"]), seed=pilot.options.seed
+    )
     return {
         **attack_release(adversary, seed=pilot.options.seed),
         "model-membership": membership_attack(pilot),
-        "origin": origin_attack(
-            release,
-            np.load(folder / ORIGINS, allow_pickle=False).astype(np.int64),
-            t=float(manifest["settings"]["origin_t"]),
-            seed=pilot.options.seed,
-        ),
+        **({} if origin is None else {"origin": origin}),
     }
 
 
 ARCHITECTURE = Architecture(
     name="mediated-release",
     summary="A mediator merges the providers' de-identified tables and hides who each row came from (1.B).",
-    programs={"provider": provider, "mediator": mediator, "ml_party": _ml_party},
+    programs={"provider": provider, "mediator": mediate, "ml_party": _ml_party},
     clause=_clause,
     guarantee=_guarantee,
     trust=(
         Trust(
             "mediator",
-            "keeps the tables and the origin of their rows to itself, merges them as agreed, deletes them, and "
-            "colludes neither with the ML party nor with a provider",
+            "keeps the tables and the origin of their rows to itself, merges them as agreed, deletes them, "
+            "and colludes neither with the ML party nor with a provider",
         ),
         Trust("ml_party", "does not join the released table with others, and does not pass it on"),
         Trust(
             "provider",
-            "names every column that others may know as a quasi-identifier, and does not help the mediator to "
-            "try ids against linkage tokens",
+            "names every column that others may know as a quasi-identifier, and does not help the mediator "
+            "to try ids against linkage tokens",
         ),
     ),
     seen_by={

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from comity.agreement.clauses import MediatedReleaseClause
@@ -99,9 +100,10 @@ def mediator_of(seat: Seat) -> str:
     return seat.agreement.by_role("mediator")[0].name
 
 
-def candidate_name(seat: Seat, request: Mapping[str, Any], role: str) -> str:
-    """The folder of a candidate: what was asked, under which agreement, in which role."""
-    return digest({"role": role, "request": dict(request), "agreement": seat.agreement.digest})[:32]
+def candidate_folder(seat: Seat, request: Mapping[str, Any]) -> Path:
+    """Where this party keeps its candidate: by what was asked and under which agreement."""
+    asked = digest({"request": dict(request), "agreement": seat.agreement.digest})
+    return seat.folder / "candidates" / asked[:32]
 
 
 def sealing_purpose(seat: Seat, provider: str, what: str) -> str:

@@ -1,10 +1,10 @@
 """The union at the mediator: duplicates out, rows aligned, mixed, and de-identified again, all on disk.
 
-Providers' labels stand at levels of their own. A label is put back on one of the leaves below it, the same for
-all, and no column may go below the highest level that any provider chose: so the labels of the release cover
-what every provider's labels cover, and its loss is measured as in any other release. The provider of each row
-is a sensitive column of the search (l-diversity, t-closeness in total variation) and is taken off before
-anything is written that leaves.
+Providers' labels stand at levels of their own. A label is put back on one of the leaves below it, the same
+for all, and no column may go below the highest level that any provider chose: so the labels of the release
+cover what every provider's labels cover, and its loss is measured as in any other release. The provider of
+each row is a sensitive column of the search (l-diversity, t-closeness in total variation) and is taken off
+before anything is written that leaves.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from comity.architectures.mediated_pieces import PIECE_BYTES, Candidate
 from comity.architectures.mediated_terms import ORIGIN, Terms
 from comity.data.ipc import table_to_bytes
 from comity.errors import BadInput
-from comity.schema import Role, Schema
+from comity.schema import Schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,7 +57,10 @@ class Union:
         self._incoming = incoming
         self._joined = joined
         self._work = work
-        self._trees = _agreed_hierarchies(incoming) | (joined.hierarchies if joined is not None else {})
+        self._trees = {
+            **_agreed_hierarchies(incoming),
+            **({} if joined is None else joined.hierarchies),
+        }
         self._levels = {
             name: max(table.levels.get(name, 0) for table in incoming.values()) for name in self._trees
         }
@@ -138,12 +141,10 @@ class Union:
 
     def _mixed_schema(self) -> pa.Schema:
         import pyarrow as pa
-
-        first = next(iter(self._incoming.values()))
         import pyarrow.parquet as pq
 
-        stored = pq.read_schema(first.path)
-        names = [name for name in (*self._seat.task.features, self._seat.task.target)]
+        stored = pq.read_schema(next(iter(self._incoming.values())).path)
+        names = [*self._seat.task.features, self._seat.task.target]
         fields = [pa.field(name, stored.field(name).type) for name in names]
         fields += [] if self._joined is None else self._joined.fields
         return pa.schema([*fields, pa.field(ORIGIN, pa.int16())])
@@ -236,15 +237,17 @@ class Union:
                 "prosecutor_max": 1 / max(1, done.smallest_class),
                 "prosecutor_mean": done.classes / max(1, done.written),
             },
-            not_protected=unprotected(sensitive_models=terms.l is not None or terms.t is not None, by_target=False)
+            not_protected=unprotected(
+                sensitive_models=terms.l is not None or terms.t is not None, by_target=False
+            )
             | {"origin": _ORIGIN_WORDS},
         )
         return json.loads(json.dumps(made))
 
 
 _ORIGIN_WORDS = (
-    "the bound on a guess of a row's provider holds for who guesses by the quasi-identifiers; columns that are "
-    "released as they are have been tried by an attack, which is no bound"
+    "the bound on a guess of a row's provider holds for who guesses by the quasi-identifiers; columns that "
+    "are released as they are have been tried by an attack, which is no bound"
 )
 
 
@@ -272,8 +275,8 @@ def _agreed_hierarchies(incoming: Mapping[str, Incoming]) -> dict[str, Hierarchy
         for name, tree in first.hierarchies.items():
             if other.hierarchies[name] != tree:
                 raise BadInput(
-                    f"'{first.provider}' and '{other.provider}' have different hierarchies for '{name}': agree "
-                    "on one"
+                    f"'{first.provider}' and '{other.provider}' have different hierarchies for '{name}': "
+                    "agree on one"
                 )
     return dict(first.hierarchies)
 
@@ -292,8 +295,3 @@ def _relabelled(column: pa.Array, leaf_of: Mapping[str | None, str | None], prov
         raise BadInput(f"a label of '{provider}' does not stand at the level that its manifest states")
     leaves = pa.array([*(leaf_of[label] for label in labels), leaf_of.get(None)], pa.string())
     return leaves.take(coded.indices.fill_null(len(labels)))
-
-
-def role_columns(schema: Schema) -> list[str]:
-    """The quasi-identifiers of a schema."""
-    return list(schema.named(Role.quasi_identifier))

@@ -52,7 +52,8 @@ from comity.validate.hosted_learner import (
     log_odds,
     public_columns,
 )
-from comity.validate.hosted_model import HostedFeatures, scores, try_model
+from comity.validate.hosted_model import HostedFeatures, Scored, scored, try_model
+from comity.validate.hosted_pace import STEP_S, paced
 from comity.validate.mechanism import NoisySums, Sizes
 from comity.wire import Channel, Message
 
@@ -114,7 +115,7 @@ def provider(seat: Seat, channel: Channel) -> dict[str, Any]:
             run=lambda asked=question, part=part: host.answer(asked, part),
         )
         send_answer(seat, channel, answer)
-    return {"rows_used": host.rows}
+    return {"rows_used": host.rows, "sandbox": host.sandbox}
 
 
 def _taken(seat: Seat, message: Message) -> tuple[Encoder, bytes]:
@@ -212,13 +213,24 @@ class _Host:
         return labels_of(self._rows, self._seat.task)
 
     @cached_property
-    def _start(self) -> NDArray[np.float64]:
+    def _scored(self) -> Scored:
         task = self._seat.task
-        matrix = HostedFeatures.of(task.schema, task.features).matrix(Table(self._rows))
-        return log_odds(scores(self._model, matrix))
+        return scored(self._model, HostedFeatures.of(task.schema, task.features).matrix(Table(self._rows)))
+
+    @cached_property
+    def _start(self) -> NDArray[np.float64]:
+        return log_odds(self._scored.values)
+
+    @property
+    def sandbox(self) -> dict[str, float]:
+        """What scoring cost, for whoever measures."""
+        return {"cpu_s": self._scored.cpu_s, "peak_rss_mb": self._scored.peak_mb}
 
     def answer(self, question: _Question, share: float) -> Outcome:
-        """The noisy answer. Its form and size are the same whatever the rows are."""
+        """The noisy answer. Its form and size are the same whatever the rows are, and its time nearly so."""
+        return paced(lambda: self._worked_out(question, share), step=STEP_S)
+
+    def _worked_out(self, question: _Question, share: float) -> Outcome:
         if isinstance(question, BinCounts):
             exact, sizes = question.sums(self._codes), question.sizes
         elif isinstance(question, Gradient | RankGain):
@@ -258,7 +270,7 @@ def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
         learner.step(answer.values, answer.deviation)
     gain = guard.question(learner.scale, learner.weights)
     answer = conversation.ask(*gain.to_message(), gain.sizes)
-    kept = guard.better(gain, answer.values, answer.deviation, learner.records)
+    kept = guard.better(gain, answer.values, answer.deviation, learner.records, learner.fitted)
     if not kept:
         learner.keep_start()
     body = {"scale": learner.scale}

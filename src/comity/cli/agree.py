@@ -1,4 +1,4 @@
-"""`comity agree draft|sign|merge|show|check|amend|withdraw`: from questions to a signed agreement to its end."""
+"""`comity agree draft|sign|merge|show|check|amend|withdraw`: an agreement from its draft to its end."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from comity.cli.agree_draft import draft
 from comity.cli.agree_files import (
     FolderOption,
     JsonFile,
     LedgerOption,
     PassphraseFile,
+    Sets,
     Source,
+    Yes,
     confirm,
     folder_of,
     folder_with_key,
@@ -26,117 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="One answer, as often as needed: expires=2027-12-31."),
-]
-
-
-@app.command("draft")
-def draft(
-    folder: Annotated[
-        Path, typer.Option("--folder", metavar="DIR", help="This party's folder, with the others' cards.")
-    ],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the draft.")] = Path(
-        "agreement.yaml"
-    ),
-    answers: Annotated[
-        Path | None,
-        typer.Option("--answers", metavar="FILE.yaml", help="Answers; what it leaves out is asked."),
-    ] = None,
-    title: Annotated[str | None, typer.Option("--title", help="A short title.")] = None,
-    purpose: Annotated[
-        str | None, typer.Option("--purpose", help="What is to be learned, and what for.")
-    ] = None,
-    legal_basis: Annotated[
-        str | None,
-        typer.Option("--legal-basis", help="consent, contract, public_task, ..., or not_personal."),
-    ] = None,
-    provider: Annotated[
-        list[str] | None, typer.Option("--provider", metavar="NAME", help="A party with data; often.")
-    ] = None,
-    ml_party: Annotated[
-        list[str] | None, typer.Option("--ml-party", metavar="NAME", help="The party that learns.")
-    ] = None,
-    mediator: Annotated[
-        list[str] | None, typer.Option("--mediator", metavar="NAME", help="The trusted third party.")
-    ] = None,
-    schema: Annotated[
-        list[str] | None,
-        typer.Option("--schema", metavar="PROVIDER=SCHEMA.yaml", help="A provider's columns; often."),
-    ] = None,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option("--allow", metavar="ARCHITECTURE", help="A way of collaborating to allow; often."),
-    ] = None,
-    expires: Annotated[
-        str | None, typer.Option("--expires", metavar="YYYY-MM-DD", help="The last day, in UTC.")
-    ] = None,
-    sets: Sets = None,
-    no_questions: Annotated[
-        bool, typer.Option("--no-questions", help="Take defaults for what is not answered, ask nothing.")
-    ] = False,
-    json: JsonFile = None,
-) -> int:
-    """Ask a steward plain questions and write a draft agreement.
-
-    Every answer has a place, which --set and the file of --answers name: title, purpose.text,
-    purpose.legal_basis, parties.NAME (provider, ml_party, mediator, none), data.NAME.schema (or .columns),
-    .lineage, .source, .licence, .consent, .mediator_may_hold, .seed_rows, .unit.column, .unit.max_rows,
-    .budget.epsilon, .budget.delta, .retention.after_withdrawal_days, .retention.models,
-    architectures.ARCHITECTURE.LIMIT, expires.
-    """
-    from comity.agreement import agreement_from
-    from comity.cli.agree_draft import draft as ask_all
-    from comity.cli.agree_questions import Questions, put_answer, read_answers
-    from comity.cli.agree_words import describe, told
-    from comity.cli.output import check_apart, check_writable, write_json
-    from comity.cli.passphrase import at_terminal
-    from comity.errors import BadInput, UsageError
-
-    check_apart({"--answers": answers}, {"--out": out, "--json": json})
-    check_writable(str(out), "--out")
-    check_writable(json, "--json")
-    if out.exists():
-        raise BadInput(f"{out} exists; name another file with --out, or remove it")
-    own = folder_of(folder)
-    given: dict[str, Any] = {} if answers is None else read_answers(answers)
-    for place, value in (
-        ("title", title),
-        ("purpose.text", purpose),
-        ("purpose.legal_basis", legal_basis),
-        ("expires", expires),
-    ):
-        if value is not None:
-            put_answer(given, place, value)
-    for role, names in (("provider", provider), ("ml_party", ml_party), ("mediator", mediator)):
-        for name in names or ():
-            put_answer(given, f"parties.{name}", role)
-    for pair in schema or ():
-        name, separator, path = pair.partition("=")
-        if not separator:
-            raise UsageError(f"--schema {pair!r}: write PROVIDER=SCHEMA.yaml")
-        put_answer(given, f"data.{name}.schema", str(Path(path).absolute()))
-    for name in allow or ():
-        if not isinstance(given.setdefault("architectures", {}), dict):
-            given["architectures"] = dict.fromkeys(given["architectures"])
-        given["architectures"].setdefault(name, {})
-    for option in sets or ():
-        put_answer(given, option)
-    keys = {own.name: str(own.verify_key), **{name: str(card.key) for name, card in own.peers().items()}}
-    questions = Questions(given, ask=at_terminal() and not no_questions)
-    base = Path() if answers is None else answers.parent
-    agreement = agreement_from(ask_all(questions, keys, base=base), where="the draft")
-    put_out(agreement, out)
-    description = describe(agreement, own.standing(agreement, today()))
-    if json is not None:
-        write_json({"file": str(out), **description}, json)
-    if json != "-":
-        print("\n".join(told(description, on=today())))
-        print(f"\nWrote the draft to {out}. Read it, change what is wrong, then every party runs:")
-        print(f"  comity agree sign {out} --folder DIR")
-    return 0
+app.command("draft")(draft)
 
 
 @app.command("sign")
@@ -315,8 +208,9 @@ def amend(
     --set PATH=VALUE changes one place (data.north.budget.epsilon=2, architectures.validation.queries=50,
     data.north.consent= takes it out); everything else is for an editor.
     """
-    from comity.agreement import agreement_from, differences
+    from comity.agreement import State, agreement_from, differences
     from comity.cli.agree_questions import put_answer
+    from comity.cli.agree_signing import about_budgets
     from comity.cli.agree_words import describe
     from comity.cli.output import check_apart, check_writable, write_json
     from comity.errors import BadInput
@@ -327,9 +221,9 @@ def amend(
     if out.exists():
         raise BadInput(f"{out} exists; name another file with --out, or remove it")
     agreement, stands = located(source, folder)
-    if str(stands.state) == "not signed by all":
+    if stands.state is State.unsigned:
         raise BadInput(f"{source} is not signed by all: there is nothing to replace yet, edit it instead")
-    if stands.by and str(stands.state) == "replaced":
+    if stands.state is State.replaced:
         raise BadInput(f"{source} has been replaced already by {stands.by}; amend that one")
     document = {**agreement.to_dict(), "replaces": agreement.digest, "signatures": []}
     for option in sets or ():
@@ -342,6 +236,8 @@ def amend(
     if json != "-":
         print(f"Wrote {out}, which replaces {agreement.digest[:12]}... once every party has signed it.")
         print(f"Changed: {', '.join(changed) or 'nothing yet; edit it'}")
+        for line in about_budgets(agreement, newer):
+            print(line)
         print(f"Until then the present one holds. Next, every party: comity agree sign {out} --folder DIR")
     return 0
 
@@ -366,6 +262,10 @@ def withdraw(
     yes: Yes = False,
     passphrase_file: PassphraseFile = None,
     ledger: LedgerOption = None,
+    state: Annotated[
+        str | None,
+        typer.Option("--state", metavar="URL", help="postgresql://... instead of state.db in the folder."),
+    ] = None,
     json: JsonFile = None,
 ) -> int:
     """Withdraw from an agreement: nothing more is released, and what it brought is deleted and proven.
@@ -388,6 +288,7 @@ def withdraw(
         out=out,
         yes=yes,
         ledger=ledger,
+        state=state,
         json=json,
     )
 
@@ -403,7 +304,6 @@ def _print_next(description: dict[str, Any], target: Path) -> None:
     if missing:
         print(f"Not signed yet by {', '.join(missing)}: send them {target}")
         return
-    state, words = description["standing"]["state"], description["standing"]["words"]
-    print(
-        f"Signed by all ({state}): {words}. Every party keeps this copy: comity agree merge {target} --folder DIR"
-    )
+    stands = description["standing"]
+    print(f"Signed by all; {stands['state']}: {stands['words']}.")
+    print(f"Every party keeps this copy: comity agree merge {target} --folder DIR")

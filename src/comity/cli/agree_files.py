@@ -40,6 +40,11 @@ Source = Annotated[
         metavar="FILE", help="The agreement's file, or with --folder the first digits of its digest."
     ),
 ]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="One answer, as often as needed: expires=2027-12-31."),
+]
 _FEWEST_DIGITS = 6
 
 
@@ -87,8 +92,8 @@ def located(source: str, folder: Path | None) -> tuple[Agreement, Standing]:
     if len(found) != 1:
         known = ", ".join(f"{digest[:12]} ('{one.title}')" for digest, one in kept_ones.items()) or "none"
         raise BadInput(
-            f"{source[:80]!r} is neither a file nor the first {_FEWEST_DIGITS} or more digits of one agreement "
-            f"in {own.agreements_path} (there: {known})"
+            f"{source[:80]!r} is neither a file nor the first digits (at least {_FEWEST_DIGITS}) of one "
+            f"agreement in {own.agreements_path} (there: {known})"
         )
     agreement = kept_ones[found[0]]
     return agreement, own.standing(agreement, today())

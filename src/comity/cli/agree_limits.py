@@ -42,9 +42,10 @@ def guessing(epsilon: float, delta: float) -> str:
 _EPSILON = Limit(
     "epsilon",
     "number",
-    "  Privacy budget epsilon under this clause. At 1, whoever sees every answer and knows all else guesses "
-    f"a value that was as likely as not right at most {guessing(1, 1e-6)} of the time; at 0.1 "
-    f"{guessing(0.1, 1e-6)}; at 3 {guessing(3, 1e-6)}",
+    "  Epsilon says how much the answers may tell of one value. Who knows all else and guesses a value as\n"
+    f"  likely as not is right at most {guessing(0.1, 1e-6)} of the time at 0.1, {guessing(1, 1e-6)} at 1, "
+    f"{guessing(3, 1e-6)} at 3.\n"
+    "  Epsilon that may be spent under this clause",
     1.0,
 )
 _DELTA = Limit("delta", "number", "  And delta, the chance that this fails altogether", 1e-6)
@@ -86,8 +87,8 @@ LIMITS: Final[Mapping[str, tuple[Limit, ...]]] = {
         Limit(
             "origin_t",
             "number",
-            "  How far may the mix of providers in a group differ from the whole table's (0 to 1): a guess "
-            "at a row's provider is right at most the largest provider's share plus this",
+            "  A guess at a row's provider is right at most the largest provider's share plus origin_t.\n"
+            "  How far may the mix of providers in a group differ from the whole table's (0 to 1)",
             0.2,
         ),
         _RETENTION,

@@ -117,10 +117,13 @@ class Questions:
                 return read(given)
             except ValueError as error:
                 raise UsageError(f"the answer {path}: {error}") from None
+        explanation, _, question = words.rpartition("\n")
         if self._ask:
-            return self._at_terminal(words, default, read, optional=optional)
+            if explanation:
+                self.say(explanation)
+            return self._at_terminal(question, default, read, optional=optional)
         if default is None and not optional:
-            self._missing.append(f"{path} ({words.strip()})")
+            self._missing.append(f"{path} ({question.strip()})")
         return default
 
     def _at_terminal(self, words: str, default: Any, read: Callable[[Any], Any], *, optional: bool) -> Any:

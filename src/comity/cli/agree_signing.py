@@ -60,14 +60,14 @@ def _about_replaced(own: PartyFolder, agreement: Agreement, on: date) -> list[st
     older = own.agreements().get(agreement.replaces)
     if older is None:
         return [
-            f"note: the agreement {agreement.replaces[:12]}... that this one replaces is not kept here: what "
-            "has changed is not known"
+            f"note: the agreement {agreement.replaces[:12]}... that this replaces is not kept here: "
+            "what has changed is not known"
         ]
     stands = own.standing(older, on)
     if stands.state is State.replaced and stands.by != agreement.digest:
         raise BadInput(
-            f"'{older.title}' ({older.digest[:12]}...) has been replaced already by {stands.by[:12]}...: amend "
-            "that one instead"
+            f"'{older.title}' ({older.digest[:12]}...) has been replaced already by {stands.by[:12]}...: "
+            "amend that one instead"
         )
     return []
 
@@ -80,7 +80,19 @@ def said_of_replaced(own: PartyFolder, agreement: Agreement) -> list[str]:
     if older is None:
         return []
     changed = [place for place in differences(older, agreement) if place != "replaces"]
-    return ["", f"It replaces '{older.title}' ({older.digest[:12]}...) and changes: {', '.join(changed)}"]
+    said = f"It replaces '{older.title}' ({older.digest[:12]}...) and changes: {', '.join(changed)}"
+    return ["", said, *about_budgets(older, agreement)]
+
+
+def about_budgets(older: Agreement, newer: Agreement) -> list[str]:
+    """A budget is for its data's lifetime: what a change of it in a newer agreement comes to."""
+    before = {(data.provider, data.lineage): data.budget for data in older.data}
+    return [
+        f"note: the budget of '{data.provider}' for '{data.lineage}' was agreed for that data's lifetime: "
+        "once something has been charged to it, its ledger refuses another one"
+        for data in newer.data
+        if before.get((data.provider, data.lineage), data.budget) != data.budget
+    ]
 
 
 def note_replaced(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from comity.errors import UsageError
 
 if TYPE_CHECKING:
     from comity.agreement import Agreement, Obligation, Withdrawal
     from comity.node.folder import PartyFolder
-    from comity.node.retention import Deletion
+    from comity.node.retention import Deletion, Forget
 
 
 def withdraw_from(
@@ -23,6 +25,7 @@ def withdraw_from(
     out: Path | None,
     yes: bool,
     ledger: str | None,
+    state: str | None,
     json: str | None,
 ) -> int:
     """Carry a withdrawal out at this party; see `comity.cli.agree.withdraw`."""
@@ -49,7 +52,10 @@ def withdraw_from(
     with open_ledger(own, ledger) as book:
         take_withdrawal(own, withdrawal, book)
         why = f"'{withdrawal.party}' withdrew on {withdrawal.date.isoformat()}"
-        deletion = None if keep_files else delete_held(own, agreement, book, why=why, forget=_forget(own))
+        deletion: Deletion | None = None
+        if not keep_files:
+            with _stored_messages(own, state) as forget:
+                deletion = delete_held(own, agreement, book, why=why, forget=forget)
     if out is not None:
         write_text(withdrawal.to_json(), out)
     if json is not None:
@@ -90,9 +96,19 @@ def _withdrawal(
     return Withdrawal.sign(agreement, own.name, own.key, reason=reason, on=today())
 
 
-def _forget(own: PartyFolder) -> Any:
-    """What deletes the stored messages of a session, where a node has stored any."""
-    return None
+@contextmanager
+def _stored_messages(own: PartyFolder, url: str | None) -> Iterator[Forget | None]:
+    """What deletes the stored messages of a session; None where no node has stored any."""
+    from comity.node.state import State
+
+    if url is None and not own.state_path.exists():
+        yield None
+        return
+    state = State.open(url or own.state_path)
+    try:
+        yield state.forget
+    finally:
+        state.close()
 
 
 def _told(agreement: Agreement, withdrawal: Withdrawal, due: tuple[Obligation, ...], own: str) -> list[str]:
@@ -126,7 +142,7 @@ def _print_done(
         size = sum(file.size for file in deletion.files)
         print(
             f"Deleted here: {len(deletion.files)} file(s), {size:,} bytes, and {deletion.messages} stored "
-            f"messages; proven by entry {deletion.proof.seq} of the ledger."
+            f"messages; proven by entry {deletion.proof.inclusion.seq} of the ledger."
         )
         for line in deletion.left:
             print(f"  NOT deleted: {line}")

@@ -41,7 +41,8 @@ SeedRows = Annotated[
     int, typer.Option("--seed-rows", help="Labelled rows that the ML party starts with, disclosed outright.")
 ]
 Mode = Annotated[
-    str | None, typer.Option("--mode", metavar="linked|hosted|entrusted", help="The mode of an architecture.")
+    str | None,
+    typer.Option("--mode", metavar="linked|hosted|entrusted|encrypted", help="The mode of an architecture."),
 ]
 Partition = Annotated[
     str, typer.Option("--partition", metavar="rows|columns", help="How the data is split over providers.")

@@ -1,8 +1,8 @@
 """Where the passphrase of a party's key comes from: a file, the environment, or a question at a terminal.
 
 In this order: `--passphrase-file`, the environment variable COMITY_PASSPHRASE_FILE (a path, as service
-managers hand secrets over), COMITY_PASSPHRASE (the passphrase itself, which other processes of the same account
-can read), and a question if somebody sits there. Nothing here waits where nobody does.
+managers hand secrets over), COMITY_PASSPHRASE (the passphrase itself, which other processes of the same
+account can read), and a question if somebody sits there. Nothing here waits where nobody does.
 """
 
 from __future__ import annotations

@@ -38,14 +38,20 @@ class Cost:
 
     @classmethod
     def of(cls, reports: Mapping[str, Mapping[str, Any]], *, wall_s: float, startup_s: float) -> Cost:
-        """Add up what the parties' processes report. Peaks add up too: the processes run at the same time."""
+        """Add up what the parties' processes report. Peaks add up too: the processes run at the same time.
+
+        A program in a sandbox is no child that the system counts for the party; what it cost stands in the
+        party's figures.
+        """
         costs = [report["cost"] for report in reports.values()]
+        boxes = [report.get("figures", {}).get("sandbox", {}) for report in reports.values()]
         return cls(
             wall_s=wall_s,
             startup_s=startup_s,
-            cpu_s=sum(cost["cpu_s"] for cost in costs),
+            cpu_s=sum(cost["cpu_s"] for cost in costs) + sum(box.get("cpu_s", 0.0) for box in boxes),
             bytes_sent=sum(cost["bytes_sent"] for cost in costs),
-            peak_rss_mb=sum(cost["peak_rss_mb"] for cost in costs),
+            peak_rss_mb=sum(cost["peak_rss_mb"] for cost in costs)
+            + sum(box.get("peak_rss_mb", 0.0) for box in boxes),
             messages=sum(cost["messages"] for cost in costs),
         )
 

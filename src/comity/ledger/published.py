@@ -1,7 +1,7 @@
-"""What a ledger shows to other parties: bodies for a node's `GET /ledger/...`, as functions of the ledger alone.
+"""What a ledger shows to other parties: bodies for a node's `GET /ledger/...`, as functions of the ledger.
 
-Everybody that the node lets in gets checkpoints, leaf hashes and proofs: they commit to salted entries and tell
-no more than how many there are. An entry itself is opened only to a party that it is about:
+Everybody that the node lets in gets checkpoints, leaf hashes and proofs: they commit to salted entries and
+tell no more than how many there are. An entry itself is opened only to a party that it is about:
 
 - what this party asked, and what it was charged, refused and given (the plans that name it as recipient), and
 - what was asked, charged and given of this party's own data, where another party's ledger holds that.
@@ -164,7 +164,7 @@ def published_proof(
 
 
 def published_consistency(ledger: Ledger, old: int, new: int | None = None) -> dict[str, Any]:
-    """The body of `GET /ledger/consistency/{old}/{new}`: that the ledger of `new` entries extends that of `old`.
+    """The body of `GET /ledger/consistency/{old}/{new}`: the larger ledger extends the smaller one.
 
     Raises:
         UsageError: if it never had so many.

@@ -8,7 +8,7 @@ elsewhere shows that, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +36,8 @@ class Verification:
         pinned: whether the key was given from outside, rather than taken from the ledger itself.
         size: number of rows.
         root: of the tree over them.
-        compared: size of the checkpoint from elsewhere that it was held against.
+        compared: size of the largest checkpoint from elsewhere that it was held against.
+        countersigned: how many checkpoints that other parties keep it was held against.
         accounts: what was spent of each account.
         faults: what is wrong, in words, each naming its seq; empty if it verifies.
     """
@@ -48,6 +49,7 @@ class Verification:
     size: int
     root: bytes
     compared: int | None
+    countersigned: int
     accounts: tuple[tuple[Account, Spent], ...]
     faults: tuple[str, ...]
 
@@ -80,6 +82,8 @@ class Verification:
         lines.append(f"Signed with {whose}: {self.key}")
         if self.compared is not None:
             lines.append(f"It extends the checkpoint of {self.compared} entries that you kept.")
+        if self.countersigned:
+            lines.append(f"It extends all {self.countersigned} countersigned checkpoints given.")
         for account, spent in self.accounts:
             lines.append(f"Account {account}: {spent.words()}, of {spent.budget.words()}.")
         return lines
@@ -94,6 +98,7 @@ class Verification:
             "entries": self.size,
             "root": self.root.hex(),
             "compared_with": self.compared,
+            "countersigned": self.countersigned,
             "verifies": self.ok,
             "faults": list(self.faults),
             "accounts": [_account(account, spent) for account, spent in self.accounts],
@@ -105,7 +110,11 @@ class Verification:
 
 
 def verify_ledger(
-    path_or_url: Place, *, checkpoint: Checkpoint | None = None, key: VerifyKey | None = None
+    path_or_url: Place,
+    *,
+    checkpoint: Checkpoint | None = None,
+    key: VerifyKey | None = None,
+    countersigned: Sequence[Checkpoint] = (),
 ) -> Verification:
     """Check a ledger, or a copy of one; nothing is written, and no key file is needed.
 
@@ -113,22 +122,30 @@ def verify_ledger(
         path_or_url: where it is. A copy needs no -wal file beside it; if there is one, it is read.
         checkpoint: one kept elsewhere, for example in a receipt.
         key: the owner's public key, for example from the agreement.
+        countersigned: checkpoints that other parties keep; each has to be a beginning of the ledger.
 
     Raises:
         BadInput: if there is no ledger there.
     """
     store = Store.open_copy(path_or_url)
     try:
-        return verify_store(store, checkpoint=checkpoint, key=key)
+        return verify_store(store, checkpoint=checkpoint, key=key, countersigned=countersigned)
     finally:
         store.close()
 
 
-def verify_store(store: Store, *, checkpoint: Checkpoint | None, key: VerifyKey | None) -> Verification:
+def verify_store(
+    store: Store,
+    *,
+    checkpoint: Checkpoint | None,
+    key: VerifyKey | None,
+    countersigned: Sequence[Checkpoint] = (),
+) -> Verification:
     """`verify_ledger` for a store that is open."""
+    kept = [] if checkpoint is None else [checkpoint]
     with store.reading() as connection:
         heads = {head.size: head for head in store.heads(connection)}
-        check = _Check(heads, checkpoint, key)
+        check = _Check(heads, [*kept, *countersigned], key)
         check.rows(store.rows(connection))
     check.tail()
     accounts = check.accounts
@@ -140,6 +157,7 @@ def verify_store(store: Store, *, checkpoint: Checkpoint | None, key: VerifyKey 
         size=check.count,
         root=check.frontier.root() if check.frontier.size else EMPTY_ROOT,
         compared=None if checkpoint is None else checkpoint.size,
+        countersigned=len(countersigned),
         accounts=tuple((account, accounts.spent(account)) for account in accounts.open),
         faults=tuple(check.faults),
     )
@@ -150,7 +168,7 @@ class _Check:
     """One pass over the rows, in order."""
 
     heads: dict[int, Checkpoint]
-    kept: Checkpoint | None
+    kept: list[Checkpoint]
     key: VerifyKey | None
     owner: str = ""
     count: int = 0
@@ -179,14 +197,13 @@ class _Check:
             self._cut_off(largest, "a stored checkpoint counts")
         if self.count == 0:
             self.faults.append("it holds no entry, not even its founding")
-        if self.kept is None:
-            return
-        if self.key is not None:
-            self._signature(self.kept)
-        if self.first_leaf and self.kept.ledger != self.first_leaf:
-            self.faults.append("the checkpoint you kept is of another ledger")
-        elif self.whole and self.kept.size > self.frontier.size and self.kept.size > largest:
-            self._cut_off(self.kept.size, "the checkpoint you kept counts")
+        for kept in self.kept:
+            if self.key is not None:
+                self._signature(kept)
+            if self.first_leaf and kept.ledger != self.first_leaf:
+                self.faults.append("the checkpoint you kept is of another ledger")
+            elif self.whole and kept.size > self.frontier.size and kept.size > largest:
+                self._cut_off(kept.size, "the checkpoint you kept counts")
 
     def _cut_off(self, size: int, who: str) -> None:
         self.faults.append(
@@ -211,9 +228,7 @@ class _Check:
         """The checkpoint stored with this row, and the kept one if it is of this size."""
         size = seq + 1
         root = self.frontier.root()
-        kept = self.kept
-        same_ledger = kept is not None and kept.ledger == self.first_leaf
-        if kept is not None and same_ledger and kept.size == size and kept.root != root:
+        if any(k.size == size and k.ledger == self.first_leaf and k.root != root for k in self.kept):
             self.faults.append(
                 f"seq {seq} or an earlier entry: rewritten since the checkpoint of {size} entries you kept"
             )

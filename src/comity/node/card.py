@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -27,6 +28,7 @@ _SIGNED = b"comity card\x00"
 _FIELDS = ("name", "url", "key", "certificate", "signature")
 _LARGEST = 65_536
 _NAME = re.compile(r"[a-z](-?[a-z0-9])*")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -155,12 +157,20 @@ def host_and_port(url: str) -> tuple[str, int]:
         host, port = None, None
         parts = urlsplit("")
     rebuilt = f"https://[{host}]:{port}" if host and ":" in host else f"https://{host}:{port}"
-    if host is None or not port or rebuilt != url.rstrip("/").lower() or not url.isascii():
+    known = host is not None and (_HOST.fullmatch(host) or _is_ipv6(host))
+    if host is None or not known or not port or rebuilt != url.removesuffix("/").lower():
         raise BadInput(
             f"the address {url[:120]!r} cannot be used: write it as https://host:port, for instance "
             "https://comity.north.example:8443"
         )
     return host, port
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ip_address(host).version == 6
+    except ValueError:
+        return False
 
 
 def read_json(path: Path, what: str) -> object:

@@ -150,6 +150,12 @@ class DurableChannel:
         self._again(stored)
         return stored.kind
 
+    def send_last(self, recipient: str, item: Outgoing) -> None:
+        """Send after everything that an earlier life of this session had stored for `recipient`."""
+        while self.resend(recipient) is not None:
+            pass
+        self.send(recipient, item)
+
     def _stored(self, recipient: str) -> Sent | None:
         return self._state.outgoing(self._session, recipient, self._next_out.get(recipient, 0))
 

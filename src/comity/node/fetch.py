@@ -19,7 +19,7 @@ from comity.ledger.checkpoints import Checkpoint, Consistency
 from comity.ledger.countersignatures import check_one_history
 from comity.ledger.entries import Entry
 from comity.ledger.keeper import countersignatures_in
-from comity.ledger.merkle import Frontier
+from comity.ledger.merkle import HASH_SIZE, Frontier
 from comity.ledger.openings import Opening
 from comity.ledger.published import HEADER, Ask
 from comity.node.card import Card
@@ -132,8 +132,8 @@ def card_at(folder: PartyFolder, url: str) -> Card:
             return card
     known = ", ".join(card.url for card in cards) or "none"
     raise UsageError(
-        f"no card with the address {url[:120]} is kept in {folder.peers_path} (kept: {known}); get that party's "
-        "card and run: comity party add CARD"
+        f"no card with the address {url[:120]} is kept in {folder.peers_path} (kept: {known}); get that "
+        "party's card and run: comity party add CARD"
     )
 
 
@@ -221,11 +221,13 @@ class _Check:
         """Build the tree again, where all of it came."""
         if leaves is None or self.head is None:
             return
-        if not isinstance(leaves, list) or not all(
-            isinstance(leaf, str) and len(leaf) == 64 for leaf in leaves
-        ):
+        try:
+            hashes = [bytes.fromhex(leaf) for leaf in list(leaves)]  # pyright: ignore[reportArgumentType]
+            fit = all(len(leaf) == HASH_SIZE for leaf in hashes)
+        except (TypeError, ValueError):
+            hashes, fit = [], False
+        if not fit:
             raise BadInput("the node's leaf hashes are not a list of hashes")
-        hashes = [bytes.fromhex(leaf) for leaf in leaves]
         frontier = Frontier()
         wanted = {one.checkpoint.size for one in self.kept} | {self.head.size}
         for leaf in hashes:
@@ -305,9 +307,11 @@ class _Connection:
         headers = {"host": self._card.name}
         if asker is not None:
             headers[HEADER] = Ask.sign(self._folder.key, party=asker, owner=self._card.name).header
-        request = {"headers": headers, "extensions": {"sni_hostname": self._card.name}}
+        extensions = {"sni_hostname": self._card.name}
         try:
-            with self._client.stream("GET", f"{self._card.url}{path}", **request) as answer:
+            with self._client.stream(
+                "GET", f"{self._card.url}{path}", headers=headers, extensions=extensions
+            ) as answer:
                 content = bytearray()
                 for chunk in answer.iter_bytes():
                     content += chunk

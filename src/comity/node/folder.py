@@ -63,7 +63,7 @@ class PartyFolder:
         """
         check_name(name)
         host_and_port(url)
-        folder = cls(path, name, url.rstrip("/"), passphrase)
+        folder = cls(path, name, url.removesuffix("/"), passphrase)
         if folder.party_path.exists():
             raise BadInput(f"{path} has a party already; a party is made once, in a folder of its own")
         if folder.key_path.exists():
@@ -178,7 +178,7 @@ class PartyFolder:
             host_and_port(url)
         write_whole(self.certificate_path, self_certificate(self.key, self.name))
         if url is not None:
-            self.url = url.rstrip("/")
+            self.url = url.removesuffix("/")
             self._write_party()
 
     def card(self) -> Card:

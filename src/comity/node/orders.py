@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from comity.crypto.pads import random_name
 from comity.crypto.tls import client_context
 from comity.errors import (
     BadInput,
@@ -66,7 +66,7 @@ def order_bytes(
     session: str | None = None,
 ) -> tuple[str, bytes]:
     """An order's name, which is that of the session it may open, and its signed bytes."""
-    name = secrets.token_hex(16) if session is None else session
+    name = random_name() if session is None else session
     sealer = Sealer(session=name, agreement=agreement, party=folder.name, key=folder.key, may_query=True)
     return name, sealer.seal(folder.name, Query(topic, dict(body)))
 

@@ -2,12 +2,12 @@
 
 First a `note` in the ledger says that the agreement has ended; from then on the gate refuses every plan under
 it, in this process and every other one. Then the files of its sessions are deleted, and a second `note` lists
-each with its size and SHA-256. A crash between the two is mended by doing it again: what is gone stays gone, what
-is left is deleted and noted.
+each with its size and SHA-256. A crash between the two is mended by doing it again: what is gone stays gone,
+what is left is deleted and noted.
 
 What is deleted is what comity keeps: the session folders (received tables, uploads, stored answers, results).
-Receipts and the agreement stay, as evidence. Copies that people made, backups, and what a disk keeps of deleted
-files are out of its reach, and the words of the note claim no more.
+Receipts and the agreement stay, as evidence. Copies that people made, backups, and what a disk keeps of
+deleted files are out of its reach, and the words of the note claim no more.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from typing import Any, Final
 
 from comity.agreement import Agreement, State, Withdrawal, read_agreement
 from comity.errors import BadInput, ComityError
-from comity.ledger import Inclusion, Ledger
+from comity.ledger import Ledger
+from comity.ledger.openings import Opening, opening_of
 from comity.node.folder import PartyFolder
 
 KEPT: Final = frozenset({"agreement.yaml", "receipts.jsonl"})
@@ -55,14 +56,15 @@ class Deletion:
         files: every file that is gone.
         messages: how many stored messages are gone.
         left: files that could not be deleted, with the reason; empty if all went well.
-        proof: the ledger entry that says so is under the signed checkpoint in here.
+        proof: the ledger's entry that says so, opened, under a signed checkpoint: whoever has the party's key
+            can check it (`Opening.verify`).
     """
 
     agreement: str
     files: tuple[Gone, ...]
     messages: int
     left: tuple[str, ...]
-    proof: Inclusion
+    proof: Opening
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -70,6 +72,7 @@ class Deletion:
             "deleted": [file.to_dict() for file in self.files],
             "messages": self.messages,
             "left": list(self.left),
+            "entry": self.proof.inclusion.seq,
             "proof": self.proof.to_dict(),
         }
 
@@ -137,8 +140,8 @@ def delete_expired(
 ) -> Deletion | None:
     """Delete the sessions of an agreement whose `retention_days` are over; None if there is none.
 
-    The days count from the last change of a session's files; the longest term of the agreement's clauses holds,
-    since a session does not say which clause each file is under.
+    The days count from the last change of a session's files; the longest term of the agreement's clauses
+    holds, since a session does not say which clause each file is under.
     """
     days = max(clause.retention_days for clause in agreement.architectures)
     over = tuple(
@@ -200,7 +203,7 @@ def _delete(
             "left": left,
         },
     )
-    return Deletion(agreement.digest, tuple(gone), messages, tuple(left), ledger.inclusion(entry.seq))
+    return Deletion(agreement.digest, tuple(gone), messages, tuple(left), opening_of(entry))
 
 
 def _to_delete(session: Path) -> Iterator[Path]:

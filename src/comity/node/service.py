@@ -45,7 +45,7 @@ _MOST_NOTED = 1_000
 
 
 class OutOfOrder(ComityError):
-    """A message came before one that was sent earlier; it is to be sent again after that one."""
+    """A message came before one that was sent earlier; it is to be sent again later."""
 
     code = "out-of-order"
     http_status = 409
@@ -188,7 +188,8 @@ class Node:
 
     def _check_invitation(self, message: Message, agreement: Agreement) -> None:
         if message.topic != OPEN or message.number != 0:
-            raise BadInput("the message belongs to no session of this party")
+            # the ML party's invitation may be slower than another party's first message
+            raise OutOfOrder("the message belongs to no session that this party has been invited to")
         if not _is_session(message.session):
             raise BadInput("a session has a name of 32 hexadecimal digits")
         self._check_standing(agreement)

@@ -173,7 +173,7 @@ class Sessions:
         told = refusal_of(error, topic=FAILED)
         try:
             for name in others:
-                channel.send(name, told)
+                channel.send_last(name, told)
         except ComityError as second:
             _log.warning("session %s: the others could not be told: %s", row.id, second.code)
         self._state.finish(row.id, status, {"code": error.code, "message": str(error)})

@@ -2,7 +2,8 @@
 
 A message is stored before it is acknowledged, and stored before it is sent; both are on the disk when the
 call returns (SQLite with WAL and synchronous=FULL, or PostgreSQL). Rows of the in- and outbox are never
-changed but for the mark that the other party has taken one. Nothing here holds a key.
+changed but for the mark that the other party has taken one, and stay until their agreement ends (`forget`).
+Nothing here holds a key.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    delete,
     insert,
     inspect,
     select,
@@ -286,6 +288,25 @@ class State:
                 )
                 .values(taken=True)
             )
+
+    def forget(self, session: str) -> int:
+        """Delete a session's stored messages, its agreement having ended; how many. If it ran, it stops."""
+        refused = {
+            "code": "clause-refused",
+            "message": "its agreement has ended, its messages were deleted",
+        }
+        gone = 0
+        with told(self.name), self._write() as connection, connection.begin():
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA secure_delete = ON")
+            for table in (_inbox, _outbox):
+                gone += connection.execute(delete(table).where(table.c.session == session)).rowcount
+            connection.execute(
+                update(_sessions)
+                .where(_sessions.c.id == session, _sessions.c.status == str(Status.running))
+                .values(status=str(Status.refused), result=json.dumps(refused))
+            )
+        return gone
 
     # orders of the party's own people
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from comity.errors import BadInput, ClauseRefused
 from comity.validate.blind_query import groupings, groups_per_record, weighings
 from comity.validate.monitor import Monitor
+from comity.validate.numbering import counted, highest
 from comity.validate.queries import Query
 
 
@@ -73,7 +74,7 @@ class Admission:
         only its sizes matter until there is another."""
         if self._fresh and len(new) <= 1:
             for grouping in new:
-                self._require_sizes(np.bincount(grouping[grouping >= 0]))
+                self._require_sizes(counted(grouping, highest(grouping) + 1))
             self._waiting, self._fresh = new, not new
             return
         if self._waiting:

@@ -27,12 +27,13 @@ and so have the providers' without one of them. The grid has as many bits as the
 below sigma) instead of 30; what it costs, and what the flooding of ciphertexts costs (`crypto.bfv`), is taken
 out of delta, a 64th each.
 
-Guarantee: (epsilon, delta) against an ML party that follows the protocol, if the mediator counts correctly,
-and from the providers' noise alone against one that colludes with the mediator. Against the mediator and
-other providers by encryption. Nobody but the ML party can see the weights, so nobody can check that a row is
-as short as was stated, that a record is in one group only, or that a group is large enough; nor that key and
-ciphertexts are sound. An ML party that lies about them learns labels. So this has to be allowed by name
-(`unsafe_unseen_groups`).
+Guarantee: (epsilon, delta) against an ML party that follows the protocol, if the mediator counts correctly.
+Against one that colludes with the mediator only a provider's own noise is left: the full sigma with one or
+two providers, sigma / sqrt(P - 1) with P of them. Against the mediator and other providers by encryption.
+
+Nobody but the ML party can see the weights, so nobody can check that a row is as short as was stated, that a
+record is in one group only, or that a group is large enough; nor that key and ciphertexts are sound. An ML
+party that lies about them learns labels. So this has to be allowed by name (`unsafe_unseen_groups`).
 
 Without a mediator, and for labels that are whole numbers within bounds, there is `encrypted_count`: one
 provider, which adds the full noise itself.

@@ -41,7 +41,7 @@ _SIMPLE: Final = ("group-counts", "weighted-sum", "score-statistics", "signed-co
 _KINDS: Final = (*_SIMPLE, "joined", "partitioned")
 
 
-_GATHERED: Final = 1 << 16
+_GATHERED: Final = 1 << 15
 
 _PIECE: Final = 1 << 18
 """Records that are counted at a time: their group numbers and words stay in the processor's cache."""
@@ -254,13 +254,13 @@ def permuted(query: Query, places: NDArray[np.int64]) -> Query:
 
 
 def _gathered(values: NDArray[Any], places: NDArray[np.int64]) -> NDArray[Any]:
-    """The values at these places, piece by piece; that all places are there is checked first."""
-    if len(places) and (int(places.min()) < 0 or int(places.max()) >= len(values)):
-        raise BadInput(f"places lie between 0 and {len(values) - 1}")
+    """The values at these places, piece by piece: a piece's places are checked while the cache holds them."""
     found = np.empty(len(places), dtype=values.dtype)
     for start in range(0, len(places), _GATHERED):
-        piece = slice(start, start + _GATHERED)
-        np.take(values, places[piece], out=found[piece], mode="clip")
+        piece = places[start : start + _GATHERED]
+        if int(piece.min()) < 0 or int(piece.max()) >= len(values):
+            raise BadInput(f"places lie between 0 and {len(values) - 1}")
+        np.take(values, piece, out=found[start : start + _GATHERED], mode="clip")
     return found
 
 

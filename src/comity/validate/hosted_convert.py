@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from comity.errors import BadInput, MissingExtra
 from comity.validate.hosted_model import HostedFeatures, check_model
+from comity.validate.hosted_target import BINARY, HostedTarget
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -51,11 +52,13 @@ def start_pipeline(features: HostedFeatures, matrix: NDArray[np.float32], labels
     return model.fit(matrix, labels)
 
 
-def to_onnx(model: Any, features: HostedFeatures) -> bytes:
-    """A fitted binary classifier as ONNX: one input of the features, one output of scores.
+def to_onnx(model: Any, features: HostedFeatures, target: HostedTarget = BINARY) -> bytes:
+    """A fitted model as ONNX: one input of the features, one output of scores.
 
     Args:
-        model: a scikit-learn classifier or pipeline that takes the float32 matrix that `features` makes.
+        model: a scikit-learn classifier (of two classes, or of the target's), regressor or pipeline; it takes
+            the float32 matrix that `features` makes.
+        target: what it predicts.
 
     Raises:
         MissingExtra: if onnx and skl2onnx are not installed.
@@ -70,16 +73,40 @@ def to_onnx(model: Any, features: HostedFeatures) -> bytes:
         converted: Any = convert_sklearn(
             model,
             initial_types=[("features", FloatTensorType([None, len(features.names)]))],
-            options={id(model): {"zipmap": False}},
+            options=None if not hasattr(model, "predict_proba") else {id(model): {"zipmap": False}},
             target_opset=_OPSETS,
         )
     except Exception as error:
         raise BadInput(f"the model cannot be converted to ONNX: {type(error).__name__}: {error}") from None
-    kept = [output for output in converted.graph.output if output.name == "probabilities"]
+    wanted = "variable" if target.numeric else "probabilities"
+    kept = [output for output in converted.graph.output if output.name == wanted]
     if not kept:
-        raise BadInput("the model gives no probabilities; a hosted model is a classifier of two classes")
+        kind = "a regressor" if target.numeric else "a classifier that gives probabilities"
+        raise BadInput(f"the model gives no {wanted}; for this target a hosted model is {kind}")
     del converted.graph.output[:]
     converted.graph.output.extend(kept)
+    if target.classes:
+        _in_order(converted.graph, [str(name) for name in model.classes_], target.classes)
     data = converted.SerializeToString()
     check_model(data, features)
     return data
+
+
+def _in_order(graph: Any, known: list[str], classes: tuple[str, ...]) -> None:
+    """Put the model's chances into the order of the target's classes; one that it does not know has chance 0.
+
+    Raises:
+        BadInput: if the model knows a class that the target does not have.
+    """
+    from onnx import helper, numpy_helper
+
+    foreign = sorted(set(known) - set(classes))
+    if foreign:
+        raise BadInput(f"the model knows a class that the target does not declare: {foreign[0]!r}")
+    places = np.zeros((len(known), len(classes)), dtype=np.float32)
+    for at, name in enumerate(known):
+        places[at, classes.index(name)] = 1.0
+    graph.initializer.append(numpy_helper.from_array(places, "comity_places"))
+    graph.node.append(helper.make_node("MatMul", ["probabilities", "comity_places"], ["comity_chances"]))
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info("comity_chances", 1, [None, len(classes)]))

@@ -127,21 +127,42 @@ class Guard:
         clip = min(1.0, max(_LEAST_CLIP, float(np.quantile(moved, _CLIP_QUANTILE))))
         return RankGain(scale, weights, whole.before, whole.after, clip)
 
-    def better(self, question: RankGain, sums: Floats, deviation: float, records: float) -> bool:
-        """Whether the corrected model is to be kept.
+    def better(
+        self, question: RankGain, sums: Floats, deviation: float, records: float, fitted: float
+    ) -> bool:
+        """Whether the corrected model is to be kept; arguments as of `sureness`."""
+        return self.sureness(question, sums, deviation, records, fitted) > _SURE
+
+    def sureness(
+        self, question: RankGain, sums: Floats, deviation: float, records: float, fitted: float
+    ) -> float:
+        """By how many standard deviations of noise and sampling the corrected model ranks better.
 
         Args:
             question: what was asked.
             sums: (2,) the providers' noisy sums, added up.
             deviation: of the noise in each.
             records: how many records there are, about.
+            fitted: the correction's effective degrees of freedom: it is judged on the rows that it was
+                learned from, and what it gained there by following their chance is taken off (Efron 2004).
         """
         share = self._share
-        gain = ((1 - share) * sums[1] - share * sums[0]) / _CAP
+        gain = ((1 - share) * sums[1] - share * sums[0]) / _CAP - fitted * self._slope(question)
         noise = deviation / _CAP * math.hypot(share, 1 - share)
         size = float(np.square(question.changes(self._columns, self._codes, self._start)).mean())
         sampling = max(records, 0.0) * share * (1 - share) * size
-        return bool(gain > _SURE * math.sqrt(noise**2 + sampling))
+        return float(gain / math.sqrt(noise**2 + sampling))
+
+    def _slope(self, question: RankGain) -> float:
+        """How far a unit of log odds moves a rank, over the clip, by least squares over the seed rows."""
+        odds = correction(question.scale, question.weights, self._columns, self._codes, self._start)
+        moved = odds - self._start
+        moved = moved - moved.mean()
+        power = float(np.square(moved).sum())
+        if power <= 0:
+            return 0.0
+        changes = question.changes(self._columns, self._codes, self._start)
+        return max(float(moved @ changes) / power, 0.0)
 
 
 def _ranks(odds: Floats, places: Floats) -> Floats:

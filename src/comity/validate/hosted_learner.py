@@ -230,6 +230,8 @@ class HostedLearner:
         self._clip = min(_MOST_CLIP, max(_LEAST_CLIP, _CLIP / math.sqrt(noise)))
         self.weights = np.zeros(columns.width)
         self.scale = _SCALE
+        # how many labels' worth of chance the correction follows: its effective degrees of freedom
+        self.fitted = 0.0
         self._seeds = columns.dense(seeds).astype(np.float64)
 
     @cached_property
@@ -276,7 +278,9 @@ class HostedLearner:
         keep = self._fisher @ np.linalg.inv(self._fisher + noise**2 * np.eye(len(slope)))
         held = np.linalg.solve(self._mix, self.weights)
         towards = keep @ slope - self._pull @ held
-        self.weights = self.weights + self._mix @ np.linalg.solve(keep @ self._fisher + self._pull, towards)
+        curvature = keep @ self._fisher + self._pull
+        self.weights = self.weights + self._mix @ np.linalg.solve(curvature, towards)
+        self.fitted = float(np.trace(np.linalg.solve(curvature, keep @ self._fisher)))
 
     def keep_start(self) -> None:
         """Take all that was learned back: the start stands."""

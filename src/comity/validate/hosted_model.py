@@ -73,6 +73,20 @@ _SIZED_BY: Final = {
 """Which inputs of an operator say how large its output is."""
 
 
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What a model gave for each row, and what that cost in the sandbox. For the holder of the data only.
+
+    Attributes:
+        values: (rows,), or (rows, classes) for several classes.
+        cpu_s: CPU-seconds; peak_mb: the most resident memory, in MiB.
+    """
+
+    values: Floats
+    cpu_s: float
+    peak_mb: float
+
+
 @dataclass(frozen=True)
 class HostedFeatures:
     """What a hosted model is given, from the schema alone: (rows, columns) float32.
@@ -263,6 +277,11 @@ def try_model(data: bytes, features: HostedFeatures, target: HostedTarget = BINA
 
 
 def scores(data: bytes, matrix: NDArray[np.float32], target: HostedTarget = BINARY) -> Floats:
+    """The values that `scored` gives."""
+    return scored(data, matrix, target).values
+
+
+def scored(data: bytes, matrix: NDArray[np.float32], target: HostedTarget = BINARY) -> Scored:
     """The model's scores within the target's bounds. Every row is run by itself: it depends on no other row.
 
     What the model gives is clipped to the bounds; a row that it fails on, or brings the runtime down with, is
@@ -270,15 +289,13 @@ def scores(data: bytes, matrix: NDArray[np.float32], target: HostedTarget = BINA
     anybody. After 20 crashes the rest is neutral too. That is where rows do depend on each other: the
     guarantee assumes that nobody finds a model out of the allowed operators that brings the runtime down, or
     takes far longer than on made-up rows, on rows of its choice.
-
-    Returns:
-        (rows,), or (rows, classes) for several classes.
     """
     found = np.full((len(matrix), target.outputs), np.nan)
-    first = 0
+    first, cpu_s, peak = 0, 0.0, 0
     for _ in range(_MOST_CRASHES + 1):
         rest = len(matrix) - first
         done = _run(data, matrix, target.outputs, first, seconds=_START_S + _ROW_S * rest)
+        cpu_s, peak = cpu_s + done.cpu_s, max(peak, done.peak_bytes)
         part = _read(done, rest, target.outputs)
         found[first : first + len(part)] = part
         first += len(part) + 1
@@ -286,7 +303,7 @@ def scores(data: bytes, matrix: NDArray[np.float32], target: HostedTarget = BINA
             break
     whole = np.isfinite(found).all(axis=1, keepdims=True)
     held = np.clip(np.where(whole, found, target.neutral), target.low, target.high)
-    return held[:, 0] if target.outputs == 1 else held
+    return Scored(held[:, 0] if target.outputs == 1 else held, cpu_s, peak / 2**20)
 
 
 def _run(

@@ -1,9 +1,9 @@
 """HostedValidator: a provider's end of hosted validation, in process, for models of any target.
 
 The provider holds table, labels and ledger; what comes in is a model as ONNX. It is checked and tried on
-made-up rows, the charge is made, it runs in the sandbox, and noisy sums become metrics (`hosted.HostedQuestion`
-for two values, `hosted_classes` for several, `hosted_errors` for numbers). The same question about the same
-model at the same epsilon gets the same answer again, for nothing.
+made-up rows, the charge is made, it runs in the sandbox, and noisy sums become metrics
+(`hosted.HostedQuestion` for two values, `hosted_classes` for several, `hosted_errors` for numbers). The same
+question about the same model at the same epsilon gets the same answer again, for nothing.
 
 Unit: record, or person where the schema's unit names a column (at most `max_rows` rows of each count).
 Relation: add-remove. Groups come from declared levels and are never refused by size.
@@ -12,6 +12,7 @@ Relation: add-remove. Groups come from declared levels and are never refused by 
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,10 +22,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.data.frames import read_frame
+from comity.data.frames import frame_to_arrow
 from comity.data.labels import binary_labels
 from comity.data.table import Table
-from comity.errors import BadInput, UsageError
+from comity.errors import BadInput, BudgetRefused, UsageError
 from comity.ledger import Budget, Cost, Ledger, Relation, approximate, gaussian, gaussian_noise_multiplier
 from comity.schema import Schema
 from comity.validate.hosted import HostedPrice, HostedQuestion, HostedUnit
@@ -95,7 +96,8 @@ class HostedValidator:
         self.features = HostedFeatures.of(schema, names)
         self.kind = BINARY if positive is not None else HostedTarget.of(schema[target], name=f"'{target}'")
         self.epsilon, self.delta = epsilon, delta
-        self._table = self._kept(rows if isinstance(rows, Table) else read_frame(rows))
+        self._table = self._kept(rows if isinstance(rows, Table) else Table(frame_to_arrow(rows)[0]))
+        self._labels = self._read_labels()
         self._account = f"local/default/{self.unit.unit}"
         self.ledger = Ledger.open(ledger)
         self._opened = self._account in {str(account) for account in self.ledger.accounts()}
@@ -140,6 +142,14 @@ class HostedValidator:
         codes, levels = table.levels(self.unit.column)
         return table.take(self.unit.kept([levels[code] if code >= 0 else None for code in codes]))
 
+    def _read_labels(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """(rows,) labels, and the places of the rows that have one: the others count as absent."""
+        if self.positive is not None:
+            labels = binary_labels(self._table, self.target, self.positive).values
+            return labels, np.arange(len(labels))
+        labels, known = self.kind.labels(self._table, self.target)
+        return labels, np.flatnonzero(known)
+
     def _question(self, by: str | None) -> HostedQuestion | HostedClasses | HostedErrors:
         groups = HostedGroups.of(self.schema, by)
         if self.positive is not None:
@@ -152,41 +162,41 @@ class HostedValidator:
     def _charge(self, epsilon: float | None, dimensions: int) -> tuple[Cost, float]:
         """Charge an answer, and say how much noise over its sensitivity pays for it.
 
-        A first answer that takes everything is charged as a whole; others by their Renyi curves, which add up.
+        A first answer that takes everything is charged as a whole, others by their Renyi curves.
         """
         unit, relation = self.unit.unit, Relation.add_remove
-        whole = not self._opened and (epsilon is None or epsilon == self.epsilon)
-        if whole:
-            price = HostedPrice(self.epsilon, self.delta, self.unit, dimensions)
-            multiplier, cost = (
-                price.multiplier,
-                approximate(self.epsilon, self.delta, unit=unit, relation=relation),
-            )
-        if not self._opened:
-            additive = self.delta if whole else None
-            budget = Budget(self.epsilon, self.delta, delta_additive=additive, relation=relation)
-            self.ledger.open_account(self._account, budget)
-            self._opened = True
-        if not whole:
-            multiplier = (
-                self.ledger.remaining(self._account).gaussian
-                if epsilon is None
-                else gaussian_noise_multiplier(epsilon, self.delta)
-            )
+        if not self._opened and (epsilon is None or epsilon == self.epsilon):
+            multiplier = HostedPrice(self.epsilon, self.delta, self.unit, dimensions).multiplier
+            cost = approximate(self.epsilon, self.delta, unit=unit, relation=relation)
+            self._open(self.delta)
+        else:
+            self._open(None)
+            left = self.ledger.remaining(self._account)
+            multiplier = left.gaussian if epsilon is None else gaussian_noise_multiplier(epsilon, self.delta)
+            if not math.isfinite(multiplier):
+                raise BudgetRefused(
+                    "the budget is spent, for the data's lifetime",
+                    clause=f"account {self._account}",
+                    asked="all that is left",
+                    left=left.words(),
+                    would_pass="nothing more",
+                )
             cost = gaussian(multiplier, unit=unit, relation=relation)
         self.ledger.charge(cost, account=self._account, purpose="feedback about a hosted model")
         return cost, multiplier
+
+    def _open(self, additive: float | None) -> None:
+        if not self._opened:
+            budget = Budget(self.epsilon, self.delta, delta_additive=additive, relation=Relation.add_remove)
+            self.ledger.open_account(self._account, budget)
+            self._opened = True
 
     def _answer(
         self, model: bytes, question: HostedQuestion | HostedClasses | HostedErrors, multiplier: float
     ) -> NoisySums:
         """Run the model and add the noise. After the charge."""
         given = scores(model, self.features.matrix(self._table), self.kind)
-        if self.positive is not None:
-            labels, known = binary_labels(self._table, self.target, self.positive).values, None
-        else:
-            labels, known = self.kind.labels(self._table, self.target)
-        places = np.arange(len(labels)) if known is None else np.flatnonzero(known)
+        labels, places = self._labels
         column = question.column if isinstance(question, HostedQuestion) else question.groups.column
         values = None if column is None else self._table.take(places).strings(column)
         counted = question.counts if isinstance(question, HostedQuestion) else question.sums

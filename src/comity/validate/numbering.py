@@ -28,6 +28,10 @@ def counted(
     if _small(groups) and (labels is None or _small(labels)) and (size + 1) * classes <= 1 << 8:
         return _counted_bytes(groups.view(np.uint8), size, None if labels is None else labels, classes)
     total = np.zeros((size + 1) * classes, dtype=np.int64)
+    if groups.dtype.kind == "u" and groups.dtype.itemsize <= 4 and labels is None and classes == 1:
+        for start in range(0, len(groups), _BLOCK):
+            total[1:] += np.bincount(groups[start : start + _BLOCK], minlength=size)
+        return total[1:]
     for start in range(0, len(groups), _BLOCK):
         cells = groups[start : start + _BLOCK].astype(np.int64)
         cells += 1

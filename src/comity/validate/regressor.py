@@ -2,11 +2,12 @@
 
 It starts from a model fitted on a few rows and adds an additive correction over the columns' bins. A linear
 model's sufficient statistic is Phi' (w * (y - start)): one query (`number_queries.ResidualStatistics`) asks
-for a mix of it, and the correction is the posterior mean under a Gaussian prior, with the prior's variances
-moved to where the evidence for the answer is larger. Bins and mix are made as for `FeedbackClassifier`, with
-the same information about every record.
+each validator for a mix of it, and the correction is the posterior mean under a Gaussian prior, with the
+prior's variances moved to where the evidence for the answer is larger. Bins, mix, evidence and the guard that
+keeps the start where nothing is told (`solve.shrunk`) are those of `FeedbackClassifier`.
 
-All of it is in units of the residual's standard deviation, not known: `spread` of the declared range.
+All of it is in units of the residual's standard deviation, not known: `spread` of the declared range. The
+guard counts on residuals that spread no more than that.
 """
 
 from __future__ import annotations

@@ -40,6 +40,14 @@ _BLOCK: Final = 1 << 14
 class ScoreStatistics(Query):
     """Sums of labels per bin, mixed into few numbers, with shortened rows.
 
+    It has no `groupings`: the monitor's test of isolation asks whether counts that were told add up to the
+    label of few records, and here no group's count is told. The bins of a few columns do isolate records (the
+    atoms of 8 columns of Adult, 14,021 of them, hold one record each), so that a test on them would forbid
+    every lesson. What protects a label is differential privacy alone, of this answer together with all others
+    on the account: whatever they are combined to, a label is guessed right at most with chance
+    (e^epsilon + delta) / (1 + e^epsilon). Beside that, bins below the minimum are refused
+    (`checks.check_bins`), by the records that each validator holds.
+
     Attributes:
         codes: (rows, columns) uint16, the bin of each record in each column.
         widths: number of bins of each column.

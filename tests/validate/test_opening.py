@@ -1,0 +1,81 @@
+"""The opening: seed rows read once more, through the lesson's own prior."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from comity.errors import BadInput
+from comity.validate import FeedbackClassifier, LocalValidator
+from comity.validate.bins import Columns, features_table, public_encoder
+from comity.validate.opening import opening
+
+
+def people(rows: int, seed: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """A square that a straight line cannot read."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(rng.normal(size=(rows, 4)), columns=list("abcd"))
+    odds = frame["a"] + 1.5 * frame["b"] ** 2 - 1.5
+    return frame, (rng.random(rows) < 1 / (1 + np.exp(-odds))).astype(int)
+
+
+def test_it_reads_more_out_of_the_seed_rows_than_a_straight_line() -> None:
+    """On average over 10 draws of 200 seed rows, by 0.12 (standard deviation of one 0.013)."""
+    frame, labels = people(6_000, 1)
+    tests, truth = people(6_000, 2)
+    table = features_table(frame)
+    encoder = public_encoder(table)
+    columns, coded = Columns.of(encoder, table), Columns.of(encoder, features_table(tests))
+    gains = []
+    for at in range(0, 2_000, 200):
+        rows = slice(at, at + 200)
+        start = LogisticRegression().fit(frame[rows], labels[rows])
+        seeds = Columns.of(encoder, features_table(frame[rows]))
+        begun = opening(columns, seeds, labels[rows], 10)
+        scores = start.decision_function(tests)
+        gains.append(roc_auc_score(truth, begun.scores(coded, scores)) - roc_auc_score(truth, scores))
+    assert np.mean(gains) > 0.06
+
+
+@pytest.mark.parametrize("rows", [1, 2, 10])
+def test_few_seed_rows_or_one_class_move_little(rows: int) -> None:
+    frame, _ = people(1_000, 3)
+    table = features_table(frame)
+    encoder = public_encoder(table)
+    columns = Columns.of(encoder, table)
+    seeds = Columns.of(encoder, features_table(frame[:rows]))
+    begun = opening(columns, seeds, np.zeros(rows, dtype=np.int64), 10)
+    scores = begun.scores(columns, np.zeros(1_000))
+    assert np.isfinite(scores).all()
+    assert np.ptp(scores) < 2.0
+
+
+def test_a_lesson_begins_where_the_seed_rows_leave_it() -> None:
+    """At an epsilon that tells nothing the opening is what is left; without seeds, the start's order is."""
+    frame, labels = people(1_200, 4)
+    tests, truth = people(6_000, 5)
+    start = LogisticRegression().fit(frame[:200], labels[:200])
+    ids = range(1_000)
+    models = [
+        FeedbackClassifier(LocalValidator(ids, labels[200:], epsilon=0.01), start).fit(
+            frame[200:], ids, seeds=seeds
+        )
+        for seeds in (None, (frame[:200], labels[:200]))
+    ]
+    alone, begun = (roc_auc_score(truth, model.predict_proba(tests)[:, 1]) for model in models)
+    assert models[0].opening_ is None
+    assert begun > alone + 0.01
+
+
+def test_seeds_that_do_not_fit_are_refused_and_nothing_is_spent() -> None:
+    frame, labels = people(300, 6)
+    start = LogisticRegression().fit(frame, labels)
+    validator = LocalValidator(range(300), labels)
+    model = FeedbackClassifier(validator, start)
+    for wrong in (labels[:10], np.where(labels[:20] == 1, 7, 0)):
+        with pytest.raises(BadInput, match="each of the start's classes 0 and 1"):
+            model.fit(frame, range(300), seeds=(frame[:20], wrong))
+    assert validator.remaining().epsilon == 1.0
