@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from comity.validate.blind_session import BlindFeedback, BlindSession
     from comity.validate.classes import CLASS_METRICS
     from comity.validate.design import Correction, Design
+    from comity.validate.hosted_target import HostedTarget
+    from comity.validate.hosted_validator import HostedAnswer, HostedValidator
     from comity.validate.ladder import Comparisons, Ladder, Rung
     from comity.validate.learner import FeedbackClassifier
     from comity.validate.mechanism import Calibration, NoisySums, Price, answer, calibrate
@@ -37,6 +39,9 @@ _HOME = {
     "FeedbackClassifier": "learner",
     "FeedbackRegressor": "regressor",
     "GroupCounts": "queries",
+    "HostedAnswer": "hosted_validator",
+    "HostedTarget": "hosted_target",
+    "HostedValidator": "hosted_validator",
     "Joined": "queries",
     "Ladder": "ladder",
     "LocalValidator": "validator",
@@ -69,6 +74,9 @@ __all__ = [
     "FeedbackClassifier",
     "FeedbackRegressor",
     "GroupCounts",
+    "HostedAnswer",
+    "HostedTarget",
+    "HostedValidator",
     "Joined",
     "Ladder",
     "LocalValidator",
