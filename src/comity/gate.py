@@ -38,14 +38,14 @@ def execute(plan: Plan, agreement: Agreement, ledger: Ledger) -> Release | Share
         Withheld: if the outcome failed its check; it stays charged, and the reason is the steward's alone.
     """
     clause = f"architectures.{plan.architecture}"
-    ledger.append("asked", _asked(plan, clause))
+    ledger.append("asked", asked_of(plan, clause))
     try:
-        _check_agreement(plan, agreement, ledger)
+        check_agreement(plan, agreement, ledger)
         if plan.draws_on is not None:
             _draw(plan, agreement, ledger, clause)
-            outcome = _run(plan)
+            outcome = run_plan(plan)
             _check_redrawn(plan, outcome, ledger, clause)
-            _check_not_ended(agreement, ledger)
+            check_not_ended(agreement.digest, ledger)
             return _issue(plan, outcome, agreement, ledger, clause)
         _check_queries(plan, agreement, ledger, clause, ledger.size)
         if plan.cost is None:
@@ -65,11 +65,11 @@ def execute(plan: Plan, agreement: Agreement, ledger: Ledger) -> Release | Share
     except Refused as refusal:
         _record_refusal(plan, refusal, ledger)
         raise
-    outcome = _run(plan)
+    outcome = run_plan(plan)
     _check_repeat(plan, outcome, ledger, clause)
     _check_outcome(plan, outcome, ledger, clause)
     try:
-        _check_not_ended(agreement, ledger)  # it may have ended while the plan ran
+        check_not_ended(agreement.digest, ledger)  # it may have ended while the plan ran
     except Refused as refusal:
         _record_refusal(plan, refusal, ledger)
         raise
@@ -97,7 +97,7 @@ def answer(plan: Plan, agreement: Agreement, ledger: Ledger) -> Release | Share 
         return refusal_of(refusal, topic=plan.topic)
 
 
-def _asked(plan: Plan, clause: str) -> dict[str, Any]:
+def asked_of(plan: Plan, clause: str) -> dict[str, Any]:
     return {
         "plan": plan.name,
         "purpose": plan.purpose,
@@ -120,10 +120,15 @@ def _record_refusal(plan: Plan, refusal: Refused, ledger: Ledger) -> None:
     )
 
 
-def _check_agreement(plan: Plan, agreement: Agreement, ledger: Ledger) -> None:
+def check_agreement(plan: Plan, agreement: Agreement, ledger: Ledger) -> None:
     """The agreement is signed and in force, names the recipient, and its clause allows what is asked."""
-    _check_not_ended(agreement, ledger)
+    check_not_ended(agreement.digest, ledger)
     verify_agreement(agreement, on=datetime.now(UTC).date())
+    check_plan(plan, agreement)
+
+
+def check_plan(plan: Plan, agreement: Agreement) -> None:
+    """The agreement names accounts and recipient, and its clause allows what is asked."""
     clause = agreement.clause(plan.architecture)
     for account in plan.accounts:
         _check_account(account, agreement)
@@ -136,9 +141,9 @@ def _check_agreement(plan: Plan, agreement: Agreement, ledger: Ledger) -> None:
     require_within(clause, plan.asks, purpose=plan.purpose)
 
 
-def _check_not_ended(agreement: Agreement, ledger: Ledger) -> None:
+def check_not_ended(agreement: str, ledger: Ledger, *, fresh: bool = True) -> None:
     """This ledger knows of no end of the agreement: a withdrawal from it, or another one in its place."""
-    ended = ledger.ended(agreement.digest)
+    ended = ledger.ended(agreement, fresh=fresh)
     if ended is not None:
         raise ClauseRefused(
             str(ended["text"]), clause=str(ended["clause"]), would_pass=ended.get("would_pass")
@@ -167,18 +172,19 @@ def _check_queries(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str
     allowed = getattr(agreement.clause(plan.architecture), "queries", None)
     if allowed is None:
         return
-    charged = ledger.events("charged", account=plan.account)
+    # the digest once: it is made of the whole agreement each time it is asked for
+    charged, wanted = ledger.events("charged", account=plan.account), f"{agreement.digest}/{clause}"
     asked = sum(
-        1
+        entry.body.get("queries", 1)
         for entry in charged
-        if entry.seq < before and entry.body["clause"] == f"{agreement.digest}/{clause}"
+        if entry.seq < before and entry.body["clause"] == wanted
     )
-    if asked >= allowed:
+    if asked + plan.queries > allowed:
         raise ClauseRefused(
             "the clause's queries are used up",
             clause=f"{clause}.queries",
             asked="one more query",
-            left=f"0 of {allowed}",
+            left=f"{max(0, allowed - asked)} of {allowed}",
         )
 
 
@@ -227,9 +233,8 @@ def _check_redrawn(plan: Plan, outcome: Outcome, ledger: Ledger, clause: str) ->
         raise ClauseRefused("what was drawn for this answer is gone: not drawn a second time", clause=clause)
 
 
-def _charge(
-    plan: Plan, agreement: Agreement, ledger: Ledger, clause: str, cost: Cost, account: Account
-) -> Entry:
+def open_account(account: Account, agreement: Agreement, ledger: Ledger) -> None:
+    """Open the account with the budget that the agreement gives the data, if it is not open."""
     budget = agreement.data_of(account.provider).budget
     if budget is None:
         raise ClauseRefused(
@@ -237,10 +242,13 @@ def _charge(
             clause=f"data.{account.provider}.budget",
             would_pass="an agreement with data.budget",
         )
-    ledger.open_account(
-        account,
-        Budget(epsilon=budget.epsilon, delta=budget.delta, delta_additive=budget.delta_additive),
-    )
+    ledger.open_account(account, Budget(budget.epsilon, budget.delta, budget.delta_additive))
+
+
+def _charge(
+    plan: Plan, agreement: Agreement, ledger: Ledger, clause: str, cost: Cost, account: Account
+) -> Entry:
+    open_account(account, agreement, ledger)
     return ledger.charge(
         cost,
         account=account,
@@ -248,6 +256,7 @@ def _charge(
         clause=f"{agreement.digest}/{clause}",
         request=plan.name,
         limit=agreement.clause(plan.architecture).spending_limit,
+        queries=plan.queries,
     )
 
 
@@ -291,7 +300,7 @@ def _charge_attempt(plan: Plan, account: Account, agreement: Agreement, ledger: 
     )
 
 
-def _run(plan: Plan) -> Outcome:
+def run_plan(plan: Plan) -> Outcome:
     try:
         return plan.run()
     except ComityError:
@@ -346,30 +355,41 @@ def _also(plan: Plan) -> dict[str, Any]:
     return {"also": [str(account) for account in plan.also]} if plan.also else {}
 
 
-def _issue(
-    plan: Plan, outcome: Outcome, agreement: Agreement, ledger: Ledger, clause: str
-) -> Release | Share:
+def released_body(
+    plan: Plan, outcome: Outcome, agreement: Agreement, clause: str, ledger: Ledger
+) -> dict[str, Any]:
+    """The ledger's entry of a release or share; the receipt opens it to the recipient."""
+    committed = ledger.committed(plan.account)
+    return {
+        "account": str(plan.account),
+        **_also(plan),
+        "plan": plan.name,
+        "purpose": plan.purpose,
+        "recipient": plan.recipient,
+        "clause": clause,
+        "outcome": outcome.digest,
+        "exact": plan.cost is None and plan.draws_on is None,
+        "sealed": plan.sealed,
+        **({"opens": plan.opens, "agreement": agreement.digest} if plan.opens else {}),
+        **({"draws_on": plan.draws_on} if plan.draws_on is not None else {}),
+        **({"commitment": committed} if committed is not None else {}),
+    }
+
+
+def issued(plan: Plan, outcome: Outcome, entry: Entry, agreement: str, clause: str) -> Release | Share:
+    """What may be sent under the agreement of this digest, its `released` entry being durable."""
     cost: Mapping[str, Any] | None = None if plan.cost is None else plan.cost.to_dict()
-    entry = ledger.append(
-        "released",
-        {
-            "account": str(plan.account),
-            **_also(plan),
-            "plan": plan.name,
-            "purpose": plan.purpose,
-            "recipient": plan.recipient,
-            "clause": clause,
-            "outcome": outcome.digest,
-            "exact": plan.cost is None and plan.draws_on is None,
-            "sealed": plan.sealed,
-            **({"opens": plan.opens, "agreement": agreement.digest} if plan.opens else {}),
-            **({"draws_on": plan.draws_on} if plan.draws_on is not None else {}),
-        },
-    )
-    receipt = Receipt.of(entry, agreement=agreement.digest, clause=clause, plan=plan.name, cost=cost)
+    receipt = Receipt.of(entry, agreement=agreement, clause=clause, plan=plan.name, cost=cost)
     issue = Share if plan.sealed else Release
     body = {"outcome": dict(outcome.body), "receipt": receipt.to_dict()}
     return issue(topic=plan.topic, body=body, parts=outcome.parts, receipt=receipt)
+
+
+def _issue(
+    plan: Plan, outcome: Outcome, agreement: Agreement, ledger: Ledger, clause: str
+) -> Release | Share:
+    entry = ledger.append("released", released_body(plan, outcome, agreement, clause, ledger))
+    return issued(plan, outcome, entry, agreement.digest, clause)
 
 
 def piece(plan: Plan, outcome: Outcome, number: int, data: bytes, ledger: Ledger) -> Release | Share:

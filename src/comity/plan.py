@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, Self
 
 from comity.crypto.canonical import canonical_bytes, digest
@@ -34,7 +35,7 @@ class Outcome:
     body: Mapping[str, Any]
     parts: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over the canonical body and every part's digest."""
         parts = {name: hashlib.sha256(data).hexdigest() for name, data in self.parts.items()}
@@ -72,6 +73,7 @@ class Plan:
         also: other accounts that are charged the same: what is made of several providers' data costs each.
         draws_on: for an answer that such a share has paid for, the share's plan name; it then has no cost and
             no check of its own.
+        queries: how many of its clause's queries it counts as: a batch asks several at once.
     """
 
     architecture: str
@@ -88,6 +90,7 @@ class Plan:
     opens: int = 0
     also: tuple[Account, ...] = ()
     draws_on: str | None = None
+    queries: int = 1
 
     def __post_init__(self) -> None:
         canonical_bytes(dict(self.request))
@@ -118,7 +121,7 @@ class Plan:
         """Every account that it is charged to."""
         return (self.account, *self.also)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Digest of what is asked, the same for the same question."""
         return digest(

@@ -153,6 +153,10 @@ class Sealer:
         """Count a message that an earlier process of this party has sealed."""
         self._numbers[recipient] = self._numbers.get(recipient, 0) + 1
 
+    def set_back(self, recipient: str, number: int) -> None:
+        """Count from `number` on: the messages from there on were not taken, or are due."""
+        self._numbers[recipient] = number
+
     def seal(self, recipient: str, item: Outgoing) -> bytes:
         """The signed bytes of the next message to `recipient`.
 

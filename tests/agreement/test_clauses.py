@@ -63,6 +63,8 @@ _BLIND = {
 _UNSEEN = {**_BLIND, "groupings": "encrypted", "unsafe_unseen_groups": True}
 _FEDERATED = {"epsilon": 1.0, "delta": 1e-6, "threshold": 2}
 _EXACT = {"unsafe_exact": True}
+_MIXED = {"k": 5, "suppression": 0, "origin_t": 0.1}
+_INSENSITIVE = {"role": "insensitive", "type": "integer", "min": 0, "max": 9}
 
 
 @pytest.mark.parametrize(
@@ -84,6 +86,15 @@ _EXACT = {"unsafe_exact": True}
         ("direct-release", {"k": 5, "suppression": 0, "attempts": 0}, "direct-release.attempts"),
         ("direct-release", {"k": 5, "suppression": 0, "retention_days": -1}, "retention_days"),
         ("mediated-release", {"k": 5, "suppression": 0}, "mediated-release.origin_t: is missing"),
+        ("mediated-release", {**_MIXED, "origin_t": 1.5}, "mediated-release.origin_t"),
+        ("mediated-release", {**_MIXED, "origin_l": 1}, "mediated-release.origin_l"),
+        ("mediated-release", {**_MIXED, "linked_by": "ml_party"}, "linked_by: must be 'mediator'"),
+        ("mediated-release", {**_MIXED, "reference": {"key": "vat", "columns": {}}}, "reference.columns"),
+        (
+            "mediated-release",
+            {**_MIXED, "reference": {"key": "vat", "columns": {"size": _INSENSITIVE}}},
+            "would lead back to the key",
+        ),
         ("validation", {**_LINKED, "mode": "blind"}, "validation.mode: must be 'linked' or 'hosted'"),
         ("validation", {**_LINKED, "minimum_group": None}, "linked mode needs a smallest group"),
         ("validation", {**_LINKED, "mode": "hosted"}, "a refusal by size would leak in hosted mode"),

@@ -50,6 +50,11 @@ def _clause(name: str, **limits: Any) -> Callable[[Document], None]:
     return change
 
 
+def _reference(key: str, *, name: str = "sector") -> Callable[[Document], None]:
+    column = {"role": "quasi_identifier", "type": "category", "values": ["farm", "shop"]}
+    return _clause("mediated-release", reference={"key": key, "columns": {name: column}})
+
+
 def _without_budget(document: Document) -> None:
     del document["data"][1]["budget"]
 
@@ -139,6 +144,16 @@ def _two_targets(document: Document) -> None:
         (_without_mediator, "architectures.blind-validation: needs a party with the role mediator"),
         (_without_mediator, "architectures.mediated-release: needs a party with the role mediator"),
         (_without_east, "which needs at least 3 providers; there are 2"),
+        (
+            _clause("mediated-release", origin_l=4),
+            "architectures.mediated-release.origin_l: 4 is above the number of providers, 3",
+        ),
+        (_reference("diagnosis"), "mediated-release.reference.key: 'diagnosis' is no identifier of provider"),
+        (_reference("vat"), "mediated-release.reference.key: 'vat' is no identifier of provider 'north'"),
+        (
+            _reference("person", name="age"),
+            "mediated-release.reference.columns.age: is also a column of provider 'north' (data.0.columns)",
+        ),
         (_without_east, "architectures.federated: masks each update among at least 3 providers; there are 2"),
         (
             _may_not_hold,

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from comity.agreement import (
     Agreement,
@@ -201,3 +203,20 @@ def test_what_an_agreement_replaces_is_signed(agreement: Agreement) -> None:
     assert '"replaces"' not in agreement.body_bytes().decode()
     with pytest.raises(BadAgreement, match="replaces"):
         _changed(agreement, replaces="not a digest")
+
+
+@given(st.lists(st.sets(st.integers(0, 4)), min_size=1, max_size=5), st.randoms(use_true_random=False))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_merging_is_the_union_in_any_order(signed: Agreement, chosen: list[set[int]], order: Any) -> None:
+    document = signed.to_dict()
+    copies = [
+        agreement_from({**document, "signatures": [document["signatures"][at] for at in sorted(some)]})
+        for some in chosen
+    ]
+    merged = merge_agreements(copies)
+    order.shuffle(copies)
+    assert merge_agreements(copies) == merged
+    assert merge_agreements([merge_agreements(copies[:1]), *copies]) == merged
+    names = {document["signatures"][at]["party"] for some in chosen for at in some}
+    assert {entry.party for entry in merged.signatures} == names
+    assert standing(merged, [], [], DAY).in_force == (len(names) == 5)

@@ -223,3 +223,9 @@ def stage(tmp_path: Path, request: pytest.FixtureRequest) -> Stage:
     mediated = about is not None and about.params.get("name") == "mediated-release"
     providers = ("north", "south", "west") if mediated else ("north", "south")
     return staged(tmp_path, settings_for(tmp_path, providers))
+
+
+@pytest.fixture
+def stage_of() -> Callable[..., Stage]:
+    """A stage over tables of the test's own: (folder, settings that differ)."""
+    return lambda folder, **changes: staged(folder, settings_for(folder, **changes))

@@ -19,7 +19,11 @@ def dealt(seed: int, shares: tuple[float, ...] = (0.5, 0.3, 0.2)) -> np.ndarray:
 
 def table(seed: int, **columns: object) -> Table:
     draw = np.random.default_rng([seed, 1])
-    return Table(pa.table({"age": draw.choice(["20-39", "40-59"], ROWS), "hours": draw.integers(1, 99, ROWS), **columns}))
+    return Table(
+        pa.table(
+            {"age": draw.choice(["20-39", "40-59"], ROWS), "hours": draw.integers(1, 99, ROWS), **columns}
+        )
+    )
 
 
 def test_a_column_that_tells_the_provider_is_found() -> None:
@@ -34,7 +38,9 @@ def test_a_column_that_tells_the_provider_is_found() -> None:
 
 def test_numbers_that_differ_by_provider_are_found() -> None:
     origins = dealt(2)
-    found = origin_attack(table(2, pulse=origins * 3.0 + np.random.default_rng(3).normal(size=ROWS)), origins, t=0.2)
+    found = origin_attack(
+        table(2, pulse=origins * 3.0 + np.random.default_rng(3).normal(size=ROWS)), origins, t=0.2
+    )
     assert found.low > 0.2
 
 
@@ -50,7 +56,7 @@ def test_nothing_is_found_where_the_provider_is_dealt_out() -> None:
 
 
 def test_the_attack_stays_under_t_where_every_class_is_t_close() -> None:
-    """Classes whose mix lies 0.15 from the whole's: the best guess is right at most share + 0.15. False alarm:
+    """Classes whose mix lies 0.15 from the whole: the best guess is right at most share + 0.15. False alarm:
     5.5 standard deviations, 2e-8."""
     draw = np.random.default_rng(5)
     classes = draw.integers(0, 2, ROWS)
@@ -58,7 +64,9 @@ def test_the_attack_stays_under_t_where_every_class_is_t_close() -> None:
     origins = np.array([draw.choice(3, p=mixes[each]) for each in classes])
     shares = mixes.mean(axis=0)
     t = 0.5 * np.abs(mixes[0] - shares).sum()
-    found = origin_attack(Table(pa.table({"class": np.array(["x", "y"])[classes]})), origins, shares=shares.tolist(), t=t)
+    found = origin_attack(
+        Table(pa.table({"class": np.array(["x", "y"])[classes]})), origins, shares=shares.tolist(), t=t
+    )
     assert 0 < found.advantage < t + 5.5 * np.sqrt(0.25 / ROWS)
 
 

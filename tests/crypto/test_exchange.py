@@ -8,7 +8,7 @@ import pytest
 
 from comity.crypto.exchange import Exchange, Offer, SharedKey
 from comity.crypto.keys import SigningKey
-from comity.crypto.sealed import open_sealed, seal_to
+from comity.crypto.sealed import open_sealed, pair_key, seal_to
 from comity.errors import BadInput, VerificationFailed
 
 NORTH, ANALYST, STRANGER = (SigningKey.generate() for _ in range(3))
@@ -90,3 +90,10 @@ def test_a_sealed_text_opens_for_its_recipient_and_purpose_only() -> None:
     ):
         with pytest.raises(VerificationFailed):
             open_sealed(key, text, purpose=purpose)
+
+
+def test_a_pair_shares_a_key_without_a_message() -> None:
+    shared = pair_key(NORTH, ANALYST.verify_key, purpose="tokens").derive(use="x")
+    assert shared == pair_key(ANALYST, NORTH.verify_key, purpose="tokens").derive(use="x")
+    assert shared != pair_key(NORTH, ANALYST.verify_key, purpose="something else").derive(use="x")
+    assert shared != pair_key(NORTH, SigningKey.generate().verify_key, purpose="tokens").derive(use="x")

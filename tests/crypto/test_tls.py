@@ -23,7 +23,14 @@ from cryptography.x509.oid import NameOID
 
 from comity.crypto import tls
 from comity.crypto.keys import SigningKey
-from comity.crypto.tls import certificate_party, client_context, self_certificate, server_context
+from comity.crypto.tls import (
+    certificate_dates,
+    certificate_key,
+    certificate_party,
+    client_context,
+    self_certificate,
+    server_context,
+)
 from comity.errors import BadInput, UsageError, VerificationFailed
 
 
@@ -242,6 +249,18 @@ def test_a_partys_certificate_is_recognised() -> None:
         held.serial_number
         != x509.load_pem_x509_certificate(self_certificate(NORTH.key, "north")).serial_number
     )
+
+
+def test_what_a_certificate_says_of_itself() -> None:
+    first, last = certificate_dates(NORTH.certificate)
+    assert first < datetime.now(UTC) < last
+    assert last - first == timedelta(days=398, hours=1)
+    assert certificate_key(NORTH.certificate) == NORTH.key.verify_key
+    other = _spoiled(NORTH, _proper, public=_EC.public_key(), signer=_EC)
+    with pytest.raises(VerificationFailed, match="no Ed25519 key"):
+        certificate_key(other)
+    with pytest.raises(VerificationFailed, match="cannot be read"):
+        certificate_dates(b"nothing")
 
 
 def test_another_key_or_name_is_not() -> None:

@@ -51,7 +51,7 @@ def forked(ledger: Ledger, tmp_path: Path, keep: int) -> Ledger:
         from comity.ledger.entries import Entry
 
         for row in rows:
-            other._store.add(connection, Entry.read(row), ledger.checkpoint_at(row.seq + 1))
+            other._store.add(connection, (Entry.read(row), ledger.checkpoint_at(row.seq + 1)))
     other.close()
     other = Ledger.open(tmp_path / f"fork{keep}.db", key=OWNER)
     for turn in range(20 - keep):

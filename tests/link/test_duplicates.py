@@ -54,7 +54,7 @@ def test_every_person_stays_once(north: list[int], south: list[int], west: list[
 def test_which_record_stays_tells_nothing_of_the_provider() -> None:
     """1,800 people stand at all three: each keeps a third. False alarms: 5.5 standard deviations, 1.2e-7."""
     everyone = list(range(1800))
-    found = found_in({name: everyone for name in KEYS}, batch=500)
+    found = found_in(dict.fromkeys(KEYS, everyone), batch=500)
     spread = 5.5 * math.sqrt(1800 * (1 / 3) * (2 / 3))
     for name in KEYS:
         assert abs(1800 - len(found.dropped[name]) - 600) < spread

@@ -39,9 +39,9 @@ SCHEMA = {
 }
 
 
-def free_port() -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         return probe.getsockname()[1]
 
 
@@ -167,19 +167,35 @@ def build_town(
     parties: Sequence[str] = tuple(ROLES),
     epsilon: float = 4.0,
     days: int = 7,
+    hosts: Mapping[str, str] | None = None,
+    attested: str | None = None,
+    clauses: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Town:
-    """Folders with keys, cards and tables, and one agreement for these architectures signed by all."""
+    """Folders with keys, cards and tables, and one agreement for these architectures signed by all.
+
+    Args:
+        hosts: the address of each party's node, 127.0.0.1 by default.
+        attested: the measurement that the mediator has to prove.
+        clauses: instead of each architecture's own for its default options.
+    """
     task = Task(parse_schema(SCHEMA, where="the test's schema"), "ill", "yes", "id")
-    folders = {
-        name: PartyFolder.create(root / name, name, f"https://127.0.0.1:{free_port()}") for name in parties
-    }
+    folders: dict[str, PartyFolder] = {}
+    for name in parties:
+        host = (hosts or {}).get(name, "127.0.0.1")
+        folders[name] = PartyFolder.create(root / name, name, f"https://{host}:{free_port(host)}")
     for folder in folders.values():
         for other in folders.values():
             if other is not folder:
                 folder.add_peer(other.card())
     tables = {name: people(name, rows, 1) for name in parties if ROLES[name] == "provider"}
     _write_tables(folders, tables)
-    agreement = agreement_from(_document(folders, task, architectures, epsilon, days, tables))
+    document = _document(folders, task, architectures, epsilon, days, tables)
+    for name, clause in (clauses or {}).items():
+        document["architectures"][name].update(clause)
+    if attested is not None:
+        hub = next(party for party in document["parties"] if party["name"] == "hub")
+        hub["attested"] = {"measurement": attested}
+    agreement = agreement_from(document)
     for name, folder in folders.items():
         agreement = agreement.sign(name, folder.key)
     for folder in folders.values():

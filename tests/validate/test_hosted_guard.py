@@ -21,7 +21,7 @@ def test_no_record_moves_the_answer_by_more_than_the_cap(seed: int, clip: float)
     codes = draw.integers(0, COLUMNS.width, (20, 1)).astype(np.uint16)
     start, labels = draw.normal(size=20) * 5, draw.integers(0, 2, 20)
     places = np.sort(draw.normal(size=9)), np.sort(draw.normal(size=9))
-    question = RankGain(1.0, draw.normal(size=COLUMNS.width) * 5, *places, clip)
+    question = RankGain(1.0, draw.normal(size=COLUMNS.width) * 5, *places, clip, 0.3)
     whole = question.sums(COLUMNS, codes, start, labels)
     for at in range(20):
         keep = np.arange(20) != at
@@ -45,12 +45,15 @@ def test_it_keeps_what_ranks_better_and_drops_what_does_not() -> None:
 
 
 def test_a_question_survives_its_message() -> None:
-    question = RankGain(1.0, np.ones(COLUMNS.width), np.array([0.0, 1.0]), np.array([0.0, 2.0]), 0.5)
+    question = RankGain(1.0, np.ones(COLUMNS.width), np.array([0.0, 1.0]), np.array([0.0, 2.0]), 0.5, 0.25)
     body, parts = question.to_message()
     again = RankGain.from_message(body, parts, COLUMNS.width)
-    assert (again.clip, again.after.tolist()) == (0.5, [0.0, 2.0])
+    assert (again.clip, again.positives, again.after.tolist()) == (0.5, 0.25, [0.0, 2.0])
     for broken in ({**parts, "before": b"1"}, {**parts, "before": b""}, {}):
         with pytest.raises(BadInput):
             RankGain.from_message(body, broken, COLUMNS.width)
     with pytest.raises(BadInput):
         RankGain.from_message({**body, "clip": 0.0}, parts, COLUMNS.width)
+    for guess in (0.0, 1.0, float("nan")):
+        with pytest.raises(BadInput):
+            RankGain.from_message({**body, "positives": guess}, parts, COLUMNS.width)

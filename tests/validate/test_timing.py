@@ -24,6 +24,7 @@ from sklearn.metrics import roc_auc_score
 
 from comity.errors import ClauseRefused
 from comity.validate import LocalValidator, Price, answer, ask_for
+from comity.validate.mechanism import calibrate
 
 ROWS, PAIRS, BLOCK = 300, 10_000, 20
 LIMIT = 0.52
@@ -67,9 +68,15 @@ def test_the_sums_take_the_same_time(tables: list[np.ndarray]) -> None:
 
 
 @pytest.mark.slow
-def test_an_answer_takes_the_same_time_for_neighbours() -> None:
-    """The whole of it: calibration, sums and noise (about 25 seconds of processor time)."""
+def test_an_answer_takes_the_same_time_for_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`answer` from the sums to the noisy numbers, about 12 seconds of processor time.
+
+    The calibration, which is given no label, is made beforehand: it would take as long again, and what it
+    takes could only hide a difference.
+    """
     query, price = question().query, Price(1.0, 1e-6)
+    made = calibrate(query, price)
+    monkeypatch.setattr("comity.validate.mechanism.calibrate", lambda _query, _price: made)
     assert area(lambda held: answer(query, held, price), neighbours()) <= LIMIT
 
 

@@ -57,6 +57,11 @@ def _parties(agreement: Agreement) -> Iterator[Contradiction]:
         holder = keys.setdefault(str(party.key), index)
         if holder != index:
             yield ("parties", index, "key"), f"is also the key of parties.{holder}: every party has its own"
+        if party.attested is not None and party.role is not PartyRole.mediator:
+            yield (
+                ("parties", index, "attested"),
+                f"party '{party.name}' has the role {party.role}; only a mediator runs in an enclave",
+            )
     for role in (PartyRole.provider, PartyRole.ml_party):
         if not agreement.by_role(role):
             yield ("parties",), f"nobody has the role {role}"

@@ -43,12 +43,26 @@ PublicKey = Annotated[
 ]
 
 
+class Attested(Term):
+    """That a party shows, before every session, that its node runs in an enclave.
+
+    `measurement` is MRENCLAVE, 32 bytes in hexadecimal: of the enclave's code and first data. Whoever signs
+    the agreement has to know what code that is.
+    """
+
+    measurement: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
 class Party(Term):
-    """An organisation with a key, which signs the agreement, its messages and its TLS certificate."""
+    """An organisation with a key, which signs the agreement, its messages and its TLS certificate.
+
+    `attested`, at a mediator: its node has to prove what it runs, or no session with it is opened.
+    """
 
     name: PartyName
     role: PartyRole
     key: PublicKey
+    attested: Attested | None = None
 
 
 def _is_signature(text: str) -> str:

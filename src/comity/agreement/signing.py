@@ -20,6 +20,16 @@ def verify_agreement(agreement: Agreement, *, on: date) -> None:
         UsageError: `on` is a moment without a time zone.
     """
     check_signatures(agreement)
+    check_unexpired(agreement, on)
+
+
+def check_unexpired(agreement: Agreement, on: date) -> None:
+    """Check that an agreement has not expired on a day; its signatures are not looked at.
+
+    Raises:
+        ClauseRefused: if it has.
+        UsageError: `on` is a moment without a time zone.
+    """
     day = day_in_utc(on)
     if day > agreement.expires:
         raise ClauseRefused(

@@ -24,7 +24,7 @@ ORIGIN: Final = "comity: origin"
 
 LEAST_PROVIDERS: Final = 3
 SUPPRESSION: Final = 0.05
-ORIGIN_T: Final = 0.2
+ORIGIN_T: Final = 0.1
 ORIGIN_L: Final = 2
 
 

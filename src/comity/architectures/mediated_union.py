@@ -122,7 +122,9 @@ class Union:
                 gone = None if dropped is None else dropped.dropped[table.provider]
                 for batch in self._aligned(table, number, gone, schema):
                     for name, counter in counts.items():
-                        counter.update(batch.column(name).to_pylist())
+                        found = batch.column(name).value_counts()
+                        pairs = zip(*(found.field(part).to_pylist() for part in (0, 1)), strict=True)
+                        counter.update(dict(pairs))
                     mixer.add(batch)
             for part in mixer.mixed():
                 writer.write_table(part)

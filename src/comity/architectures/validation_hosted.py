@@ -157,7 +157,7 @@ def _price(seat: Seat, name: str, width: int) -> HostedPrice:
 
 def dimensions(width: int) -> int:
     """How many sums all answers together hold, for this many bins."""
-    return width * (QUERIES - 2) + 2 + FEEDBACK.dimensions
+    return width * (QUERIES - 2) + 1 + FEEDBACK.dimensions
 
 
 @dataclass(frozen=True)
@@ -270,7 +270,8 @@ def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
         learner.step(answer.values, answer.deviation)
     gain = guard.question(learner.scale, learner.weights)
     answer = conversation.ask(*gain.to_message(), gain.sizes)
-    kept = guard.better(gain, answer.values, answer.deviation, learner.records, learner.fitted)
+    fitted, trial = learner.fitted(guard.positives), learner.trial(guard.positives)
+    kept = guard.better(gain, answer.values, answer.deviation, learner.records, fitted, trial)
     if not kept:
         learner.keep_start()
     body = {"scale": learner.scale}

@@ -117,7 +117,8 @@ def _right(
 
 def _classifier(module: Any, categorical: NDArray[np.bool_], seed: int) -> Any:
     return module.HistGradientBoostingClassifier(
-        max_iter=40,
+        max_iter=20,
+        learning_rate=0.2,
         max_leaf_nodes=15,
         l2_regularization=1.0,
         early_stopping=False,  # type: ignore[arg-type]  # scikit-learn's own annotation is too narrow

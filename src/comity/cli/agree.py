@@ -23,6 +23,7 @@ from comity.cli.agree_files import (
     put_out,
     today,
 )
+from comity.cli.agree_withdraw import deleted, withdraw_from
 
 app = typer.Typer(
     help="Draft, sign, read and end agreements. An agreement is a YAML file; what is signed is its meaning.",
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 
 app.command("draft")(draft)
+app.command("deleted")(deleted)
 
 
 @app.command("sign")
@@ -272,7 +274,6 @@ def withdraw(
 
     With --received, take another party's withdrawal and do the same here. Run again, it deletes what is left.
     """
-    from comity.cli.agree_withdraw import withdraw_from
     from comity.cli.output import check_apart, check_writable
 
     check_apart({"the agreement": source, "--received": received}, {"--out": out, "--json": json})

@@ -65,12 +65,13 @@ def draft(
     architectures.ARCHITECTURE.LIMIT, expires.
     """
     from comity.agreement import agreement_from
+    from comity.agreement.layout import write_document
     from comity.cli.agree_interview import interview
     from comity.cli.agree_questions import Questions, put_answer, read_answers
     from comity.cli.agree_words import describe, told
-    from comity.cli.output import check_apart, check_writable, write_json
+    from comity.cli.output import check_apart, check_writable, write_json, write_text
     from comity.cli.passphrase import at_terminal
-    from comity.errors import BadInput
+    from comity.errors import BadAgreement, BadInput
 
     check_apart({"--answers": answers}, {"--out": out, "--json": json})
     check_writable(str(out), "--out")
@@ -98,7 +99,14 @@ def draft(
     keys = {own.name: str(own.verify_key), **{name: str(card.key) for name, card in own.peers().items()}}
     questions = Questions(given, ask=at_terminal() and not no_questions)
     base = Path() if answers is None else answers.parent
-    agreement = agreement_from(interview(questions, keys, base=base), where="the draft")
+    document = interview(questions, keys, base=base)
+    try:
+        agreement = agreement_from(document, where="the draft")
+    except BadAgreement as error:
+        if not questions.ask:
+            raise
+        write_text(write_document(document), out)
+        raise BadAgreement(f"{error}. What was answered is in {out}: mend it there") from None
     put_out(agreement, out)
     description = describe(agreement, own.standing(agreement, today()))
     if json is not None:

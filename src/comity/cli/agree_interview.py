@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from comity.cli.agree_limits import LIMITS, Limit, guessing
-from comity.cli.agree_questions import Questions
+from comity.cli.agree_limits import LIMITS, NOBODY, Limit, guessing
+from comity.cli.agree_questions import CHANCE, POSITIVE, Questions, Range
 from comity.errors import BadInput, ComityError, UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def interview(questions: Questions, keys: Mapping[str, str], *, base: Path) -> d
         for name in providers
     ]
     last = (datetime.now(UTC) + timedelta(days=_DAYS)).date().isoformat()
-    expires = questions.text("expires", "The last day on which the agreement holds (YYYY-MM-DD, UTC)", last)
+    expires = questions.day("expires", "The last day on which the agreement holds (YYYY-MM-DD, UTC)", last)
     questions.finish()
     return {
         "comity": 1,
@@ -183,7 +183,10 @@ def _unit(questions: Questions, place: str, schema: Mapping[str, Any]) -> dict[s
     if column is None:
         return {}
     most = questions.count(
-        f"{place}.unit.max_rows", "  At most how many rows has one person", known.get("max_rows", 1)
+        f"{place}.unit.max_rows",
+        "  At most how many rows has one person",
+        known.get("max_rows", 1),
+        within=Range(1),
     )
     return {"column": column, "max_rows": most}
 
@@ -201,11 +204,13 @@ def _budget(
         f"{place}.budget.epsilon",
         "  Epsilon that may be spent on this data in its lifetime, over all agreements and recipients",
         max((clause["epsilon"] for clause in charged), default=1.0),
+        within=POSITIVE,
     )
     delta = questions.number(
         f"{place}.budget.delta",
         "  And delta",
         max((clause["delta"] for clause in charged if clause.get("delta")), default=1e-6),
+        within=CHANCE,
     )
     additive = questions.take(f"{place}.budget.delta_additive")
     if epsilon is not None and delta is not None:
@@ -266,7 +271,9 @@ def _clause(
         value = _limit(questions, f"architectures.{name}.{limit.field}", limit, _own(known, mode))
         if limit.field == "mode":
             mode = value
-        if value is not None:
+        if value == NOBODY:
+            clause.pop(limit.field, None)
+        elif value is not None:
             clause[limit.field] = value
     if known is not None and known.frame and mode != "entrusted":
         clause["frame"] = _frame(questions, f"architectures.{name}.frame", base)
@@ -284,9 +291,9 @@ def _limit(questions: Questions, path: str, limit: Limit, own: Mapping[str, Any]
     default = own.get(limit.field, limit.default)
     if limit.kind == "count":
         most = max(default, limit.default) if default is not None and limit.default is not None else default
-        return questions.count(path, limit.words, most, optional=limit.optional)
+        return questions.count(path, limit.words, most, within=limit.within, optional=limit.optional)
     if limit.kind == "number":
-        return questions.number(path, limit.words, default, optional=limit.optional)
+        return questions.number(path, limit.words, default, within=limit.within, optional=limit.optional)
     if isinstance(limit.kind, Mapping):
         return questions.choice(path, limit.words, limit.kind, default)
     return questions.flag(path, limit.words, default)

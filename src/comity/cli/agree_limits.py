@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from comity.cli.agree_questions import CHANCE, POSITIVE, SHARE, Range
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -23,6 +25,7 @@ class Limit:
         default: where the architecture itself has none.
         optional: whether it may be left out.
         modes: the modes in which it is asked; None: in all.
+        within: the range of a number.
     """
 
     field: str
@@ -31,6 +34,7 @@ class Limit:
     default: Any = None
     optional: bool = False
     modes: tuple[str, ...] | None = None
+    within: Range | None = None
 
 
 def guessing(epsilon: float, delta: float) -> str:
@@ -47,8 +51,12 @@ _EPSILON = Limit(
     f"{guessing(3, 1e-6)} at 3.\n"
     "  Epsilon that may be spent under this clause",
     1.0,
+    within=POSITIVE,
 )
-_DELTA = Limit("delta", "number", "  And delta, the chance that this fails altogether", 1e-6)
+_DELTA = Limit("delta", "number", "  And delta, the chance that this fails altogether", 1e-6, within=CHANCE)
+NOBODY: Final = "nobody"
+"""An answer that leaves a limit out."""
+
 _RETENTION = Limit(
     "retention_days",
     "count",
@@ -56,28 +64,41 @@ _RETENTION = Limit(
     365,
 )
 _K = (
-    Limit("k", "count", "  Each released row must look like how many, in what others may know (k)", 5),
-    Limit("suppression", "number", "  What share of the rows may be left out to reach that", 0.05),
+    Limit(
+        "k",
+        "count",
+        "  Each released row must look like how many, in what others may know (k)",
+        5,
+        within=Range(2),
+    ),
+    Limit(
+        "suppression", "number", "  What share of the rows may be left out to reach that", 0.05, within=SHARE
+    ),
     Limit(
         "l",
         "count",
         "  How many different sensitive values in each such group (l); empty: not asked",
         optional=True,
+        within=Range(2),
     ),
     Limit(
         "t",
         "number",
         "  How far may sensitive values in a group differ from all rows' (t, 0 to 1); empty: not asked",
         optional=True,
+        within=Range(0, 1),
     ),
     Limit(
         "attempts",
         "count",
         "  How many attempts at the release, since a refusal tells something too (1 to 3)",
         3,
+        within=Range(1, 3),
     ),
 )
-_QUERIES = Limit("queries", "count", "  How many questions may be asked of each provider's labels", 10)
+_QUERIES = Limit(
+    "queries", "count", "  How many questions may be asked of each provider's labels", 10, within=Range(1)
+)
 
 LIMITS: Final[Mapping[str, tuple[Limit, ...]]] = {
     "plain": (_RETENTION,),
@@ -90,6 +111,16 @@ LIMITS: Final[Mapping[str, tuple[Limit, ...]]] = {
             "  A guess at a row's provider is right at most the largest provider's share plus origin_t.\n"
             "  How far may the mix of providers in a group differ from the whole table's (0 to 1)",
             0.2,
+            within=SHARE,
+        ),
+        Limit(
+            "linked_by",
+            {
+                "mediator": "the mediator, by tokens; it learns who is at which providers",
+                NOBODY: "duplicates stay, and nobody learns that",
+            },
+            "  Who removes people's duplicates across providers?",
+            NOBODY,
         ),
         _RETENTION,
     ),
@@ -111,6 +142,7 @@ LIMITS: Final[Mapping[str, tuple[Limit, ...]]] = {
             "  The smallest group of records that a question may be about",
             10,
             modes=("linked",),
+            within=Range(1),
         ),
         _QUERIES,
         _RETENTION,
@@ -127,10 +159,24 @@ LIMITS: Final[Mapping[str, tuple[Limit, ...]]] = {
         ),
         _EPSILON,
         _DELTA,
-        Limit("minimum_group", "count", "  The smallest group of records that a question may be about", 10),
+        Limit(
+            "minimum_group",
+            "count",
+            "  The smallest group of records that a question may be about",
+            10,
+            within=Range(1),
+        ),
         _QUERIES,
-        Limit("groups_per_record", "count", "  In how many groups may one record be, over all answers", 64),
-        Limit("providers_per_record", "count", "  At how many providers may one record be", 1),
+        Limit(
+            "groups_per_record",
+            "count",
+            "  In how many groups may one record be, over all answers",
+            64,
+            within=Range(1),
+        ),
+        Limit(
+            "providers_per_record", "count", "  At how many providers may one record be", 1, within=Range(1)
+        ),
         _RETENTION,
     ),
 }

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,30 @@ from comity.errors import BadAgreement, UsageError
 
 _MISSING = object()
 _YES, _NO = frozenset({"yes", "y", "true"}), frozenset({"no", "n", "false"})
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers from `low` to `high`, the two among them unless `open`."""
+
+    low: float
+    high: float = math.inf
+    open: bool = False
+
+    def words(self) -> str:
+        if self.open:
+            return f"above {self.low:g}" + ("" if self.high == math.inf else f" and below {self.high:g}")
+        return f"at least {self.low:g}" + ("" if self.high == math.inf else f" and at most {self.high:g}")
+
+    def holds(self, value: float) -> bool:
+        if self.open:
+            return self.low < value < self.high
+        return self.low <= value <= self.high
+
+
+POSITIVE = Range(0, open=True)
+CHANCE = Range(0, 1, open=True)
+SHARE = Range(0, 1)
 
 
 class Questions:
@@ -28,13 +54,13 @@ class Questions:
 
     def __init__(self, answers: Mapping[str, Any], *, ask: bool) -> None:
         self._answers = answers
-        self._ask = ask
-        self._asked: set[tuple[str, ...]] = set()
+        self.ask = ask
+        self.asked: set[tuple[str, ...]] = set()
         self._missing: list[str] = []
 
     def say(self, text: str) -> None:
         """An explanation for whoever is asked."""
-        if self._ask:
+        if self.ask:
             print(text, file=sys.stderr)
 
     def has(self, path: str) -> bool:
@@ -44,7 +70,7 @@ class Questions:
     def take(self, path: str) -> Any:
         """An answer that is taken as it is, whole; None if there is none."""
         found = self._find(path)
-        self._asked.add(tuple(path.split(".")))
+        self.asked.add(tuple(path.split(".")))
         return None if found is _MISSING else found
 
     def text(
@@ -54,15 +80,32 @@ class Questions:
         return self._put(path, words, default, _as_text, optional=optional)
 
     def number(
-        self, path: str, words: str, default: float | None = None, *, optional: bool = False
+        self,
+        path: str,
+        words: str,
+        default: float | None = None,
+        *,
+        within: Range | None = None,
+        optional: bool = False,
     ) -> float | None:
-        return self._put(path, words, default, _as_number, optional=optional)
+        """A number, in a range where one is given."""
+        return self._put(path, words, default, _in_range(within, _as_number), optional=optional)
 
     def count(
-        self, path: str, words: str, default: int | None = None, *, optional: bool = False
+        self,
+        path: str,
+        words: str,
+        default: int | None = None,
+        *,
+        within: Range | None = None,
+        optional: bool = False,
     ) -> int | None:
         """A whole number, 0 or more."""
-        return self._put(path, words, default, _as_count, optional=optional)
+        return self._put(path, words, default, _in_range(within, _as_count), optional=optional)
+
+    def day(self, path: str, words: str, default: str) -> str | None:
+        """A day as YYYY-MM-DD."""
+        return self._put(path, words, default, _as_day)
 
     def flag(self, path: str, words: str, default: bool | None = None) -> bool | None:
         return self._put(path, words, default, _as_flag)
@@ -97,7 +140,7 @@ class Questions:
             )
 
     def _covered(self, path: tuple[str, ...]) -> bool:
-        return any(path[: len(asked)] == asked for asked in self._asked)
+        return any(path[: len(asked)] == asked for asked in self.asked)
 
     def _put(
         self,
@@ -108,7 +151,7 @@ class Questions:
         *,
         optional: bool = False,
     ) -> Any:
-        self._asked.add(tuple(path.split(".")))
+        self.asked.add(tuple(path.split(".")))
         given = self._find(path)
         if given is not _MISSING:
             if given is None and optional:
@@ -118,7 +161,7 @@ class Questions:
             except ValueError as error:
                 raise UsageError(f"the answer {path}: {error}") from None
         explanation, _, question = words.rpartition("\n")
-        if self._ask:
+        if self.ask:
             if explanation:
                 self.say(explanation)
             return self._at_terminal(question, default, read, optional=optional)
@@ -191,7 +234,12 @@ def put_answer(answers: dict[str, Any], option: str, value: Any = _MISSING) -> N
     *before, last = path.strip().split(".")
     place: Any = answers
     for step in before:
-        place = place[_index(place, step)] if isinstance(place, list) else place.setdefault(step, {})
+        if isinstance(place, list):
+            place = place[_index(place, step)]
+        else:
+            if place.get(step) is None:
+                place[step] = {}
+            place = place[step]
         if not isinstance(place, dict | list):
             raise UsageError(f"--set {option[:80]!r}: {step} is a value, nothing stands below it")
     if isinstance(place, list):
@@ -256,6 +304,24 @@ def _as_count(value: Any) -> int:
     if number != int(number) or number < 0:
         raise ValueError(f"{value!r} is not a whole number")
     return int(number)
+
+
+def _in_range(within: Range | None, read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def checked(value: Any) -> Any:
+        number = read(value)
+        if within is not None and not within.holds(number):
+            raise ValueError(f"{value!r} has to be {within.words()}")
+        return number
+
+    return checked
+
+
+def _as_day(value: Any) -> str:
+    try:
+        day = date.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is not a day written as YYYY-MM-DD") from None
+    return day.isoformat()
 
 
 def _as_flag(value: Any) -> bool:

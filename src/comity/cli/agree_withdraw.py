@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from comity.cli.agree_files import JsonFile
 from comity.errors import UsageError
 
 if TYPE_CHECKING:
     from comity.agreement import Agreement, Obligation, Withdrawal
     from comity.node.folder import PartyFolder
     from comity.node.retention import Deletion, Forget
+
+_LARGEST_PROOF = 64 * 1024**2
 
 
 def withdraw_from(
@@ -31,11 +36,10 @@ def withdraw_from(
     """Carry a withdrawal out at this party; see `comity.cli.agree.withdraw`."""
     from comity.agreement import obligations
     from comity.cli.agree_files import confirm, open_ledger
-    from comity.cli.output import write_json, write_text
+    from comity.cli.output import PRIVATE, write_json, write_text
     from comity.node.retention import delete_held, sessions_of, take_withdrawal
 
     agreement.party(own.name)
-    own.keep_agreement(agreement)
     withdrawal = _withdrawal(agreement, own, reason, received)
     due = obligations(agreement, withdrawal)
     sessions = len(list(sessions_of(own, agreement.digest)))
@@ -43,12 +47,14 @@ def withdraw_from(
         for line in _told(agreement, withdrawal, due, own.name):
             print(line)
         if sessions and not keep_files:
-            print(f"The files of {sessions} session(s) in {own.sessions_path} will be deleted now.")
+            print(f"The files of {sessions} session(s) in {own.sessions_path} will be deleted now;")
+            print("a model that may be kept has to be copied from there first.")
         print()
     asked = (
         f"Withdraw as '{own.name}'" if received is None else f"Take the withdrawal of '{withdrawal.party}'"
     )
     confirm(asked, yes=yes, otherwise="nothing was changed")
+    own.keep_agreement(agreement)
     with open_ledger(own, ledger) as book:
         take_withdrawal(own, withdrawal, book)
         why = f"'{withdrawal.party}' withdrew on {withdrawal.date.isoformat()}"
@@ -58,17 +64,20 @@ def withdraw_from(
                 deletion = delete_held(own, agreement, book, why=why, forget=forget)
     if out is not None:
         write_text(withdrawal.to_json(), out)
+    document = {
+        "party": own.name,
+        "withdrawal": withdrawal.to_dict(),
+        "obligations": [one.to_dict() for one in due],
+        "deletion": None if deletion is None else deletion.to_dict(),
+    }
+    proof: Path | None = None
+    if deletion is not None:
+        proof = own.agreements_path / f"{agreement.digest}.deleted-{deletion.proof.inclusion.seq}.json"
+        write_json(document, str(proof), mode=PRIVATE)
     if json is not None:
-        write_json(
-            {
-                "withdrawal": withdrawal.to_dict(),
-                "obligations": [one.to_dict() for one in due],
-                "deletion": None if deletion is None else deletion.to_dict(),
-            },
-            json,
-        )
+        write_json(document, json)
     if json != "-":
-        _print_done(own, withdrawal, deletion, out)
+        _print_done(own, withdrawal, deletion, proof, out)
     return 0
 
 
@@ -90,8 +99,6 @@ def _withdrawal(
     if reason is None:
         if not at_terminal():
             raise UsageError("say why with --reason TEXT, in a sentence that every party reads")
-        import typer
-
         reason = str(typer.prompt("Why (every party reads it)", err=True))
     return Withdrawal.sign(agreement, own.name, own.key, reason=reason, on=today())
 
@@ -132,7 +139,11 @@ def _told(agreement: Agreement, withdrawal: Withdrawal, due: tuple[Obligation, .
 
 
 def _print_done(
-    own: PartyFolder, withdrawal: Withdrawal, deletion: Deletion | None, out: Path | None
+    own: PartyFolder,
+    withdrawal: Withdrawal,
+    deletion: Deletion | None,
+    proof: Path | None,
+    out: Path | None,
 ) -> None:
     place = own.agreements_path / withdrawal.file_name
     print(f"Withdrawn: {place}; the ledger says so, and the gate refuses every plan under this agreement.")
@@ -147,6 +158,46 @@ def _print_done(
         for line in deletion.left:
             print(f"  NOT deleted: {line}")
         print("Copies that people made, exports and backups are for people to delete.")
+        if withdrawal.party != own.name:
+            print(f"Send '{withdrawal.party}' the proof, {proof}; it checks it by")
+            print("  comity agree deleted FILE --agreement AGREEMENT")
     if withdrawal.party == own.name:
         print(f"Send every other party {out or place}. Each of them runs:")
         print("  comity agree withdraw AGREEMENT --received FILE --folder DIR")
+
+
+def deleted(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The proof that another party sent.")],
+    agreement: Annotated[
+        str, typer.Option("--agreement", metavar="FILE", help="The agreement, or with --folder its digest.")
+    ],
+    folder: Annotated[
+        Path | None, typer.Option("--folder", metavar="DIR", help="Find the agreement by its digest in here.")
+    ] = None,
+    json: JsonFile = None,
+) -> int:
+    """Check another party's proof of what it deleted: that its signed ledger says so."""
+    from comity.cli.agree_files import located
+    from comity.cli.output import check_apart, check_writable, write_json
+    from comity.errors import BadInput
+    from comity.node.card import read_json
+    from comity.node.retention import verify_deletion
+
+    check_apart({"FILE": file, "--agreement": agreement}, {"--json": json})
+    check_writable(json, "--json")
+    about, _ = located(agreement, folder)
+    document = read_json(file, "the proof", largest=_LARGEST_PROOF)
+    if not isinstance(document, dict) or not isinstance(document.get("deletion"), dict):
+        raise BadInput(f"{file} is not what comity agree withdraw --json writes where something was deleted")
+    party, deletion = str(document.get("party")), document["deletion"]
+    entry = verify_deletion(deletion, about, party)
+    if json is not None:
+        write_json({"party": party, "time": entry.time, "entry": entry.seq, **entry.body}, json)
+    if json != "-":
+        print(f"The signed ledger of '{party}' holds this, entry {entry.seq}, {entry.time[:19]} UTC:")
+        print(f"  {entry.body['text']}")
+        for one in entry.body["deleted"]:
+            print(f"  - {one['path']}, {one['bytes']:,} bytes, SHA-256 {one['sha256'][:16]}...")
+        for line in entry.body["left"]:
+            print(f"  NOT deleted: {line}")
+    return 0

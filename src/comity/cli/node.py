@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from comity.node.doctor import Finding
     from comity.node.folder import PartyFolder
 
 app = typer.Typer(help="Run a party's node, ask how it is, and give it orders.", no_args_is_help=True)
@@ -45,18 +46,16 @@ def start(
     ] = None,
 ) -> int:
     """Run this party's node until it is stopped (Ctrl-C, SIGTERM)."""
-    import logging
     import os
     import sys
 
+    from comity.node.logs import log_to
     from comity.node.serve import serve
     from comity.node.server import bind
     from comity.node.service import Node
 
     os.umask(0o077)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=_LOG_FORMAT)
-    for chatty in ("httpx", "httpcore"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    log_to(sys.stderr)
     party = _party(folder, passphrase_file)
     own = party.card()
     listener = bind(host or own.host, own.port if port is None else port)
@@ -93,21 +92,34 @@ def run(
     json: JsonFile = None,
 ) -> int:
     """Open a session as the ML party: every party's node runs its part."""
+    import sys
+
     from comity.cli.output import check_writable, write_json
-    from comity.node.ask import ended, open_session
+    from comity.node.ask import ended, open_session, session_folder
     from comity.node.state import Status
 
     check_writable(json, "--json")
     party = _party(folder, passphrase_file)
     options = {"epsilon": epsilon, "delta": delta, "k": k, "seed": seed, "mode": mode}
     session = open_session(party, architecture, agreement, task, options)
-    found: dict[str, Any] = {"session": session, "status": str(Status.running)}
-    if wait:
-        found = ended(party, session)
+    if not wait:
+        found: dict[str, Any] = {
+            "session": session,
+            "status": str(Status.running),
+            "folder": str(session_folder(party, session)),
+        }
+        if json is not None:
+            write_json(found, json)
+        if json != "-":
+            print(f"session {session} is open; comity node status tells how it goes")
+        return 0
+    # whoever stops waiting has to know that the session goes on, and its name
+    print(f"session {session} is open; it goes on in the nodes if this command is stopped", file=sys.stderr)
+    found = ended(party, session)
     if json is not None:
         write_json(found, json)
     if json != "-":
-        _print_sessions([found])
+        _print_sessions([found], folder)
     return _exit_code(found)
 
 
@@ -122,7 +134,7 @@ def status(folder: Folder, passphrase_file: Passphrase = None, json: JsonFile = 
     if json is not None:
         write_json(found, json)
     if json != "-":
-        _print_sessions(found["sessions"])
+        _print_sessions(found["sessions"], folder)
     return 0
 
 
@@ -139,10 +151,9 @@ def doctor(folder: Folder, passphrase_file: Passphrase = None, json: JsonFile = 
         write_json({"findings": [finding.to_dict() for finding in findings]}, json)
     if json != "-":
         for finding in findings:
-            mark = "ok  " if finding.fine else "MEND"
-            print(f"{mark}  {finding.what}: {finding.found}")
-            if not finding.fine:
-                print(f"      {finding.remedy}")
+            _print_finding(finding)
+        bad = sum(not finding.fine for finding in findings)
+        print(f"\n{bad} of {len(findings)} to mend" if bad else f"\nall {len(findings)} are well")
     return 0 if all(finding.fine for finding in findings) else PartyFailed.exit_code
 
 
@@ -175,7 +186,16 @@ def load(
     return 0
 
 
-_LOG_FORMAT = '{"time": "%(asctime)s", "level": "%(levelname)s", "from": "%(name)s", "event": "%(message)s"}'
+def _print_finding(finding: Finding) -> None:
+    import textwrap
+
+    mark = "ok   " if finding.fine else "MEND "
+    lines = [f"{mark} {finding.what}: {finding.found}"]
+    if not finding.fine and finding.remedy:
+        lines.append(f"      -> {finding.remedy}")
+    for line in lines:
+        hang = " " * (9 if "->" in line[:9] else 6)
+        print(textwrap.fill(line, 80, subsequent_indent=hang, break_on_hyphens=False, break_long_words=False))
 
 
 def _party(folder: Path, passphrase_file: Path | None) -> PartyFolder:
@@ -185,28 +205,48 @@ def _party(folder: Path, passphrase_file: Path | None) -> PartyFolder:
     return PartyFolder.open(folder, passphrase_of(folder / "key.pem", passphrase_file))
 
 
-def _print_sessions(sessions: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _print_sessions(sessions: list[dict[str, Any]], folder: Path) -> None:
+    from comity.node.state import Status
 
     if not sessions:
         print("no sessions yet")
-        return
-    table = Table("session", "architecture", "opened by", "opened", "status", "")
-    for each in sessions:
-        result = each.get("result", {})
-        told = result.get("message") or ", ".join(
-            f"{name} {value}" for name, value in result.get("figures", {}).items()
+    for at, each in enumerate(sessions):
+        if at:
+            print()
+        opened = each["opened"][:16].replace("T", " ")
+        print(f"{each['session'][:12]}  {each['architecture']}: {each['status']}")
+        _say(f"opened {opened} UTC by {each['opener']}, agreement {each['agreement'][:12]}")
+        result = each["result"]
+        if each["status"] == Status.done:
+            _say(_figures(result))
+            _say(f"files in {folder / 'sessions' / each['session']}", whole=True)
+        elif "message" in result:
+            _say(str(result["message"]))
+
+
+def _figures(result: dict[str, Any]) -> str:
+    """What a party's program and its cost come to, in one line; nested figures are in the JSON."""
+    plain = {
+        name: value
+        for name, value in result.get("figures", {}).items()
+        if isinstance(value, str | int | float)
+    }
+    words = [f"{name.replace('_', ' ')} {value}" for name, value in plain.items()]
+    cost = result.get("cost", {})
+    if cost:
+        words.append(
+            f"{cost['wall_s']:.1f} s, {cost['bytes_sent']:,} bytes sent in {cost['messages']} messages"
         )
-        table.add_row(
-            each["session"][:12],
-            each.get("architecture", ""),
-            each.get("opener", ""),
-            each.get("opened", ""),
-            each["status"],
-            str(told)[:400],
-        )
-    Console().print(table)
+    return "; ".join(words)
+
+
+def _say(text: str, *, whole: bool = False) -> None:
+    """Indented, at most 80 wide; a path in one piece, so that it can be copied."""
+    import textwrap
+
+    lines = [text] if whole else textwrap.wrap(text, 76, break_on_hyphens=False, break_long_words=False)
+    for line in lines:
+        print(f"    {line}")
 
 
 def _exit_code(session: dict[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""Remote attestation: reading an Intel SGX quote and checking whom it speaks for (DCAP, quote versions 3 and 4).
+"""Remote attestation: reading an Intel SGX quote and checking whom it speaks for (DCAP, versions 3 and 4).
 
 A quote says: a processor of Intel's kind ran an enclave whose code has this measurement, and that enclave
 wrote these 64 bytes of report data. Intel, "SGX ECDSA Quote Library Reference", appendix A.3 and A.4; all
@@ -16,6 +16,7 @@ fetches anything. A quote that passes may come from a processor with known holes
 from __future__ import annotations
 
 import hashlib
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -32,10 +33,12 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from comity.crypto.keys import VerifyKey
 from comity.errors import BadInput, VerificationFailed
 
 MEASUREMENT_BYTES: Final = 32
 REPORT_DATA_BYTES: Final = 64
+QUESTION_BYTES: Final = 32
 MOST_BYTES: Final = 65_536
 INTEL_QUOTING_ENCLAVE: Final = "8c4f5775d796503e96137f77c68a829a0056ac8ded70140b081b094490c57bff"
 """Who signs Intel's quoting enclave, as Intel's published identity of that enclave says."""
@@ -50,6 +53,22 @@ _QE_REPORT: Final = 6
 _DEBUG: Final = 0x02
 _INITIALISED: Final = 0x01
 _LONGEST_CHAIN: Final = 3
+
+
+def new_question() -> bytes:
+    """32 bytes that only a quote made from now on can hold."""
+    return secrets.token_bytes(QUESTION_BYTES)
+
+
+def bound_data(key: VerifyKey, question: bytes) -> bytes:
+    """The 64 bytes that an enclave with this party key writes when it is asked: SHA-256 of the key, question.
+
+    Raises:
+        BadInput: if the question has another length.
+    """
+    if len(question) != QUESTION_BYTES:
+        raise BadInput(f"a question to an enclave has {QUESTION_BYTES} bytes, this one has {len(question)}")
+    return hashlib.sha256(key.raw).digest() + question
 
 
 @dataclass(frozen=True)
@@ -141,8 +160,8 @@ class Anchor:
             raise BadInput("the root of attestation or its quoting enclave cannot be read") from None
         if len(found) != 1 or not _is_p256(key) or len(signer) != MEASUREMENT_BYTES:
             raise BadInput(
-                "a root of attestation is one certificate with a P-256 key, and a quoting enclave's signer has "
-                "64 hexadecimal digits"
+                "a root of attestation is one certificate with a P-256 key, and a quoting enclave's signer "
+                "has 64 hexadecimal digits"
             )
         return cls(_public_bytes(key), signer)
 
@@ -162,8 +181,8 @@ def read_quote(raw: bytes) -> Quote:
     tee = int.from_bytes(header[4:8], "little") if version == 4 else _SGX
     if version not in (3, 4) or kind != _ECDSA_P256 or tee != _SGX:
         raise VerificationFailed(
-            f"the attestation quote has version {version}, key type {kind} and enclave type {tee}; this version "
-            "of comity reads SGX quotes of version 3 and 4 with ECDSA over P-256"
+            f"the attestation quote has version {version}, key type {kind} and enclave type {tee}; this "
+            "version of comity reads SGX quotes of version 3 and 4 with ECDSA over P-256"
         )
     report = rest.take(_REPORT)
     body = _Reader(rest.take(rest.number(4)))
@@ -260,8 +279,8 @@ class _Reader:
 
 def _chain_expected(kind: int) -> str:
     return (
-        f"the attestation quote is certified in way {kind}; one that brings the processor's certificates with it "
-        f"(way {_PCK_CHAIN}) is needed: nothing is fetched"
+        f"the attestation quote is certified in way {kind}; one that brings the processor's certificates "
+        f"with it (way {_PCK_CHAIN}) is needed: nothing is fetched"
     )
 
 

@@ -148,7 +148,7 @@ class SigningKey:
 
         Raises:
             BadInput: if the file is missing, readable by others, damaged or of another kind, or if the
-                passphrase is missing, wrong, or given for a key without one (its owner believes it protected).
+                passphrase is missing, wrong, or given for a key without one (its owner thinks it protected).
         """
         pem = _read_private(path)
         locked = is_encrypted(pem)

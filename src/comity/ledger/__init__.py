@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from comity.ledger.accounts import Account, Budget
     from comity.ledger.calibration import epsilon_of, gaussian_delta, gaussian_noise_multiplier
     from comity.ledger.checkpoints import Checkpoint, Consistency, Inclusion
+    from comity.ledger.commitments import Commitment
     from comity.ledger.costs import (
         ORDERS,
         Cost,
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
         without_dp,
         zcdp,
     )
+    from comity.ledger.countersignatures import Countersignature, Offer, offer
     from comity.ledger.entries import Entry
+    from comity.ledger.keeper import Keeper
     from comity.ledger.ledger import Ledger
+    from comity.ledger.openings import Opening
     from comity.ledger.totals import Remaining, Spent, Total
     from comity.ledger.verify import Verification, verify_ledger
 
@@ -39,6 +43,7 @@ _WHERE = {
     "accounts": ("Account", "Budget"),
     "calibration": ("epsilon_of", "gaussian_delta", "gaussian_noise_multiplier"),
     "checkpoints": ("Checkpoint", "Consistency", "Inclusion"),
+    "commitments": ("Commitment",),
     "costs": (
         "ORDERS",
         "Cost",
@@ -57,8 +62,11 @@ _WHERE = {
         "without_dp",
         "zcdp",
     ),
+    "countersignatures": ("Countersignature", "Offer", "offer"),
     "entries": ("Entry",),
+    "keeper": ("Keeper",),
     "ledger": ("Ledger",),
+    "openings": ("Opening",),
     "totals": ("Remaining", "Spent", "Total"),
     "verify": ("Verification", "verify_ledger"),
 }
@@ -69,11 +77,16 @@ __all__ = [
     "Account",
     "Budget",
     "Checkpoint",
+    "Commitment",
     "Consistency",
     "Cost",
+    "Countersignature",
     "Entry",
     "Inclusion",
+    "Keeper",
     "Ledger",
+    "Offer",
+    "Opening",
     "PrivacyUnit",
     "Relation",
     "Remaining",
@@ -90,6 +103,7 @@ __all__ = [
     "gaussian_noise_multiplier",
     "in_terms_of",
     "laplace",
+    "offer",
     "pure",
     "randomized_response",
     "renyi",

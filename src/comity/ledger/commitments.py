@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self, cast
+from typing import Any, Self, cast
 
 from comity.crypto.commitment import canonical_row, row_salt, sealed_root, size_salt
 from comity.errors import BadInput, ClauseRefused, VerificationFailed
@@ -19,9 +19,8 @@ from comity.ledger.checkpoints import check_fields
 from comity.ledger.entries import Entry
 from comity.ledger.ledger import Ledger
 from comity.ledger.merkle import Frontier, leaf_hash, verify_inclusion
+from comity.ledger.state import COMMITTED
 from comity.ledger.tree import Tree
-
-_WHAT: Final = "table commitment"
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ def record(ledger: Ledger, account: Account, commitment: Commitment) -> Entry:
             clause=f"data.{account.provider}.lineage",
             would_pass="a commitment before the first query",
         )
-    body = {"what": _WHAT, "account": str(account), "commitment": commitment.to_dict()}
+    body = {"what": COMMITTED, "account": str(account), "commitment": commitment.to_dict()}
     return ledger.append("note", {**body, "text": f"committed to the table {_lineage(str(account))}"})
 
 
@@ -176,7 +175,7 @@ def recorded(ledger: Ledger, account: Account) -> Commitment | None:
 def _entry(ledger: Ledger, account: Account) -> Entry | None:
     wanted = _lineage(str(account))
     for entry in ledger.events("note"):
-        if entry.body.get("what") == _WHAT and _lineage(entry.body.get("account")) == wanted:
+        if entry.body.get("what") == COMMITTED and _lineage(entry.body.get("account")) == wanted:
             return entry
     return None
 

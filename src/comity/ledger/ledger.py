@@ -6,11 +6,12 @@ crash after it loses budget, never privacy. Nothing is ever refunded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from comity.errors import UsageError, VerificationFailed
+from comity.errors import Refused, UsageError, VerificationFailed
 from comity.ledger.accounts import Account, Budget
+from comity.ledger.asking import Asking, decisions
 from comity.ledger.costs import Cost, PrivacyUnit, Relation
 from comity.ledger.currency import checked_terms
 from comity.ledger.dp_events import cost_of
@@ -73,6 +74,7 @@ class Ledger(Log):
         request: str | int | None = None,
         limit: AnyBudget | None = None,
         budget: AnyBudget | None = None,
+        queries: int = 1,
     ) -> Entry:
         """Charge a cost to an account, if its budget admits it; durable when this returns.
 
@@ -84,6 +86,7 @@ class Ledger(Log):
             request: what asked for it: a plan's name, or the seq of an `asked` entry.
             limit: what all charges under `clause` on this account may come to.
             budget: opens the account first, as `open_account` does.
+            queries: how many of its clause's queries it counts as.
 
         Returns:
             The entry, with the signed checkpoint stored beside it.
@@ -100,7 +103,7 @@ class Ledger(Log):
             self.open_account(account, budget)
         cost = cost_of(event, *self._terms(account))
         asked = Charge(account, cost, clause, None if limit is None else _budget(limit))
-        people = {"purpose": purpose, "request": request}
+        people = {"purpose": purpose, "request": request} | ({"queries": queries} if queries != 1 else {})
         kept: list[tuple[Charge, str]] = []
 
         def decide(accounts: Accounts) -> Decision:
@@ -120,6 +123,30 @@ class Ledger(Log):
             with self._lock:
                 raise refusal_of_charge(*kept[0], self._state.accounts)
         return entry
+
+    def charge_all(self, askings: Sequence[Asking]) -> list[Entry | Refused]:
+        """Decide several charges in one transaction, one after the other; all is durable when it returns.
+
+        Returns:
+            For each its `charged` entry, or the refusal that the ledger has recorded.
+
+        Raises:
+            UsageError: if an account is not open; then nothing is charged.
+        """
+        refusals: dict[int, Refused] = {}
+
+        def decide(accounts: Accounts) -> Iterable[Decision]:
+            for asking in askings:
+                if asking.refused is None and accounts.budget(asking.account) is None:
+                    raise self._not_open(asking.account)
+            return decisions(askings, accounts, refusals)
+
+        entries = self._decide_all(decide)
+        return [refusals.get(at, entry) for at, entry in enumerate(entries[1::2])]
+
+    def queries(self, account: AnyAccount, clause: str) -> int:
+        """How many queries have been charged to an account under a clause, as of this process's last look."""
+        return self._state.accounts.queries(as_account(account), clause)
 
     def remaining(
         self,
@@ -160,17 +187,19 @@ class Ledger(Log):
         self._refresh()
         return dict(self._state.accounts.open)
 
-    def ended(self, agreement: str) -> Mapping[str, Any] | None:
+    def ended(self, agreement: str, *, fresh: bool = True) -> Mapping[str, Any] | None:
         """What the ledger says of the end of an agreement: that it was withdrawn from, or replaced.
 
         Args:
             agreement: its digest.
+            fresh: look at what other processes have appended, too; if not, as of this one's last look.
 
         Returns:
             The body of the first `note` whose `ended` is that digest; None if there is none. What has ended
             stays so.
         """
-        self._refresh()
+        if fresh:
+            self._refresh()
         return self._state.ended.get(agreement)
 
     def _open(self, account: Account) -> Accounts:

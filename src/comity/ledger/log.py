@@ -7,7 +7,7 @@ and a signed checkpoint, commit. When it returns it is on the disk.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Self
 
@@ -99,15 +99,32 @@ class Log:
             UsageError: for another kind.
             BadInput: if the body has no canonical form.
         """
-        if kind not in APPENDED:
-            how = "charge()" if kind == "charged" else "open_account()" if kind == "opened" else "nothing"
-            raise UsageError(
-                f"'{kind}' is not appended by hand ({how} writes it); one of: {', '.join(APPENDED)}"
-            )
+        _check_appended(kind)
         entry = self._decide(lambda _: (kind, dict(body)))
         if entry is None:
             raise VerificationFailed("an append left no entry")
         return entry
+
+    def append_all(
+        self, items: Sequence[tuple[str, Mapping[str, Any]]], *, under: str | None = None
+    ) -> list[Entry]:
+        """Append several entries (kind, body) in one transaction: all are on the disk when it returns.
+
+        Args:
+            under: digest of the agreement that they are under: nothing is appended if that has ended.
+
+        Raises:
+            UsageError, BadInput: as `append`; then none is appended.
+        """
+        for kind, _ in items:
+            _check_appended(kind)
+
+
+        def decide(_: Accounts) -> Iterable[Decision]:
+            ended = under is not None and under in self._state.ended
+            return [] if ended else [(kind, dict(body)) for kind, body in items]
+
+        return self._decide_all(decide)
 
     def events(
         self, kind: str | None = None, *, account: Account | str | None = None, start: int = 0
@@ -115,12 +132,22 @@ class Log:
         """The entries from `start` on, of one kind and about one account where given."""
         wanted = None if account is None else str(as_account(account))
         with self._lock, self._store.reading() as connection:
-            entries = [Entry.read(row) for row in self._store.rows(connection, start)]
-        return [
+            self._state.catch_up(self._store, connection)
+            memory = self._state.memory
+            found = memory.find(kind, wanted, start)
+            if memory.size == self._state.size:
+                return found
+            read = [Entry.read(row) for row in self._store.rows(connection, max(start, memory.size))]
+        return found + [
             entry
-            for entry in entries
+            for entry in read
             if kind in (None, entry.kind) and (wanted is None or entry.body.get("account") == wanted)
         ]
+
+    def committed(self, account: Account | str) -> str | None:
+        """The digest of the table that an account's data are committed to, in hexadecimal, if any."""
+        self._refresh()
+        return self._state.committed.get(str(account).rpartition("/")[0])
 
     def checkpoint(self, agreement: str | None = None) -> Checkpoint:
         """The signed head of the ledger as it is now; signed anew where it is to name an agreement."""
@@ -231,7 +258,7 @@ class Log:
                     return None
                 key = founding_key(self._store, key)
                 entry, head = self._state.next("founded", founding_body(owner, key), key)
-                self._store.add(connection, entry, head)
+                self._store.add(connection, (entry, head))
             self._state.accept(entry, head)
         return key
 
@@ -245,10 +272,26 @@ class Log:
                     return None
                 path = self._state.next_path
                 entry, head = self._state.next(*decision, self._key)
-                self._store.add(connection, entry, head)
+                self._store.add(connection, (entry, head))
             # only now that it is on the disk; if the commit failed, the next reader sees what is there
             self._state.accept(entry, head)
         return replace(entry, checkpoint=head, path=path)
+
+    def _decide_all(self, decide: Callable[[Accounts], Iterable[Decision]]) -> list[Entry]:
+        """Append what `decide` yields in one transaction; it sees the accounts after what it has yielded."""
+        with self._lock:
+            with self._store.writing() as connection:
+                self._state.catch_up(self._store, connection)
+                trial = self._state.trial(self._key)
+                for kind, body in decide(trial.accounts):
+                    trial.add(kind, body)
+                added = [(entry, entry.checkpoint) for entry in trial.entries if entry.checkpoint is not None]
+                if not added:
+                    return []
+                self._store.add(connection, *added)
+            # only now that it is on the disk, as in `_decide`
+            self._state.accept_trial(trial)
+        return trial.entries
 
     def _refresh(self) -> None:
         with self._lock, self._store.reading() as connection:
@@ -267,6 +310,12 @@ class Log:
                     f"the leaves of {self._store.name} are not the ones that were signed"
                 )
             return self._tree, head
+
+
+def _check_appended(kind: str) -> None:
+    if kind not in APPENDED:
+        how = "charge()" if kind == "charged" else "open_account()" if kind == "opened" else "nothing"
+        raise UsageError(f"'{kind}' is not appended by hand ({how} writes it); one of: {', '.join(APPENDED)}")
 
 
 def as_account(account: Account | str) -> Account:

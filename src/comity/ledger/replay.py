@@ -7,6 +7,7 @@ listed beside the records' total and makes it none. Limits of a clause are count
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -68,6 +69,16 @@ class Accounts:
         self._budgets: dict[Account, Budget] = {}
         self._totals: dict[tuple[str, str], dict[Terms, Total]] = {}
         self._clauses: dict[tuple[Account, str], Total] = {}
+        self._queries: Counter[tuple[Account, str]] = Counter()
+
+    def copy(self) -> Accounts:
+        """The same accounts, to try further entries on."""
+        other = Accounts()
+        other._budgets = dict(self._budgets)
+        other._totals = {data: dict(totals) for data, totals in self._totals.items()}
+        other._clauses = dict(self._clauses)
+        other._queries = self._queries.copy()
+        return other
 
     @property
     def open(self) -> Mapping[Account, Budget]:
@@ -81,6 +92,10 @@ class Accounts:
         """The unit and relation that an account is kept in; the usual relation of its unit if not open."""
         budget = self._budgets.get(account) or Budget(0, 0).settled(account.unit)
         return account.unit, budget.relation or Relation.add_remove
+
+    def queries(self, account: Account, clause: str) -> int:
+        """How many queries have been charged to an account under a clause."""
+        return self._queries[account, clause]
 
     def totals(self, account: Account) -> tuple[Total, ...]:
         """The totals of the account's data in all terms, the account's own first."""
@@ -99,7 +114,9 @@ class Accounts:
                 raise BadInput(f"account {account} is opened again with another budget")
             self._budgets[account] = budget
         elif kind == "charged":
-            self._charge(Charge.from_dict(body))
+            charge = Charge.from_dict(body)
+            self._charge(charge)
+            self._queries[charge.account, charge.clause] += queries_of(body)
 
     def _charge(self, charge: Charge) -> None:
         account = charge.account
@@ -193,6 +210,18 @@ class Accounts:
 
     def _constraint(self, name: str, budget: Budget, total: Total, stated: Terms) -> Constraint:
         return Constraint(name, budget, total, steps(stated, (total.unit, total.relation)) or 0)
+
+
+def queries_of(body: Mapping[str, Any]) -> int:
+    """How many of its clause's queries a charge counts as: 1, unless its body says more.
+
+    Raises:
+        BadInput: if it says what is no number of queries.
+    """
+    queries = body.get("queries", 1)
+    if type(queries) is not int or queries < 1:
+        raise BadInput("a charge counts as a whole number of queries, 1 or more")
+    return queries
 
 
 def opened(body: Mapping[str, Any]) -> tuple[Account, Budget]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -13,11 +14,15 @@ from comity.errors import BadInput, VerificationFailed
 from comity.ledger.checkpoints import Checkpoint
 from comity.ledger.currency import ORDERS
 from comity.ledger.entries import Entry, now
+from comity.ledger.memory import Memory
 from comity.ledger.merkle import Frontier
 from comity.ledger.replay import Accounts
 from comity.ledger.store import Store
 
 LEDGER_FORMAT = 1
+COMMITTED = "table commitment"
+"""What the note of a commitment to a table says it is."""
+
 WRITTEN_ORDERS = [f"{order:g}" if order < math.inf else "inf" for order in ORDERS]
 
 
@@ -26,7 +31,9 @@ class State:
 
     def __init__(self, name: str) -> None:
         self.accounts = Accounts()
+        self.memory = Memory()
         self.ended: dict[str, Mapping[str, Any]] = {}
+        self.committed: dict[str, str] = {}
         self._name = name
         self._frontier = Frontier()
         self._head: Checkpoint | None = None
@@ -87,6 +94,26 @@ class State:
         self._take(entry)
         self._head = head
 
+    def trial(self, key: SigningKey) -> Trial:
+        """Entries to come, on trial; nothing changes here until `accept_trial`."""
+        first = None if self._head is None else self._head.ledger
+        return Trial(self.accounts.copy(), self._frontier, first, key)
+
+    def accept_trial(self, trial: Trial) -> None:
+        """Take in what was just appended together."""
+        for entry in trial.entries:
+            self._heed(replace(entry, checkpoint=None, path=None))
+        self.accounts, self._frontier = trial.accounts, trial.frontier
+        self._head = trial.entries[-1].checkpoint
+
+    def _heed(self, entry: Entry) -> None:
+        if entry.kind == "note" and isinstance(entry.body.get("ended"), str):
+            self.ended.setdefault(entry.body["ended"], entry.body)
+        if entry.kind == "note" and entry.body.get("what") == COMMITTED:
+            lineage = str(entry.body.get("account")).rpartition("/")[0]
+            self.committed.setdefault(lineage, str(entry.body["commitment"]["digest"]))
+        self.memory.take(entry)
+
     def _take(self, entry: Entry) -> None:
         if entry.seq == 0:
             self._owner, self._key = founded(entry)
@@ -94,8 +121,7 @@ class State:
             self.accounts.apply(entry.kind, entry.body)
         except BadInput as error:
             raise VerificationFailed(f"seq {entry.seq}: {error}") from None
-        if entry.kind == "note" and isinstance(entry.body.get("ended"), str):
-            self.ended.setdefault(entry.body["ended"], entry.body)
+        self._heed(entry)
         self._frontier = self._frontier.append(entry.leaf)
 
     def _check(self, head: Checkpoint | None) -> None:
@@ -111,6 +137,38 @@ class State:
                 f"{self.size - 1} or an earlier one was changed (comity ledger verify finds which)"
             )
         head.verify(self.key)
+
+
+class Trial:
+    """Entries that are to be appended in one transaction, each with its own signed checkpoint.
+
+    Attributes:
+        accounts: as they will be after these entries: the next decision is made over them.
+        frontier: the tree's, likewise.
+        entries: so far, in order.
+    """
+
+    def __init__(self, accounts: Accounts, frontier: Frontier, first: bytes | None, key: SigningKey) -> None:
+        self.accounts = accounts
+        self.frontier = frontier
+        self.entries: list[Entry] = []
+        self._first = first
+        self._key = key
+
+    def add(self, kind: str, body: Mapping[str, Any]) -> None:
+        """One more entry."""
+        entry = Entry.make(self.frontier.size, kind, body)
+        path = tuple(reversed(self.frontier.peaks))
+        self.frontier = self.frontier.append(entry.leaf)
+        head = Checkpoint.sign(
+            self._key,
+            ledger=self._first or entry.leaf,
+            size=self.frontier.size,
+            root=self.frontier.root(),
+            time=entry.time,
+        )
+        self.accounts.apply(kind, entry.body)
+        self.entries.append(replace(entry, checkpoint=head, path=path))
 
 
 def founded(entry: Entry) -> tuple[str, VerifyKey]:

@@ -145,29 +145,10 @@ class Store:
         row = connection.execute(HEAD).first()
         return None if row is None else _checkpoint(*row)
 
-    def add(self, connection: Connection, entry: Entry, checkpoint: Checkpoint) -> None:
-        """Append one entry and its checkpoint."""
-        connection.execute(
-            ADD_EVENT,
-            {
-                "seq": entry.seq,
-                "kind": entry.kind,
-                "event": entry.event,
-                "salt": entry.salt,
-                "leaf": entry.leaf,
-            },
-        )
-        connection.execute(
-            ADD_CHECKPOINT,
-            {
-                "size": checkpoint.size,
-                "ledger": checkpoint.ledger,
-                "root": checkpoint.root,
-                "time": checkpoint.time,
-                "agreement": checkpoint.agreement,
-                "signature": checkpoint.signature,
-            },
-        )
+    def add(self, connection: Connection, *added: tuple[Entry, Checkpoint]) -> None:
+        """Append entries, each with its checkpoint."""
+        connection.execute(ADD_EVENT, [_entry_row(entry) for entry, _ in added])
+        connection.execute(ADD_CHECKPOINT, [_checkpoint_row(head) for _, head in added])
 
     def _prepare(self) -> None:
         """Make the tables and their guards, unless they are there."""
@@ -211,6 +192,27 @@ def options(dialect: str, *, writing: bool) -> dict[str, Any]:
     if dialect == "sqlite":
         return {WRITING: writing}
     return {} if writing else {"isolation_level": "REPEATABLE READ"}
+
+
+def _entry_row(entry: Entry) -> dict[str, Any]:
+    return {
+        "seq": entry.seq,
+        "kind": entry.kind,
+        "event": entry.event,
+        "salt": entry.salt,
+        "leaf": entry.leaf,
+    }
+
+
+def _checkpoint_row(head: Checkpoint) -> dict[str, Any]:
+    return {
+        "size": head.size,
+        "ledger": head.ledger,
+        "root": head.root,
+        "time": head.time,
+        "agreement": head.agreement,
+        "signature": head.signature,
+    }
 
 
 def _checkpoint(

@@ -14,7 +14,9 @@ from starlette.exceptions import HTTPException
 
 from comity import __version__
 from comity.errors import ComityError
+from comity.node.enclave.routes import attestation_routes
 from comity.node.evidence import evidence_routes
+from comity.node.feedback import feedback_routes
 from comity.node.problems import PROBLEMS, problem
 from comity.wire import open_message
 
@@ -94,6 +96,8 @@ def application(node: Node) -> FastAPI:
             return JSONResponse(told, status_code=answer.status_code)
 
     app.include_router(evidence_routes(node))
+    app.include_router(feedback_routes(node))
+    app.include_router(attestation_routes(node))
     return app
 
 

@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from comity.errors import BadInput, UsageError
+from comity.errors import BadInput, PartyFailed, UsageError
 from comity.node.folder import PartyFolder
 from comity.node.orders import give_order
 from comity.node.state import Status
 
 _POLL_S = 0.2
 _POLL_LONGEST_S = 5.0
+_MOST_SILENCE_S = 120.0
+"""How long one's own node may be away, as while it is started again, before waiting ends."""
 
 
 def open_session(
@@ -35,15 +37,34 @@ def open_session(
     return str(found["session"])
 
 
+def session_folder(folder: PartyFolder, session: str) -> Path:
+    """Where this party's node keeps what it received and made in a session."""
+    return folder.sessions_path / session
+
+
 def ended(folder: PartyFolder, session: str) -> dict[str, Any]:
-    """The session as the node has it once it has ended."""
+    """The session as the node has it once it has ended, with `folder`, where its results are.
+
+    Raises:
+        BadInput: if the node does not know it.
+        PartyFailed: if the node is away for long.
+    """
     pause = _POLL_S
+    heard = time.monotonic()
     while True:
-        found = [row for row in give_order(folder, "sessions", {})["sessions"] if row["session"] == session]
-        if not found:
-            raise BadInput(f"the node knows no session {session}")
-        if found[0]["status"] != Status.running:
-            return dict(found[0])
+        try:
+            rows = give_order(folder, "sessions", {})["sessions"]
+            heard = time.monotonic()
+        except PartyFailed:
+            if time.monotonic() - heard > _MOST_SILENCE_S:
+                raise
+            rows = None
+        if rows is not None:
+            found = [row for row in rows if row["session"] == session]
+            if not found:
+                raise BadInput(f"the node knows no session {session}")
+            if found[0]["status"] != Status.running:
+                return {**found[0], "folder": str(session_folder(folder, session))}
         time.sleep(pause)
         pause = min(pause * 1.5, _POLL_LONGEST_S)
 
@@ -59,7 +80,8 @@ def chosen_agreement(folder: PartyFolder, beginning: str) -> str:
     if len(found) != 1:
         listed = ", ".join(digest[:12] for digest in known) or "none"
         raise UsageError(
-            f"{len(found)} agreements in {folder.agreements_path} begin with {beginning!r}; there are: {listed}"
+            f"{len(found)} agreements in {folder.agreements_path} begin with {beginning!r}; there are: "
+            f"{listed}"
         )
     return found[0]
 

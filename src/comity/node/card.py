@@ -173,7 +173,7 @@ def _is_ipv6(host: str) -> bool:
         return False
 
 
-def read_json(path: Path, what: str) -> object:
+def read_json(path: Path, what: str, *, largest: int = _LARGEST) -> object:
     """A small JSON file.
 
     Raises:
@@ -181,13 +181,13 @@ def read_json(path: Path, what: str) -> object:
     """
     try:
         with path.open("rb") as file:
-            raw = file.read(_LARGEST + 1)
+            raw = file.read(largest + 1)
     except FileNotFoundError:
         raise BadInput(f"{what} {path} does not exist; check the path") from None
     except OSError as error:
         raise BadInput(f"{what} {path} cannot be read: {error.strerror}") from None
-    if len(raw) > _LARGEST:
-        raise BadInput(f"{what} {path} is larger than {_LARGEST:,} bytes; it is another file")
+    if len(raw) > largest:
+        raise BadInput(f"{what} {path} is larger than {largest:,} bytes; it is another file")
     try:
         return json.loads(raw, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:

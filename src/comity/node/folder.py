@@ -5,7 +5,7 @@ key.pem           the party's Ed25519 key (0600), perhaps under a passphrase
 party.json        {"name", "url"}
 certificate.pem   the TLS certificate that it issued itself with that key
 peers/            the others' cards, one JSON file each
-agreements/       <digest>.yaml, and <digest>.withdrawn-<party>.json
+agreements/       <digest>.yaml, <digest>.withdrawn-<party>.json, <digest>.deleted-<entry>.json
 tables/           the party's data
 ledger.db         its ledger
 state.db          the node's sessions, inbox, outbox and journal

@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from comity.agreement import Agreement, State, Withdrawal, read_agreement
-from comity.errors import BadInput, ComityError
-from comity.ledger import Ledger
+from comity.errors import BadInput, ComityError, VerificationFailed
+from comity.ledger import Entry, Ledger
 from comity.ledger.openings import Opening, opening_of
 from comity.node.folder import PartyFolder
 
@@ -152,6 +152,35 @@ def delete_expired(
     if not over:
         return None
     return _delete(folder, agreement, ledger, over, why=f"retention_days, {days}, are over", forget=forget)
+
+
+def verify_deletion(document: Mapping[str, Any], agreement: Agreement, party: str) -> Entry:
+    """Check what another party says it has deleted (`Deletion.to_dict`) against its ledger's proof.
+
+    Shown is that the party's signed ledger says so, not that no copy is left.
+
+    Returns:
+        The ledger's entry.
+
+    Raises:
+        BadInput: if it is no such document.
+        ClauseRefused: if there is no such party in the agreement.
+        VerificationFailed: if the proof is not by that party's key, or about something else.
+    """
+    proof = document.get("proof")
+    if not isinstance(proof, Mapping):
+        raise BadInput("this is not what a party says it has deleted: it has no 'proof'")
+    entry = Opening.from_dict(proof).verify(agreement.party(party).key)
+    same = (
+        entry.kind == "note"
+        and entry.body.get("deleted_of") == agreement.digest == document.get("agreement")
+        and all(entry.body.get(name) == document.get(name) for name in ("deleted", "messages", "left"))
+    )
+    if not same:
+        raise VerificationFailed(
+            f"the entry of the ledger of '{party}' says something else than the list it came with"
+        )
+    return entry
 
 
 def sessions_of(folder: PartyFolder, digest: str) -> Iterator[Path]:

@@ -25,6 +25,8 @@ from comity.ledger import Ledger
 from comity.node.card import Card
 from comity.node.deliver import Delivery, Post, https_post
 from comity.node.durable import FAILED, OPEN, Arrivals
+from comity.node.enclave.check import Ask, Attestations
+from comity.node.enclave.quotes import QuoteSource, available_quotes
 from comity.node.folder import PartyFolder
 from comity.node.sessions import Household, Sessions, taking_part, terms_of
 from comity.node.state import Sent, SessionRow, State, Status, now
@@ -62,12 +64,16 @@ class Node:
         state: str | Path | None = None,
         patience_s: float | None = None,
         posts: Mapping[str, Post] | None = None,
+        quotes: QuoteSource | None = None,
+        ask: Ask | None = None,
     ) -> None:
         """
         Args:
             folder: the party's.
             ledger, state: where they are kept instead of in the folder: a path or a postgresql:// URL.
             posts: how messages reach each peer; over HTTPS to the address of its card by default.
+            quotes: of the enclave that this process runs in; found by itself by default.
+            ask: how other parties' quotes are got; over HTTPS by default.
             patience_s: seconds that a program waits for another party's next message; a day by default.
 
         Raises:
@@ -83,10 +89,13 @@ class Node:
             card.verify()
         self.state = State.open(state or folder.state_path)
         self.ledger = Ledger.open(ledger or folder.ledger_path, key=self.key, owner=self.name)
+        self.attestations = Attestations(folder, quotes or available_quotes(), ask)
         self.arrivals = Arrivals()
         house = Household(self.name, self.key, folder.path, self.ledger)
         waits = {} if patience_s is None else {"patience_s": patience_s}
-        self._sessions = Sessions(house, self.state, self.arrivals, self._wake, **waits)
+        self._sessions = Sessions(
+            house, self.state, self.arrivals, self._wake, self.attestations.require, **waits
+        )
         self._deliveries = {
             name: Delivery(self.state, name, (posts or {}).get(name) or self._https(card), self._not_taken)
             for name, card in self._peers.items()
@@ -131,21 +140,21 @@ class Node:
             OutOfOrder: if an earlier message is missing.
             BadInput: if it is malformed or differs from the one that had its number.
         """
-        message = open_message(data, keys=self._peer_keys(), recipient=self.name)
+        message = open_message(data, keys=self.peer_keys(), recipient=self.name)
         try:
             self._admit(message, data)
         except OutOfOrder:
             raise
         except ComityError as error:
-            self._note_refusal(message, error)
+            self.note_refusal(message, error)
             raise
         self.arrivals.notify()
 
-    def _peer_keys(self) -> dict[str, VerifyKey]:
+    def peer_keys(self) -> dict[str, VerifyKey]:
         return {name: card.key for name, card in self._peers.items()}
 
     def _admit(self, message: Message, data: bytes) -> None:
-        agreement = self._agreement(message)
+        agreement = self.agreement_of(message)
         row = self.state.session(message.session)
         if row is None:
             self._check_invitation(message, agreement)
@@ -164,7 +173,7 @@ class Node:
             told = str(message.body.get("message", message.body.get("code", "")))[:500]
             self.arrivals.fail(message.session, "", f"party '{message.sender}' gave up: {told}")
 
-    def _agreement(self, message: Message) -> Agreement:
+    def agreement_of(self, message: Message) -> Agreement:
         """The agreement that a message names, if it is kept here and the sender has the key it names."""
         try:
             agreement = self._kept(message.agreement)
@@ -192,7 +201,7 @@ class Node:
             raise OutOfOrder("the message belongs to no session that this party has been invited to")
         if not _is_session(message.session):
             raise BadInput("a session has a name of 32 hexadecimal digits")
-        self._check_standing(agreement)
+        self.check_standing(agreement)
         if agreement.party(message.sender).role != "ml_party":
             raise ClauseRefused(
                 f"'{message.sender}' is no ML party, and only ML parties open sessions",
@@ -210,7 +219,7 @@ class Node:
                 "this party runs as many sessions as it can", clause=f"architectures.{architecture}"
             )
 
-    def _check_standing(self, agreement: Agreement) -> None:
+    def check_standing(self, agreement: Agreement) -> None:
         """Signed by all, not expired, not replaced by a later agreement, not withdrawn from."""
         self.folder.standing(agreement, datetime.now(UTC).date()).check()
 
@@ -228,7 +237,7 @@ class Node:
             if self.state.begin(row):
                 self._sessions.start(row, agreement)
 
-    def _note_refusal(self, message: Message, error: ComityError) -> None:
+    def note_refusal(self, message: Message, error: ComityError) -> None:
         _log.warning("refused a message of %s: %s", message.sender, error.code)
         self._noted += 1
         if self._noted > _MOST_NOTED:
@@ -277,7 +286,7 @@ class Node:
     def _run(self, order: Message) -> str:
         """Open a session as the ML party of an agreement."""
         agreement = self._kept(order.agreement)
-        self._check_standing(agreement)
+        self.check_standing(agreement)
         if agreement.party(self.name).role != "ml_party":
             raise ClauseRefused(
                 f"'{self.name}' is no ML party of this agreement, and only ML parties open sessions",
@@ -290,6 +299,7 @@ class Node:
                 raise BadInput(
                     f"there is no card of '{name}', which takes part: get it and run comity party add"
                 )
+        self.attestations.require(agreement, architecture)
         row = _row(order.session, agreement, architecture, self.name, terms)
         if self.state.begin(row):
             self._sessions.start(row, agreement)

@@ -27,6 +27,9 @@ _log = logging.getLogger("comity.node")
 PATIENCE_S = 86_400.0
 """How long a program waits for another party's next message."""
 
+_ANSWER_S = 300.0
+"""How long a party is asked for its attestation, if the agreement wants one, before it counts as gone."""
+
 
 @dataclass(frozen=True)
 class Household:
@@ -52,6 +55,7 @@ class Sessions:
         state: State,
         arrivals: Arrivals,
         wake: Callable[[str], None],
+        admit: Callable[..., None],
         *,
         patience_s: float = PATIENCE_S,
     ) -> None:
@@ -59,6 +63,7 @@ class Sessions:
         self._state = state
         self._arrivals = arrivals
         self._wake = wake
+        self._admit = admit
         self._patience_s = patience_s
         self._threads: dict[str, threading.Thread] = {}
 
@@ -82,6 +87,7 @@ class Sessions:
         except Stopping:
             return
         try:
+            self._admit(agreement, row.architecture, patience_s=_ANSWER_S)
             result = self._program(row, agreement, channel)
         except Stopping:
             return

@@ -135,6 +135,11 @@ class State:
         self._engine = engine
         self.name = name
 
+    @property
+    def engine(self) -> Engine:
+        """The database, for tables of the node's that are kept beside these."""
+        return self._engine
+
     @classmethod
     def open(cls, place: Path | str) -> State:
         """The state at a path or a `postgresql://` URL, made if there is none.
@@ -181,26 +186,15 @@ class State:
             )
 
     def session(self, session: str) -> SessionRow | None:
-        found = [row for row in self.sessions() if row.id == session]
-        return found[0] if found else None
+        with told(self.name), self._engine.connect() as connection:
+            row = connection.execute(select(_sessions).where(_sessions.c.id == session)).first()
+        return None if row is None else _session(row)
 
     def sessions(self) -> list[SessionRow]:
         """All sessions, the oldest first."""
         with told(self.name), self._engine.connect() as connection:
             rows = connection.execute(select(_sessions).order_by(_sessions.c.opened)).all()
-        return [
-            SessionRow(
-                id=row.id,
-                agreement=row.agreement,
-                architecture=row.architecture,
-                opener=row.opener,
-                opened=row.opened,
-                terms=json.loads(row.terms),
-                status=Status(row.status),
-                result=json.loads(row.result),
-            )
-            for row in rows
-        ]
+        return [_session(row) for row in rows]
 
     # messages that came in
 
@@ -356,6 +350,19 @@ def _present_format(connection: Connection) -> int | None:
 
 def _at(table: Table, session: str, sender: str, number: int):
     return table.c.session == session, table.c.sender == sender, table.c.number == number
+
+
+def _session(row: Any) -> SessionRow:
+    return SessionRow(
+        id=row.id,
+        agreement=row.agreement,
+        architecture=row.architecture,
+        opener=row.opener,
+        opened=row.opened,
+        terms=json.loads(row.terms),
+        status=Status(row.status),
+        result=json.loads(row.result),
+    )
 
 
 def _sent(row: Any) -> Sent:

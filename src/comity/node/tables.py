@@ -1,4 +1,4 @@
-"""Putting a party's table where its programs find it: read, checked against its schema, written as Parquet."""
+"""Putting a party's table where its programs find it: read, checked, written as Parquet."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from comity.errors import BadSchema, UsageError
 from comity.node.folder import PartyFolder, write_whole
+
+if TYPE_CHECKING:
+    from comity.schema import Schema
 
 _NAME = re.compile(r"train|seed|probe|linked-[a-z](-?[a-z0-9])*")
 
@@ -38,7 +41,8 @@ def load_table(folder: PartyFolder, source: str, schema_path: Path, name: str = 
 
     Args:
         source: CSV, Parquet or Arrow, or a postgresql:// URL.
-        name: `train` (a provider's rows), `seed`, `probe`, `linked-<provider>`.
+        name: `train` (a provider's rows), `seed` (without ids), `linked-<provider>` (without the target),
+            `probe` (features alone).
 
     Raises:
         UsageError: if there is no such kind of table.
@@ -55,17 +59,33 @@ def load_table(folder: PartyFolder, source: str, schema_path: Path, name: str = 
         raise UsageError(f"a table is loaded as train, seed, probe or linked-PROVIDER, not as {name!r}")
     schema = read_schema(schema_path)
     _require_public_bounds(schema, schema_path)
-    checked = check_table(read_table(source, schema=schema), schema)
+    wanted = _columns_of(name, schema)
+    checked = check_table(read_table(source, schema=wanted), wanted)
     folder.tables_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     place = folder.tables_path / f"{name}.parquet"
     temporary = place.with_suffix(".writing")
+    temporary.touch(mode=0o600)
     pq.write_table(checked.table.arrow, temporary)
     os.replace(temporary, place)
     _write_hierarchies(folder, schema_path)
     return Loaded(name, checked.table.rows, tuple(checked.table.names), tuple(checked.notes))
 
 
-def _require_public_bounds(schema: Any, path: Path) -> None:
+def _columns_of(name: str, schema: Schema) -> Schema:
+    """The part of the schema that a table of this name has."""
+    from comity.schema import Role, Unit
+    from comity.schema import Schema as Columns
+
+    left_out: set[Role] = set()
+    if name in ("seed", "probe"):
+        left_out.add(Role.identifier)
+    if name == "probe" or name.startswith("linked-"):
+        left_out.add(Role.target)
+    columns = {key: column for key, column in schema.columns.items() if column.role not in left_out}
+    return Columns(columns=columns, unit=schema.unit if schema.unit.column in columns else Unit())
+
+
+def _require_public_bounds(schema: Schema, path: Path) -> None:
     """Bounds and levels come from the schema: taken from the rows they would tell of them."""
     from comity.schema import Role
 

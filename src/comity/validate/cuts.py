@@ -8,21 +8,27 @@ threshold and minimum alone, whatever is asked, so that a later question about t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from comity.data.bins import quantile_edges
+from comity.validate.numbering import counted
 
 Floats = NDArray[np.float64]
+Numbers = NDArray[np.signedinteger[Any]]
 
 CALIBRATION_BINS: Final = 10
 CURVE_BINS: Final = 20
 _SAMPLED: Final = 1 << 20
-_FEW: Final = 24
+_FEW: Final = 64
+"""So few edges are compared with each score: that is faster than searching."""
+_BLOCK: Final = 1 << 14
+"""Scores at a time: they stay in the processor's cache while every edge is compared with them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,49 +37,83 @@ class Bins:
 
     Attributes:
         edges: ascending; bin i holds edges[i-1] <= score < edges[i].
-        numbers: (records,) the bin of each record.
+        numbers: (records,) the bin of each record; one byte each for up to 128 bins.
         sizes: (bins,) records in each.
     """
 
     edges: Floats
-    numbers: NDArray[np.int64]
+    numbers: Numbers
     sizes: NDArray[np.int64]
 
     @classmethod
     def of(cls, scores: Floats, edges: Sequence[float] | Floats) -> Bins:
+        """The bins between distinct, ascending edges."""
         cut = np.asarray(edges, dtype=np.float64)
         numbers = binned(scores, cut)
-        return cls(cut, numbers, np.bincount(numbers, minlength=len(cut) + 1).astype(np.int64))
+        return cls(cut, numbers, counted(numbers, len(cut) + 1))
+
+    def joined(self, kept: Sequence[float]) -> Bins:
+        """The same records with some of the edges only: bins on both sides of the others are joined."""
+        stays = np.isin(self.edges, np.asarray(kept, dtype=np.float64))
+        if stays.all():
+            return self
+        numbers = self.numbers.copy()
+        for gone in np.flatnonzero(~stays).tolist():
+            numbers -= (self.numbers > gone).view(np.int8)
+        starts = np.append(0, np.flatnonzero(stays) + 1)
+        return Bins(self.edges[stays], numbers, np.add.reduceat(self.sizes, starts))
 
 
-def calibration_edges(scores: Floats, threshold: float, minimum: int) -> list[float]:
-    """Edges of about ten bins of equal size. Of many scores every k-th is looked at, in their order."""
+def calibration_bins(scores: Floats, threshold: float, minimum: int) -> Bins:
+    """About ten bins of equal size. Of many scores every k-th is looked at for the edges, in their order."""
     few = scores if len(scores) <= _SAMPLED else scores[:: len(scores) // _SAMPLED]
-    edges = quantile_edges(few, CALIBRATION_BINS, minimum)
+    edges = spread_edges(few, CALIBRATION_BINS, minimum)
     return fitted(scores, edges, [threshold], minimum)
 
 
-def curve_edges(scores: Floats, threshold: float, minimum: int) -> list[float]:
-    """Edges of bins that grow from the highest score on, where a precision-recall curve moves fastest."""
+def spread_edges(values: Floats, bins: int, minimum: int) -> tuple[float, ...]:
+    """`quantile_edges`, without sorting where no value is so frequent that a cut would fall into it."""
+    share = len(values) / bins
+    if share < max(minimum, 1):
+        return quantile_edges(values, bins, minimum)
+    # a bin ends where the next one's first value stands in order; the floor is taken as `quantile_edges` does
+    ends = [math.ceil(at * share) for at in range(1, bins)]
+    ends = [end + int(end // share < at) for at, end in enumerate(ends, 1)]
+    ordered = np.partition(values, ends)
+    sizes = np.diff([0, *ends, len(values)])
+    highest = np.maximum.reduceat(ordered, [0, *ends])
+    lowest = np.append(ordered[: ends[0]].min(), ordered[ends]) if ends else highest
+    if (highest[:-1] == lowest[1:]).any() or (highest == lowest).any() or sizes.min() < minimum:
+        return quantile_edges(values, bins, minimum)
+    return tuple(lowest[1:].tolist())
+
+
+def curve_bins(
+    scores: Floats, threshold: float, minimum: int, calibration: Sequence[float] | None = None
+) -> Bins:
+    """Bins that grow from the highest score on, where a precision-recall curve moves fastest.
+
+    Args:
+        calibration: the edges of `calibration_bins`, where they are known.
+    """
     records, first = len(scores), max(minimum, 1)
     if records <= 2 * first:
-        return []
+        return Bins.of(scores, [])
     ends = np.unique(np.geomspace(first, records, CURVE_BINS).round().astype(np.int64))[:-1]
     places = np.unique(records - ends)
     ordered = np.partition(scores, places)
-    anchors = [threshold, *calibration_edges(scores, threshold, minimum)]
-    return fitted(scores, np.unique(ordered[places]).tolist(), anchors, minimum)
+    inner = calibration_bins(scores, threshold, minimum).edges if calibration is None else calibration
+    return fitted(scores, np.unique(ordered[places]).tolist(), [threshold, *inner], minimum)
 
 
-def fitted(scores: Floats, edges: Sequence[float], anchors: Sequence[float], minimum: int) -> list[float]:
+def fitted(scores: Floats, edges: Sequence[float], anchors: Sequence[float], minimum: int) -> Bins:
     """Edges moved onto anchors that they are too close to, and dropped where too close to each other.
 
     Returns:
-        Ascending edges with none or at least `minimum` records between any of them, any anchor and the ends.
+        Bins with none or at least `minimum` records between any of their edges, any anchor and the ends.
     """
-    every = np.unique(np.array([*edges, *anchors], dtype=np.float64))
-    counts = np.bincount(binned(scores, every), minlength=len(every) + 1)
-    below = dict(zip(every.tolist(), np.cumsum(counts)[:-1].tolist(), strict=True))
+    fine = Bins.of(scores, np.unique(np.array([*edges, *anchors], dtype=np.float64)))
+    below = dict(zip(fine.edges.tolist(), np.cumsum(fine.sizes)[:-1].tolist(), strict=True))
     inner = sorted({edge for edge in anchors if 0 < below[edge] < len(scores)}, key=lambda edge: below[edge])
     kept: dict[int, float] = {}
     for edge in sorted(edges):
@@ -84,14 +124,16 @@ def fitted(scores: Floats, edges: Sequence[float], anchors: Sequence[float], min
         too_near = any(place != other and abs(place - other) < minimum for other in kept)
         if min(place, len(scores) - place) >= minimum and not too_near:
             kept.setdefault(place, edge)
-    return [kept[place] for place in sorted(kept)]
+    return fine.joined([kept[place] for place in sorted(kept)])
 
 
-def binned(scores: Floats, edges: Floats) -> NDArray[np.int64]:
-    """(records,) the bin of each score; comparing with few edges is faster than searching."""
+def binned(scores: Floats, edges: Floats) -> Numbers:
+    """(records,) the bin of each score, in one byte where there are few."""
     if len(edges) > _FEW:
-        return np.searchsorted(edges, scores, side="right").astype(np.int64)
+        return np.searchsorted(edges, scores, side="right").astype(np.min_scalar_type(-1 - len(edges)))
     numbers = np.zeros(len(scores), dtype=np.int8)
-    for edge in edges.tolist():
-        numbers += scores >= edge
-    return numbers.astype(np.int64)
+    for start in range(0, len(scores), _BLOCK):
+        part, into = scores[start : start + _BLOCK], numbers[start : start + _BLOCK]
+        for edge in edges.tolist():
+            into += (part >= edge).view(np.int8)
+    return numbers

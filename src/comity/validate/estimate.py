@@ -26,11 +26,13 @@ Floats = NDArray[np.float64]
 Interval = tuple[float, float]
 
 SHARE: Final[Interval] = (0.0, 1.0)
-_Z: Final = 1.959963984540054
+Z: Final = 1.959963984540054
+"""How many standard deviations hold 95% of Gaussian noise."""
 _DRAWS: Final = 8_192
 _TIMES: Final = 400
 _LONGEST: Final = 40.0
 _LENGTH: Final = 1 << 16
+_ROWS: Final = 1 << 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +53,8 @@ class Base:
     """Consistent base statistics.
 
     Attributes:
-        values, covariance: (d,), (d, d); places: where each named statistic stands.
+        values: (d,); in `many.Bases`, which reads many groups at once, (d, groups).
+        covariance: (d, d); places: where each named statistic stands.
         mixing: (d, d) how independent noises of variance 1 make up the values' noise.
         law: of those noises, `gaussian` or `laplace`.
         facts: the question's.
@@ -85,7 +88,7 @@ class Base:
 
     def z(self, form: Floats) -> float:
         """How many standard deviations hold 95% of the form's noise."""
-        return _Z if self.law == "gaussian" else laplace_z(form @ self.mixing)
+        return Z if self.law == "gaussian" else laplace_z(form @ self.mixing)
 
     def draws(self, place: slice) -> Floats:
         """(draws, values) simulated noise of some of the values, always the same for the same noise."""
@@ -97,22 +100,28 @@ class Base:
         return unit_draws(self.law, used.shape[1]) @ used.T
 
     def linear(self, form: Floats, shift: float, scale: float, bounds: Interval = SHARE) -> Any:
-        """Estimate and interval of (form of the values + shift) / scale."""
+        """Estimate and interval of (form of the values + shift) / scale; None for a scale of 0."""
+        if scale == 0:
+            return None, None
         centre = float(form @ self.values) + shift
-        below, above = self._reach(form)
+        below, above = self.reach(form)
         interval = clipped(((centre - below) / scale, (centre + above) / scale), bounds)
         return min(max(centre / scale, bounds[0]), bounds[1]), interval
 
-    def ratio(self, top: Floats, bottom: Floats, shift: float = 0.0, bounds: Interval = SHARE) -> Any:
-        """Estimate and interval of top / (bottom + shift)."""
-        a, b = float(top @ self.values), float(bottom @ self.values) + shift
-        cov = self.covariance
-        middle = 0.5 * (bounds[0] + bounds[1]) if math.isfinite(sum(bounds)) else bounds[0]
-        guess = min(max(a / b, bounds[0]), bounds[1]) if b > 0 else middle
-        pieces = float(top @ cov @ top), float(top @ cov @ bottom), float(bottom @ cov @ bottom)
-        return guess, fieller(a, b, pieces, self.z(top - guess * bottom), bounds)
+    def ratio(
+        self, top: Floats, bottom: Floats, shift: float = 0.0, bounds: Interval = SHARE, added: float = 0.0
+    ) -> Any:
+        """Estimate and interval of (top + added) / (bottom + shift)."""
+        a, b = float(top @ self.values) + added, float(bottom @ self.values) + shift
+        guess = min(max(a / b, bounds[0]), bounds[1]) if b > 0 else middle(bounds)
+        return guess, fieller(a, b, self.pieces(top, bottom), self.z(top - guess * bottom), bounds)
 
-    def _reach(self, form: Floats) -> Interval:
+    def pieces(self, top: Floats, bottom: Floats) -> tuple[float, float, float]:
+        """Variance of one form's noise, covariance with another's, variance of that."""
+        cov = self.covariance
+        return float(top @ cov @ top), float(top @ cov @ bottom), float(bottom @ cov @ bottom)
+
+    def reach(self, form: Floats) -> Interval:
         """How far the truth may lie below and above a form's value."""
         only = np.flatnonzero(form)
         if self.laplace is not None and len(only) == 1:
@@ -185,7 +194,11 @@ def common_length(parts: Sequence[Part]) -> int:
 
 
 def consistent(question: Question, answer: NoisySums) -> Base:
-    """The nearest statistics, by their variances, that keep the ties."""
+    """The nearest statistics, by their variances, that keep the ties.
+
+    Args:
+        answer: with (dimensions,) values; or (dimensions, groups), where the ties add up to the same in all.
+    """
     pieces = question.query.split(answer.values)
     places: dict[str, slice] = {}
     start = 0
@@ -207,7 +220,8 @@ def consistent(question: Question, answer: NoisySums) -> Base:
         # ties may follow from each other, hence the pseudo-inverse
         back = spread @ np.linalg.pinv(rows @ spread, hermitian=True)
         keep -= back @ rows
-        values = keep @ values + back @ np.array([tie.total for tie in question.ties])
+        totals = back @ np.array([tie.total for tie in question.ties])
+        values = keep @ values + totals.reshape(-1, *[1] * (values.ndim - 1))
     covariance = (keep * np.square(deviations)) @ keep.T
     mixing, law = keep * deviations, answer.calibration.law
     own = None
@@ -232,25 +246,37 @@ def unit_draws(law: str, count: int) -> Floats:
 
 
 def laplace_z(weights: Floats) -> float:
-    """How many standard deviations hold 95% of a weighted sum of independent Laplace noises.
+    """How many standard deviations hold 95% of a weighted sum of independent Laplace noises."""
+    return float(laplace_zs(weights[None, weights != 0])[0])
 
-    Its characteristic function is the product of 1 / (1 + w^2 t^2 / 2), and the chance of an absolute value
-    of x or less is 2 / pi times the integral of that times sin(x t) / t over t > 0 (Gil-Pelaez 1951).
+
+def laplace_zs(weights: Floats) -> Floats:
+    """(rows,) `laplace_z` of each of (rows, noises) weights."""
+    squares = np.square(weights)
+    sums = squares.sum(axis=1)
+    shares = squares / np.where(sums > 0, sums, 1.0)[:, None]
+    found = np.where(sums > 0, -math.log(0.05) / math.sqrt(2.0), Z)
+    mixed = np.flatnonzero((sums > 0) & (shares.max(axis=1, initial=0.0) <= 1 - 1e-9))
+    for start in range(0, len(mixed), _ROWS):
+        some = mixed[start : start + _ROWS]
+        found[some] = _mixed_z(shares[some])
+    return found
+
+
+def _mixed_z(shares: Floats) -> Floats:
+    """(rows,) from (rows, noises) shares of the variance.
+
+    A sum's characteristic function is the product of 1 / (1 + w^2 t^2 / 2), and the chance of an absolute
+    value of x or less is 2 / pi times the integral of that times sin(x t) / t over t > 0 (Gil-Pelaez 1951).
     """
-    squares = np.square(weights[weights != 0])
-    if not len(squares):
-        return _Z
-    squares = squares / squares.sum()
-    if len(squares) == 1 or squares.max() > 1 - 1e-9:
-        return -math.log(0.05) / math.sqrt(2.0)
     times = (np.arange(_TIMES) + 0.5) * (_LONGEST / _TIMES)
-    waves = np.exp(-np.log1p(0.5 * squares[:, None] * np.square(times)).sum(axis=0)) * (
-        2 / math.pi * _LONGEST / _TIMES
-    )
-    x = _Z
+    waves = np.exp(-np.log1p(0.5 * shares[:, :, None] * np.square(times)).sum(axis=1))
+    waves *= 2 / math.pi * _LONGEST / _TIMES
+    x = np.full(len(shares), Z)
     for _ in range(4):  # Newton: the chance is nearly straight there
-        missing = 0.95 - float((waves * np.sin(x * times) / times).sum())
-        x += missing / float((waves * np.cos(x * times)).sum())
+        turned = x[:, None] * times
+        missing = 0.95 - (waves * np.sin(turned) / times).sum(axis=1)
+        x += missing / (waves * np.cos(turned)).sum(axis=1)
     return x
 
 
@@ -288,6 +314,11 @@ def fieller(a: float, b: float, pieces: tuple[float, float, float], z: float, bo
         return bounds
     root = math.sqrt(max(linear * linear - square * constant, 0.0))
     return clipped(((linear - root) / square, (linear + root) / square), bounds)
+
+
+def middle(bounds: Interval) -> float:
+    """What is guessed where nothing is known."""
+    return 0.5 * (bounds[0] + bounds[1]) if math.isfinite(sum(bounds)) else bounds[0]
 
 
 def clipped(interval: Interval, bounds: Interval) -> Interval:

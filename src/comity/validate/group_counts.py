@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from comity.errors import BadInput, UsageError
 from comity.validate.estimate import Part, Question
+from comity.validate.many import listed, read_many
 from comity.validate.mechanism import NoisySums
 from comity.validate.metrics import METRICS, OF_CLASSES, SignedCounts, assembled, known_metrics
 from comity.validate.numbering import counted
@@ -24,33 +25,43 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class CountedQuestion:
-    """A question about counts per group; attributes as of `groups.GroupedQuestion`."""
+    """A question about counts per group.
+
+    Attributes:
+        query: what the validator is asked.
+        names: the groups, in the order of their first record.
+        question: stands for each group's.
+        records, predicted: (groups,) records, and those that are predicted positive.
+        threshold: scores at or above it predict 1.
+    """
 
     query: Query
     names: tuple[Any, ...]
-    questions: tuple[Question, ...]
+    question: Question
+    records: Integers
+    predicted: Integers
+    threshold: float
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        return self.questions[0].metrics
+        return self.question.metrics
 
     @property
-    def facts(self) -> dict[Any, Any]:
-        return {name: one.facts for name, one in zip(self.names, self.questions, strict=True)}
+    def facts(self) -> dict[Any, dict[str, Any]]:
+        counts = zip(self.records.tolist(), self.predicted.tolist(), strict=True)
+        return {
+            name: {"records": records, "threshold": self.threshold, "predicted": predicted}
+            for name, (records, predicted) in zip(self.names, counts, strict=True)
+        }
 
     def read(self, answer: NoisySums) -> tuple[dict[str, Any], dict[str, Any]]:
         """Estimates and intervals by metric, then by group."""
-        parts = np.split(answer.values, len(self.questions))
-        read = [
-            question.read(NoisySums(values, answer.calibration))
-            for question, values in zip(self.questions, parts, strict=True)
-        ]
+        facts = {"records": self.records, "predicted": self.predicted}
+        values = answer.values.reshape(len(self.names), -1)
+        told = read_many(self.question, values, answer.calibration, facts)
         estimates, intervals = (
-            {
-                metric: {name: told[at][metric] for name, told in zip(self.names, read, strict=True)}
-                for metric in self.metrics
-            }
-            for at in range(2)
+            {metric: dict(zip(self.names, listed(every), strict=True)) for metric, every in one.items()}
+            for one in told
         )
         return estimates, intervals
 
@@ -84,15 +95,8 @@ def counted_by_group(
         else SignedCounts(numbers, len(names), predicted, cells)
     )
     name, width = ("classes", 2) if by_class else ("right", 1)
-    questions = tuple(
-        assembled(
-            [Part(name, _Shape(width))],
-            metrics,
-            {"records": int(total.sum()), "threshold": threshold, "predicted": int(total[1])},
-        )
-        for total in counts
-    )
-    return CountedQuestion(query, names, questions)
+    question = assembled([Part(name, _Shape(width))], metrics, {})
+    return CountedQuestion(query, names, question, counts.sum(axis=1), counts[:, 1], threshold)
 
 
 class _Shape(Query):

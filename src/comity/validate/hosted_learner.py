@@ -230,8 +230,8 @@ class HostedLearner:
         self._clip = min(_MOST_CLIP, max(_LEAST_CLIP, _CLIP / math.sqrt(noise)))
         self.weights = np.zeros(columns.width)
         self.scale = _SCALE
-        # how many labels' worth of chance the correction follows: its effective degrees of freedom
-        self.fitted = 0.0
+        self._keep = np.zeros((columns.width, columns.width))
+        self._tried, self._tried_noise, self._tried_spread, self._trials = 0.0, 0.0, 0.0, 0
         self._seeds = columns.dense(seeds).astype(np.float64)
 
     @cached_property
@@ -275,12 +275,53 @@ class HostedLearner:
             deviation: standard deviation of their noise together.
         """
         slope, noise = sums / self._unit, deviation / self._unit
-        keep = self._fisher @ np.linalg.inv(self._fisher + noise**2 * np.eye(len(slope)))
+        keep = self._keep = self._fisher @ np.linalg.inv(self._fisher + noise**2 * np.eye(len(slope)))
         held = np.linalg.solve(self._mix, self.weights)
+        if held.any():
+            self._try(held, slope, noise)
         towards = keep @ slope - self._pull @ held
         curvature = keep @ self._fisher + self._pull
         self.weights = self.weights + self._mix @ np.linalg.solve(curvature, towards)
-        self.fitted = float(np.trace(np.linalg.solve(curvature, keep @ self._fisher)))
+
+    def _try(self, held: Floats, slope: Floats, noise: float) -> None:
+        """What an answer says of the correction so far, which its noise had no part in."""
+        away = (
+            held
+            - self._level
+            @ np.linalg.lstsq(
+                self._level.T @ self._fisher @ self._level, self._level.T @ self._fisher @ held, rcond=1e-8
+            )[0]
+        )
+        self._tried += float(slope @ away)
+        self._tried_noise += noise**2 * float(away @ away)
+        self._tried_spread += math.sqrt(max(float(away @ self._fisher @ away), 0.0))
+        self._trials += 1
+
+    @cached_property
+    def _level(self) -> Floats:
+        """(width, columns) the directions that move all records alike, and no rank."""
+        owner = np.repeat(np.arange(len(self.columns.columns)), self.columns.widths)
+        same = (owner[:, None] == np.arange(len(self.columns.columns))).astype(np.float64)
+        return np.linalg.solve(self._mix, same)
+
+    def fitted(self, positives: float) -> float:
+        """How many labels' worth of chance the correction follows: its effective degrees of freedom.
+
+        Args:
+            positives: the share of positives, about: labels vary by p (1 - p).
+        """
+        varied = self._keep @ self._fisher * max(1.0, positives * (1 - positives) / _CURVATURE)
+        return float(np.trace(np.linalg.solve(varied + self._pull, varied)))
+
+    def trial(self, positives: float) -> float:
+        """By how many standard deviations the answers after the first say that the correction helps.
+
+        The slope along the correction, at the correction, is at most what it has gained in log-likelihood,
+        which is concave; each answer's noise is independent of the correction that it is asked at. Directions
+        that move all records alike are taken out, and what it gained by following chance (`fitted`).
+        """
+        size = math.hypot(math.sqrt(self._tried_noise), self._tried_spread)
+        return (self._tried - self._trials * self.fitted(positives)) / size if size > 0 else -math.inf
 
     def keep_start(self) -> None:
         """Take all that was learned back: the start stands."""

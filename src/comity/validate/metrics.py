@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from comity.errors import UsageError
 from comity.validate.curve import average_precision, curve_facts
-from comity.validate.cuts import Bins, calibration_edges, curve_edges
+from comity.validate.cuts import calibration_bins, curve_bins
 from comity.validate.estimate import Base, Part, Question, Reader, Tie, fieller, joined
 from comity.validate.numbering import counted
 from comity.validate.queries import GroupCounts, Groups, Labels, Query, WeightedSum, Words, grouped
@@ -168,7 +168,7 @@ def parts_for(
     elif "prevalence" in wanted:
         parts.append(Part("total", _total(len(scores))))
     if "calibration" in wanted:
-        bins = Bins.of(scores, calibration_edges(scores, limit, minimum))
+        bins = calibration_bins(scores, limit, minimum)
         means = np.bincount(bins.numbers, weights=scores, minlength=len(bins.sizes))
         facts["calibration"] = {
             "edges": bins.edges.tolist(),
@@ -177,7 +177,8 @@ def parts_for(
         }
         parts.append(Part("bins", GroupCounts(bins.numbers, len(bins.sizes))))
     if "average_precision" in wanted:
-        curve = Bins.of(scores, curve_edges(scores, limit, minimum))
+        known = facts["calibration"]["edges"] if "calibration" in wanted else None
+        curve = curve_bins(scores, limit, minimum, known)
         facts["average_precision"] = curve_facts(scores, curve)
         parts.append(Part("curve", GroupCounts(curve.numbers, len(curve.sizes))))
     if OF_CLASSES & set(wanted):
@@ -273,7 +274,7 @@ def _accuracy(base: Base) -> Any:
 
 def _precision(base: Base) -> Any:
     predicted = base.facts["predicted"]
-    return base.linear(base.form("classes", (0.0, 1.0)), 0.0, predicted) if predicted else (None, None)
+    return base.linear(base.form("classes", (0.0, 1.0)), 0.0, predicted)
 
 
 def _recall(base: Base) -> Any:
@@ -283,18 +284,10 @@ def _recall(base: Base) -> Any:
 def _specificity(base: Base) -> Any:
     """The false positives' share of the negatives, from 1."""
     records, predicted = base.facts["records"], base.facts["predicted"]
-    false_positives = base.form("classes", (0.0, -1.0))
-    negatives = -base.form("classes")
-    a, b = float(false_positives @ base.values) + predicted, float(negatives @ base.values) + records
-    cov = base.covariance
-    guess = min(max(a / b, 0.0), 1.0) if b > 0 else 0.5
-    pieces = (
-        float(false_positives @ cov @ false_positives),
-        float(false_positives @ cov @ negatives),
-        float(negatives @ cov @ negatives),
+    share, (low, high) = base.ratio(
+        base.form("classes", (0.0, -1.0)), -base.form("classes"), records, added=predicted
     )
-    low, high = fieller(a, b, pieces, base.z(false_positives - guess * negatives), (0.0, 1.0))
-    return 1 - guess, (1 - high, 1 - low)
+    return 1 - share, (1 - high, 1 - low)
 
 
 def _f1(base: Base) -> Any:
