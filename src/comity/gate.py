@@ -356,10 +356,9 @@ def _also(plan: Plan) -> dict[str, Any]:
 
 
 def released_body(
-    plan: Plan, outcome: Outcome, agreement: Agreement, clause: str, ledger: Ledger
+    plan: Plan, outcome: Outcome, agreement: str, clause: str, committed: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """The ledger's entry of a release or share; the receipt opens it to the recipient."""
-    committed = ledger.committed(plan.account)
     return {
         "account": str(plan.account),
         **_also(plan),
@@ -370,7 +369,7 @@ def released_body(
         "outcome": outcome.digest,
         "exact": plan.cost is None and plan.draws_on is None,
         "sealed": plan.sealed,
-        **({"opens": plan.opens, "agreement": agreement.digest} if plan.opens else {}),
+        **({"opens": plan.opens, "agreement": agreement} if plan.opens else {}),
         **({"draws_on": plan.draws_on} if plan.draws_on is not None else {}),
         **({"commitment": committed} if committed is not None else {}),
     }
@@ -388,7 +387,9 @@ def issued(plan: Plan, outcome: Outcome, entry: Entry, agreement: str, clause: s
 def _issue(
     plan: Plan, outcome: Outcome, agreement: Agreement, ledger: Ledger, clause: str
 ) -> Release | Share:
-    entry = ledger.append("released", released_body(plan, outcome, agreement, clause, ledger))
+    committed = ledger.committed(plan.account)
+    body = released_body(plan, outcome, agreement.digest, clause, committed)
+    entry = ledger.append("released", body)
     return issued(plan, outcome, entry, agreement.digest, clause)
 
 

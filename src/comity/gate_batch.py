@@ -50,6 +50,7 @@ class BatchGate:
         self._digest = agreement.digest
         self._ledger = ledger
         self._opened: set[Account] = set()
+        self._limits: dict[str, Budget | None] = {}
 
     def execute_all(self, plans: Sequence[Plan]) -> list[Release | Share | ComityError]:
         """Take plans through agreement and ledger, in their order.
@@ -63,7 +64,7 @@ class BatchGate:
         """
         for plan in plans:
             if plan.cost is None or plan.also:
-                raise ComityError(f"the plan '{plan.purpose}' goes through the gate by itself, not in a batch")
+                raise ComityError(f"the plan '{plan.purpose}' goes through the gate by itself")
         charged = self._ledger.charge_all(self._askings(plans)) if plans else []
         found: dict[int, Release | Share | ComityError] = {}
         outcomes: dict[int, Outcome] = {}
@@ -99,12 +100,11 @@ class BatchGate:
             raise ComityError(f"the plan '{plan.purpose}' has no cost")
         named = f"architectures.{plan.architecture}"
         clause = self._agreement.architectures.get(plan.architecture)
-        limit = None if clause is None else clause.spending_limit
         return Asking(
             account=plan.account,
             cost=plan.cost,
             clause=f"{self._digest}/{named}",
-            limit=None if limit is None else Budget(*limit),
+            limit=self._limit(plan.architecture),
             purpose=plan.purpose,
             request=plan.name,
             asked=asked_of(plan, named),
@@ -113,14 +113,26 @@ class BatchGate:
             refused=refused,
         )
 
+    def _limit(self, architecture: str) -> Budget | None:
+        if architecture not in self._limits:
+            clause = self._agreement.architectures.get(architecture)
+            limit = None if clause is None else clause.spending_limit
+            self._limits[architecture] = None if limit is None else Budget(*limit)
+        return self._limits[architecture]
+
     def _issue_all(
         self, plans: Sequence[Plan], outcomes: dict[int, Outcome]
     ) -> dict[int, Release | Share | ComityError]:
         if not outcomes:
             return {}
         clauses = {at: f"architectures.{plans[at].architecture}" for at in outcomes}
+        accounts = {plans[at].account for at in outcomes}
+        committed = {account: self._ledger.committed(account) for account in accounts}
         bodies = [
-            ("released", released_body(plans[at], outcome, self._agreement, clauses[at]))
+            (
+                "released",
+                released_body(plans[at], outcome, self._digest, clauses[at], committed[plans[at].account]),
+            )
             for at, outcome in outcomes.items()
         ]
         entries = self._ledger.append_all(bodies, under=self._digest)

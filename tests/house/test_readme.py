@@ -1,7 +1,7 @@
 """Docs run: README.md and docs/ are executed block by block, and their links lead somewhere.
 
 A fenced block tagged `bash` or `python` is run, in order, in one temporary folder per document, with the
-environment's programs first on PATH. Blocks with another tag (`console`, `text`, `yaml`) are not. An HTML
+environment's programs first on PATH. A block tagged `yaml file=NAME` is written to that file. Other blocks are not run. An HTML
 comment on the line before a block steers it: `<!-- continues -->` runs a python block together with the
 python block before it, `<!-- slow -->` says that the document takes more than a few seconds, and
 `<!-- not run: REASON -->` leaves a block out.
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LIMIT_S = 600
 
-_FENCE = re.compile(r"^(?P<fence>```+|~~~+)\s*(?P<tag>[\w-]*)")
+_FENCE = re.compile(r"^(?P<fence>```+|~~~+)\s*(?P<tag>[\w-]*)(?:\s+file=(?P<file>[\w.-]+))?")
 _STEER = re.compile(r"^<!--\s*(?P<word>continues|slow|not run)(?::.*)?\s*-->\s*$")
 _LINK = re.compile(r"!?\[[^\]]*\]\((?P<to>[^)\s]+)(?:\s+\"[^\"]*\")?\)")
 
@@ -36,6 +36,7 @@ class Block:
     tag: str
     steer: str
     text: str
+    file: str = ""
 
 
 def blocks(document: str) -> Iterator[Block]:
@@ -56,6 +57,7 @@ def blocks(document: str) -> Iterator[Block]:
             tag=opening["tag"],
             steer=before["word"] if before else "",
             text="\n".join(lines[number + 1 : end]) + "\n",
+            file=opening["file"] or "",
         )
         number = end + 1
 
@@ -64,7 +66,7 @@ def programs(document: str) -> list[Block]:
     """The blocks to run, with continued python blocks joined to what they continue."""
     joined: list[Block] = []
     for block in blocks(document):
-        if block.tag not in ("bash", "python") or block.steer == "not run":
+        if (block.tag not in ("bash", "python") and not block.file) or block.steer == "not run":
             continue
         if block.steer == "continues" and (earlier := [b for b in joined if b.tag == block.tag]):
             joined.append(Block(block.line, block.tag, "", earlier[-1].text + block.text))
@@ -93,6 +95,9 @@ def run_block(block: Block, folder: Path) -> subprocess.CompletedProcess[str]:
 def run_document(text: str, folder: Path) -> str | None:
     """The first failure of a document's blocks, in words, or None."""
     for block in programs(text):
+        if block.file:
+            (folder / block.file).write_text(block.text, encoding="utf-8")
+            continue
         done = run_block(block, folder)
         if done.returncode != 0:
             said = done.stdout + done.stderr

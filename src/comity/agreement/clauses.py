@@ -127,7 +127,8 @@ class Reference(Term):
             if column.role is not Role.quasi_identifier:
                 raise fault(
                     f"columns.{name}: has the role {column.role}; the ML party knows its reference, "
-                    "so a value that is not generalised would lead back to the key: make it a quasi_identifier"
+                    "so a value that is not generalised would lead back to the key: make it a "
+                    "quasi_identifier"
                 )
         return self
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from comity.errors import BadInput
@@ -145,13 +146,7 @@ class Accounts:
         Raises:
             BadInput: if the limit names another relation than the account's.
         """
-        budget = self._budgets[account]
-        limit = replace(limit, relation=limit.relation or budget.relation)
-        if limit.relation != budget.relation:
-            raise BadInput(
-                f"a limit within account {account} is kept per {budget.relation}, not {limit.relation}"
-            )
-        return limit.settled(account.unit, additive_share=budget.additive_share)
+        return _settled_limit(account, self._budgets[account], limit)
 
     def obstacle(self, charge: Charge) -> Constraint | None:
         """The first budget that does not admit the charge; None if all do."""
@@ -210,6 +205,16 @@ class Accounts:
 
     def _constraint(self, name: str, budget: Budget, total: Total, stated: Terms) -> Constraint:
         return Constraint(name, budget, total, steps(stated, (total.unit, total.relation)) or 0)
+
+
+@lru_cache(maxsize=1024)
+def _settled_limit(account: Account, budget: Budget, limit: Budget) -> Budget:
+    limit = replace(limit, relation=limit.relation or budget.relation)
+    if limit.relation != budget.relation:
+        raise BadInput(
+            f"a limit within account {account} is kept per {budget.relation}, not {limit.relation}"
+        )
+    return limit.settled(account.unit, additive_share=budget.additive_share)
 
 
 def queries_of(body: Mapping[str, Any]) -> int:

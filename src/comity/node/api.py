@@ -80,6 +80,21 @@ def application(node: Node) -> FastAPI:
             return problem(error)
         return Response(status_code=204)
 
+    @app.post(
+        "/withdrawals",
+        status_code=204,
+        response_class=Response,
+        response_model=None,
+        responses={**PROBLEMS, 204: {"description": "Taken"}},
+    )
+    def withdrawals(document: dict[str, Any]) -> Response:
+        """Hand over a party's signed withdrawal from an agreement."""
+        try:
+            node.take_withdrawal(document)
+        except ComityError as error:
+            return problem(error)
+        return Response(status_code=204)
+
     @app.post("/orders", response_model=None, responses=PROBLEMS, openapi_extra=_BINARY)
     async def orders(request: Request) -> Response:
         """An order of this party's own people, signed with its key."""

@@ -1,4 +1,4 @@
-"""Live feedback over HTTP: an ML party's conversation with a provider's node, a question and answer at a time.
+"""Live feedback over HTTP: an ML party's conversation with a provider's node, a question at a time.
 
 `POST /feedback` takes one signed query and answers with the provider's signed release or refusal:
 
@@ -22,8 +22,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 import queue
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -34,7 +36,7 @@ from fastapi.responses import JSONResponse
 
 from comity.errors import BadInput, ClauseRefused, ComityError, Refused, VerificationFailed
 from comity.gate import refusal_of
-from comity.gate_batch import execute_all
+from comity.gate_batch import BatchGate
 from comity.ledger import Account, PrivacyUnit
 from comity.node.books import MOST_NAME, Book, Grouping, book_key, task_of
 from comity.node.conversations import Answered, Conversations
@@ -54,6 +56,7 @@ _log = logging.getLogger("comity.node")
 TOPIC: Final = "feedback"
 MAX_BYTES: Final = 64 * 1024**2
 _MOST_TOGETHER: Final = 64
+_FRESH_S: Final = 0.2
 _SESSION: Final = frozenset("0123456789abcdef")
 _BINARY: Final[dict[str, Any]] = {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}
 
@@ -94,35 +97,40 @@ class _Arrival:
     registers: bool = False
 
 
-class Together:
-    """What the messages of one round share: noise drawn at once, and what is left after all their charges."""
+class Left:
+    """What is left to ask, for the asker to know; the ledger decides by itself.
+
+    Working it out takes longer than a question. So it is done anew at most every fifth of a second; between,
+    what was charged since is taken off epsilon, which never tells too much: two pure costs together never
+    cost more than one of their sum. Delta and Gaussian noise are told as they were.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
-        self.draws = Draws()
         self._ledger = ledger
-        self._left: dict[tuple[str, Account], dict[str, Any]] = {}
+        self._known: dict[tuple[str, Account], tuple[float, dict[str, Any]]] = {}
 
-    def left(self, talk: Talk, account: Account) -> dict[str, Any]:
-        """What one more question may cost, and how many queries the clause still allows."""
-        known = self._left.get((talk.digest, account))
-        if known is None:
-            known = self._left[talk.digest, account] = self._look(talk, account)
-        return known
+    def after(self, talk: Talk, account: Account, epsilon: float) -> dict[str, Any]:
+        """What one more question may cost after one of this epsilon, and how many queries are left."""
+        at, told = self._known.get((talk.digest, account), (-math.inf, {}))
+        if time.monotonic() - at > _FRESH_S:
+            at, told = time.monotonic(), self._look(talk, account)
+        else:
+            told = {**told, "epsilon": max(0.0, told["epsilon"] - epsilon)}
+        self._known[talk.digest, account] = at, told
+        return {**told, "queries": self._queries(talk, account)}
 
     def _look(self, talk: Talk, account: Account) -> dict[str, Any]:
         clause: Any = talk.agreement.clause("validation")
         named = f"{talk.digest}/architectures.validation"
         rest = self._ledger.remaining(account, clause=named, limit=clause.spending_limit)
-        queries = None
-        if clause.queries is not None:
-            queries = max(0, clause.queries - self._ledger.queries(account, named))
-        finite = rest.gaussian < float("inf")
-        return {
-            "epsilon": rest.epsilon,
-            "delta": rest.delta,
-            "gaussian": rest.gaussian if finite else None,
-            "queries": queries,
-        }
+        gaussian = rest.gaussian if rest.gaussian < math.inf else None
+        return {"epsilon": rest.epsilon, "delta": rest.delta, "gaussian": gaussian}
+
+    def _queries(self, talk: Talk, account: Account) -> int | None:
+        allowed = getattr(talk.agreement.clause("validation"), "queries", None)
+        if allowed is None:
+            return None
+        return max(0, allowed - self._ledger.queries(account, f"{talk.digest}/architectures.validation"))
 
 
 class Desk:
@@ -133,6 +141,8 @@ class Desk:
         self.kept = Conversations(node.state.engine, node.state.name)
         self._books: dict[str, Book] = {}
         self._talks: dict[str, Talk] = {}
+        self._gates: dict[str, BatchGate] = {}
+        self._left = Left(node.ledger)
         self._standing: dict[str, int] = {}
         self._arrived: queue.SimpleQueue[_Arrival] = queue.SimpleQueue()
         self._replay()
@@ -169,13 +179,13 @@ class Desk:
         """Answer one message of each conversation; those that have to wait for another one of theirs."""
         later: list[_Arrival] = []
         now: dict[str, _Arrival] = {}
-        together = Together(self._node.ledger)
+        draws = Draws()
         for arrival in waiting:
             try:
                 message = arrival.message = arrival.message or self._opened(arrival.data)
                 if message.session in now:
                     later.append(arrival)
-                elif self._taken(message, arrival, together):
+                elif self._taken(message, arrival, draws):
                     now[message.session] = arrival
             except ComityError as error:
                 self._noted(arrival.message, error)
@@ -188,6 +198,7 @@ class Desk:
             self._gated(arrivals)
             self._finished(arrivals)
         except BaseException as error:
+            _log.error("a round of feedback failed: %s", type(error).__name__)
             for session, arrival in now.items():
                 self._talks.pop(session, None)  # what is stored counts
                 if arrival.plan is not None:
@@ -200,7 +211,7 @@ class Desk:
     def _opened(self, data: bytes) -> Message:
         return open_message(data, keys=self._node.peer_keys(), recipient=self._node.name)
 
-    def _taken(self, message: Message, arrival: _Arrival, together: Together) -> bool:
+    def _taken(self, message: Message, arrival: _Arrival, draws: Draws) -> bool:
         """Check a message and make its plan or its answer; False if it was answered before."""
         agreement = self._agreement(message)
         digest = hashlib.sha256(arrival.data).hexdigest()
@@ -220,7 +231,7 @@ class Desk:
             if message.topic == "grouping":
                 self._register(message, talk, arrival)
             elif message.topic == "sums":
-                arrival.plan = self._plan(message, talk, digest, together)
+                arrival.plan = self._plan(message, talk, digest, draws)
             else:
                 raise BadInput(f"a conversation does not know '{message.topic[:40]}'")
         except Refused as refusal:
@@ -269,9 +280,9 @@ class Desk:
             plans = [arrival.plan for arrival in asked if arrival.plan is not None]
             if talk is None:
                 continue
-            for arrival, found in zip(
-                asked, execute_all(plans, talk.agreement, self._node.ledger), strict=True
-            ):
+            if talk.digest not in self._gates:
+                self._gates[talk.digest] = BatchGate(talk.agreement, self._node.ledger)
+            for arrival, found in zip(asked, self._gates[talk.digest].execute_all(plans), strict=True):
                 issued = isinstance(found, Release | Share)
                 arrival.issued = found if issued else refusal_of(found, topic=TOPIC)
 
@@ -345,7 +356,7 @@ class Desk:
         talk.groupings[name] = grouping
         arrival.registers = True
 
-    def _plan(self, message: Message, talk: Talk, digest: str, together: Together) -> Plan:
+    def _plan(self, message: Message, talk: Talk, digest: str, draws: Draws) -> Plan:
         questions, epsilon = _read_questions(message, talk)
         cost = Price(epsilon, 0.0).cost.times(len(questions))
         book, groupings = talk.book, [talk.groupings[question.grouping] for question in questions]
@@ -355,7 +366,7 @@ class Desk:
         ]
         counts = [q.values(len(g.sizes)) for q, g in zip(questions, groupings, strict=True)]
         for scale, count in zip(scales, counts, strict=True):
-            together.draws.want(scale, count)
+            draws.want(scale, count)
         account = self._account(talk.agreement)
 
         def run() -> Outcome:
@@ -363,19 +374,19 @@ class Desk:
             sums: list[int] = []
             for question, grouping, scale, count in zip(questions, groupings, scales, counts, strict=True):
                 exact = question.exact(grouping.positives(labels))
-                sums += (exact + together.draws.take(scale, count)).tolist()
+                sums += (exact + draws.take(scale, count)).tolist()
             told = sorted(set(scales))
             return Outcome(
                 {
                     "sums": sums,
                     "scales": told if len(told) == 1 else scales,
-                    "left": together.left(talk, account),
+                    "left": self._left.after(talk, account, epsilon * len(questions)),
                 }
             )
 
         plan = Plan(
             architecture="validation",
-            purpose=f"feedback: {len(questions)} noisy sum{'s' * (len(questions) != 1)} of labels over groups",
+            purpose=f"feedback: {len(questions)} noisy sums of labels over groups of records",
             recipient=message.sender,
             topic=TOPIC,
             request={"conversation": message.session, "number": message.number, "message": digest},

@@ -6,6 +6,7 @@ private value. Neither are the values logged that a program worked on.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import traceback
@@ -49,8 +50,11 @@ def log_to(stream: TextIO, level: int = logging.INFO) -> None:
 
 def _event(record: logging.LogRecord) -> str:
     """The message on one line; of other libraries' only its template, whose arguments may be anything."""
-    own = record.name.partition(".")[0] == "comity"
-    text = record.getMessage() if own else _template(record)
+    text = _template(record)
+    if record.name.partition(".")[0] == "comity":
+        # a slip in a message of ours is no reason to lose the line
+        with contextlib.suppress(TypeError, ValueError):
+            text = record.getMessage()
     return " ".join(text.split())
 
 

@@ -367,7 +367,7 @@ def _raised(provider: str, status: int, code: str) -> Exception:
         return VerificationFailed(f"'{provider}' could not verify the message")
     if code == BadInput.code:
         return BadInput(
-            f"'{provider}' cannot use the message: the ids of the frame, a name, a group or an epsilon is not "
+            f"'{provider}' cannot use the message: ids of the frame, a name, a group or an epsilon is not "
             "what both ends have agreed on"
         )
     return PartyFailed(f"the node of '{provider}' answered with HTTP {status} ({code})")

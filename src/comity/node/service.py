@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from comity.agreement import Withdrawal
 from comity.architectures import find
 from comity.crypto.tls import certificate_party, client_context, server_context
 from comity.errors import BadInput, ClauseRefused, ComityError, UsageError, VerificationFailed
@@ -28,6 +29,7 @@ from comity.node.durable import FAILED, OPEN, Arrivals
 from comity.node.enclave.check import Ask, Attestations
 from comity.node.enclave.quotes import QuoteSource, available_quotes
 from comity.node.folder import PartyFolder
+from comity.node.retention import delete_expired, note_ends, take_withdrawal
 from comity.node.sessions import Household, Sessions, taking_part, terms_of
 from comity.node.state import Sent, SessionRow, State, Status, now
 from comity.wire import Message, open_message
@@ -114,6 +116,10 @@ class Node:
 
     def start(self) -> None:
         """Go on with the sessions that a stop or a crash had interrupted, and with deliveries."""
+        today = datetime.now(UTC).date()
+        note_ends(self.folder, self.ledger, on=today)
+        for agreement in self.folder.agreements().values():
+            delete_expired(self.folder, agreement, self.ledger, on=today, forget=self.state.forget)
         for delivery in self._deliveries.values():
             delivery.start()
         for row in self.state.sessions():
@@ -192,7 +198,10 @@ class Node:
     def _kept(self, digest: str) -> Agreement:
         """An agreement of this party's folder; what has a digest never changes, so it is read once."""
         if digest not in self._agreements:
-            self._agreements[digest] = self.folder.agreement(digest)
+            agreement = self.folder.agreement(digest)
+            if len(agreement.signatures) < len(agreement.parties):
+                return agreement  # signatures may still come in
+            self._agreements[digest] = agreement
         return self._agreements[digest]
 
     def _check_invitation(self, message: Message, agreement: Agreement) -> None:
@@ -262,6 +271,21 @@ class Node:
             },
         )
         self.arrivals.fail(sent.session, "", f"party '{sent.recipient}' refused a message: {code}")
+
+    def take_withdrawal(self, document: object) -> None:
+        """Keep a party's signed withdrawal: from now on nothing leaves under its agreement.
+
+        Deleting what is held is for this party's people: `comity agree withdraw --received`.
+
+        Raises:
+            BadInput: if it is none, or the agreement is not kept here.
+            ClauseRefused, VerificationFailed: if it is not by one of the agreement's parties.
+        """
+        if not isinstance(document, dict):
+            raise BadInput("a withdrawal is a JSON object")
+        withdrawal = Withdrawal.read(document, where="the withdrawal")
+        take_withdrawal(self.folder, withdrawal, self.ledger)
+        _log.info("'%s' has withdrawn from agreement %s", withdrawal.party, withdrawal.agreement[:12])
 
     # what comes from the party's own people
 

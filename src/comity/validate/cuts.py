@@ -8,9 +8,9 @@ threshold and minimum alone, whatever is asked, so that a later question about t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final
 
 import numpy as np
@@ -74,15 +74,14 @@ def calibration_bins(scores: Floats, threshold: float, minimum: int) -> Bins:
 def spread_edges(values: Floats, bins: int, minimum: int) -> tuple[float, ...]:
     """`quantile_edges`, without sorting where no value is so frequent that a cut would fall into it."""
     share = len(values) / bins
-    if share < max(minimum, 1):
+    if bins < 2 or share < max(minimum, 1):
         return quantile_edges(values, bins, minimum)
-    # a bin ends where the next one's first value stands in order; the floor is taken as `quantile_edges` does
-    ends = [math.ceil(at * share) for at in range(1, bins)]
-    ends = [end + int(end // share < at) for at, end in enumerate(ends, 1)]
+    # a bin ends at the first whole place that is `at` shares or more, divided as `quantile_edges` divides
+    ends = [next(end for end in count(int(at * share) - 1) if end // share >= at) for at in range(1, bins)]
     ordered = np.partition(values, ends)
     sizes = np.diff([0, *ends, len(values)])
     highest = np.maximum.reduceat(ordered, [0, *ends])
-    lowest = np.append(ordered[: ends[0]].min(), ordered[ends]) if ends else highest
+    lowest = np.append(ordered[: ends[0]].min(), ordered[ends])
     if (highest[:-1] == lowest[1:]).any() or (highest == lowest).any() or sizes.min() < minimum:
         return quantile_edges(values, bins, minimum)
     return tuple(lowest[1:].tolist())

@@ -135,7 +135,7 @@ class Draws:
 
 
 def margin(scale: float, level: float = 0.95) -> int:
-    """The least t with which |noise| <= t holds with at least this probability, for discrete Laplace noise."""
+    """The least t with |noise| <= t at this probability or more, for discrete Laplace noise."""
     # P(|X| > t) = 2 q^(t + 1) / (1 + q) with q = e^(-1 / scale)
     q = math.exp(-1 / scale)
     return max(0, math.ceil(scale * math.log(2 / ((1 + q) * (1 - level))) - 1))

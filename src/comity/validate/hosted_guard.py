@@ -37,7 +37,7 @@ _CAP: Final = 1 << 20
 _LEAST_CLIP: Final = 0.01
 _CLIP_QUANTILE: Final = 0.5
 _NUDGE: Final = 0.25
-_SURE: Final = 1.86
+_SURE: Final = 1.88
 """1 in 20 times a standard normal number X, or (X + Y) / sqrt 2 with another one, is above it."""
 
 
