@@ -4,9 +4,9 @@ Run with `python bench/node_feedback.py [--seconds 6] [--clients 8] [--json FILE
 
 The node is a real process (`comity node start`) on loopback TLS, SQLite with synchronous=FULL. Each client is
 a conversation of its own on a connection of its own: open, one grouping, then questions, one after the
-other. Questions are signed before the clock starts, so that the clients' own work takes as little as possible
+other. Questions are signed before the clock starts, so that the clients take as little as possible
 of the two cores. The peer is uvicorn with the same TLS, one Ed25519 check, one SQLite commit (synchronous =
-FULL) and one discrete Laplace draw for each request; it keeps no account, no ledger and no answer. A third row
+FULL) and one discrete Laplace draw for each request; it keeps no account, ledger or answer. A third row
 drives the node through `RemoteValidator`, which signs, and checks every answer and receipt.
 
 Printed for each: queries a second (wall), CPU seconds of server and clients, the server's peak memory.
@@ -83,7 +83,8 @@ class Place:
 def build(root: Path) -> Place:
     """Folders, a table of made-up people, an agreement with room for many questions."""
     north, analyst = (
-        PartyFolder.create(root / name, name, f"https://127.0.0.1:{free_port()}") for name in ("north", "analyst")
+        PartyFolder.create(root / name, name, f"https://127.0.0.1:{free_port()}")
+        for name in ("north", "analyst")
     )
     north.add_peer(analyst.card())
     analyst.add_peer(north.card())
@@ -173,9 +174,7 @@ def peak_of(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
-def measured(
-    name: str, pid: int, workers: list[Callable[[], bool]], per_step: int, seconds: float
-) -> Row:
+def measured(name: str, pid: int, workers: list[Callable[[], bool]], per_step: int, seconds: float) -> Row:
     """Run every worker's steps in a thread of its own for a while."""
     counts = [0] * len(workers)
     gate, stop = threading.Barrier(len(workers) + 1), threading.Event()
@@ -197,7 +196,13 @@ def measured(
         thread.join()
     wall = time.perf_counter() - start
     return Row(
-        name, sum(counts), wall, sum(counts) / wall, cpu_of(pid) - cpu, time.process_time() - own, peak_of(pid)
+        name,
+        sum(counts),
+        wall,
+        sum(counts) / wall,
+        cpu_of(pid) - cpu,
+        time.process_time() - own,
+        peak_of(pid),
     )
 
 
@@ -282,7 +287,9 @@ def remote_client(place: Place) -> Callable[[], bool]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--json", type=Path)
@@ -320,7 +327,9 @@ def main() -> None:
             f"{row.clients_cpu_s:15.2f}{row.server_peak_mb:9.0f}"
         )
     ratio = rows[1].per_s / rows[0].per_s
-    print(f"node / bare server, single: {ratio:.2f}; the ledger verifies: {report.ok} ({report.size:,} entries)")
+    print(
+        f"node / bare server, single: {ratio:.2f}; the ledger verifies: {report.ok} ({report.size:,} entries)"
+    )
     if chosen.json is not None:
         chosen.json.write_text(json.dumps({"rows": [asdict(row) for row in rows], "ratio": ratio}, indent=2))
 

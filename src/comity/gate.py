@@ -356,7 +356,7 @@ def _also(plan: Plan) -> dict[str, Any]:
 
 
 def released_body(
-    plan: Plan, outcome: Outcome, agreement: str, clause: str, committed: Mapping[str, Any] | None
+    plan: Plan, outcome: Outcome, agreement: str, clause: str, committed: str | None
 ) -> dict[str, Any]:
     """The ledger's entry of a release or share; the receipt opens it to the recipient."""
     return {

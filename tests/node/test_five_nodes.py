@@ -59,44 +59,46 @@ def found(houses, root):
 
 @pytest.fixture(scope="module")
 def compared(founded, tmp_path_factory):
-    """What `compare`'s pool gives for the same tables: the ML party's session folder, by architecture."""
-    root = tmp_path_factory.mktemp("pool")
-    return {name: pooled(founded, root / name, name, options) for name, options in OPTIONS.items()}
+    """What `compare`'s pool gives for the same tables: the ML party's session folder, by run."""
+    runs = {**OPTIONS, "direct-release with another k": replace(OPTIONS["direct-release"], k=25)}
+    with pool_of(founded, tmp_path_factory.mktemp("pool")) as pool:
+        return {run: pooled(founded, pool, run, options) for run, options in runs.items()}
 
 
-def pooled(town, root, name, options):
-    """One run as `compare` does it, in new folders with the town's tables."""
+def pool_of(town, root):
+    """Processes as `compare` starts them, one for each party, in folders with the town's tables."""
+    folders = {MEDIATOR if name == "hub" else name: root / name for name in town.folders}
+    for name, folder in town.folders.items():
+        shutil.copytree(folder.tables_path, root / name / "tables")
+    return Pool(folders, threads={})
+
+
+def pooled(town, pool, run, options):
+    """One run as `compare` does it."""
+    name = run.partition(" ")[0]
     architecture = find(name)
-    names = {party.name: party.name for party in town.agreement.parties} | {"hub": MEDIATOR}
-    taking_part = {
-        new: old for old, new in names.items() if town.agreement.party(old).role in architecture.programs
-    }
-    folders = {new: root / new for new in taking_part}
-    for new, old in taking_part.items():
-        shutil.copytree(town.folders[old].tables_path, folders[new] / "tables")
-    frame = town.agreement.clause("blind-validation").to_dict()["frame"]
-    with Pool(folders, threads={}) as pool:
-        draft = draft_agreement(
-            architecture,
-            town.task,
-            options,
-            run="run",
-            providers=[party.name for party in town.agreement.by_role("provider")],
-            ml_party="analyst",
-            keys=pool.keys,
-            seed_rows={},
-            frame=frame,
-        )
-        pool.run(
-            list(folders),
-            session="the-session",
-            run="run",
-            agreement=sign_by_all(draft, pool),
-            architecture=name,
-            task=town.task.to_dict(),
-            options=options.to_dict(),
-        )
-    return folders["analyst"] / "sessions" / "run"
+    place = run.replace(" ", "-")
+    draft = draft_agreement(
+        architecture,
+        town.task,
+        options,
+        run=place,
+        providers=[party.name for party in town.agreement.by_role("provider")],
+        ml_party="analyst",
+        keys=pool.keys,
+        seed_rows={},
+        frame=town.agreement.clause("blind-validation").to_dict()["frame"],
+    )
+    pool.run(
+        [party["name"] for party in draft.document["parties"]],
+        session=f"session of {place}",
+        run=place,
+        agreement=sign_by_all(draft, pool),
+        architecture=name,
+        task=town.task.to_dict(),
+        options=options.to_dict(),
+    )
+    return pool.parties["analyst"].folder / "sessions" / place
 
 
 def again(houses, founded, root):
@@ -212,8 +214,8 @@ def test_through_the_mediator(settle, founded, compared, houses):
         assert ledger_of(town, name)["ok"]
 
 
-def test_the_yardstick_is_no_constant(compared, houses, founded, tmp_path):
-    """Another seed or k gives other rows or scores, so that equality above says something."""
-    other = pooled(founded, tmp_path, "direct-release", replace(OPTIONS["direct-release"], k=25))
+def test_the_yardstick_is_no_constant(compared):
+    """Another k gives other rows, so that equality above says something."""
     name = "received-north.parquet"
-    assert rows_of(other / name, without=["id"]) != rows_of(compared["direct-release"] / name, without=["id"])
+    other = rows_of(compared["direct-release with another k"] / name, without=["id"])
+    assert other != rows_of(compared["direct-release"] / name, without=["id"])

@@ -62,6 +62,8 @@ def test_bins_say_what_their_edges_say_and_hold_the_minimum(
         assert (bins.numbers == anew.numbers).all()
         assert (bins.sizes == anew.sizes).all()
         assert bins.sizes.sum() == len(values)
+        means = [values[bins.numbers == at].mean() if size else 0.0 for at, size in enumerate(bins.sizes)]
+        assert bins.mean_scores(values) == pytest.approx(means, abs=1e-12)
         assert len(bins.edges) == 0 or bins.sizes.min() >= minimum
 
 

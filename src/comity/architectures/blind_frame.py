@@ -224,7 +224,7 @@ def taught(seat: Seat, ask: Ask, *, noises: float) -> dict[str, Any]:
     """
     together, ids = frame_of(seat)
     require_agreed(seat, ids)
-    start = StartModel(seat)
+    start = StartModel(seat, together, MINIMUM_GROUP)
     holders = np.zeros(together.rows, dtype=np.int64)
     own = start.scores(together)
     bins = FeatureBins.over(together, own, holders, seat, MINIMUM_GROUP)

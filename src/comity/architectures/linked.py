@@ -1,4 +1,9 @@
-"""What the ML party of Architecture 2 brings along: features and ids of the frame, a start model, bins."""
+"""What the ML party of Architecture 2 brings along: features and ids of the frame, a start model, bins.
+
+The start model's scores are those of a baseline on the seed rows, corrected by what the same rows say through
+the lesson's own prior (`comity.validate.opening`). The seed rows are the ML party's, and no label of a
+provider is used: that costs nothing, and no question is asked about the bins that the opening reads by.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +20,7 @@ from comity.data.table import Table
 from comity.validate.bins import Columns, public_encoder
 from comity.validate.coarsen import Layout, coarsened, merged
 from comity.validate.design import tempered
+from comity.validate.opening import opening
 from comity.validate.prior import score_codes
 
 if TYPE_CHECKING:
@@ -34,17 +40,28 @@ def linked_rows(seat: Seat, provider: str) -> tuple[pa.Table, list[str]]:
 
 
 class StartModel:
-    """The baseline that feedback improves: logistic regression on the seed rows."""
+    """What feedback improves: logistic regression on the seed rows, and what they say when read once more.
 
-    def __init__(self, seat: Seat) -> None:
+    Args:
+        seat: of the ML party.
+        together: features of all linked records: the opening's bins are theirs.
+        minimum: records in a bin.
+    """
+
+    def __init__(self, seat: Seat, together: Table, minimum: int) -> None:
         rows = Table(seat.table("seed"))
         self._encoder = RawEncoder.from_features(rows, seat.task.schema, names=seat.task.features)
         labels = labels_of(rows.arrow, seat.task)
         self._model = fit_logistic(self._encoder.linear(rows), labels, seat.options.seed)
+        self._bins = public_encoder(together.select(seat.task.features), minimum=minimum)
+        self._opening = opening(
+            Columns.of(self._bins, together), Columns.of(self._bins, rows), labels.astype(np.int64), minimum
+        )
 
     def scores(self, table: Table) -> NDArray[np.float64]:
         """(rows,) log-odds."""
-        return self._model.decision_function(self._encoder.linear(table))
+        baseline = self._model.decision_function(self._encoder.linear(table))
+        return self._opening.scores(Columns.of(self._bins, table), baseline)
 
 
 class FeatureBins:

@@ -156,8 +156,8 @@ def _ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
     if seat.options.mode == "hosted":
         return hosted.ml_party(seat, channel)
     linked = {provider: linked_rows(seat, provider) for provider in seat.providers}
-    start = StartModel(seat)
     together = concat_tables([Table(table) for table, _ in linked.values()])
+    start = StartModel(seat, together, _minimum_group(seat))
     holders = np.repeat(np.arange(len(linked)), [table.num_rows for table, _ in linked.values()])
     bins = FeatureBins.over(together, start.scores(together), holders, seat, _minimum_group(seat))
     design = Design.draw_up(

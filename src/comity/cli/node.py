@@ -202,6 +202,7 @@ def _party(folder: Path, passphrase_file: Path | None) -> PartyFolder:
     from comity.cli.passphrase import passphrase_of
     from comity.node.folder import PartyFolder
 
+    PartyFolder.open(folder)  # a folder without a party is told so, and not asked for a passphrase
     return PartyFolder.open(folder, passphrase_of(folder / "key.pem", passphrase_file))
 
 

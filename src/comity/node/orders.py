@@ -76,7 +76,15 @@ def own_card(folder: PartyFolder) -> Card:
     return folder.card()
 
 
-def call(folder: PartyFolder, card: Card, method: str, path: str, data: bytes = b"") -> Answer:
+def call(
+    folder: PartyFolder,
+    card: Card,
+    method: str,
+    path: str,
+    data: bytes = b"",
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
     """One request to a party's node, with this party's certificate.
 
     Raises:
@@ -92,7 +100,7 @@ def call(folder: PartyFolder, card: Card, method: str, path: str, data: bytes = 
                 method,
                 f"https://{_in_url(card.host)}:{card.port}{path}",
                 content=data or None,
-                headers={"host": card.name},
+                headers={"host": card.name, **(headers or {})},
                 extensions={"sni_hostname": card.name},
             )
         except httpx.HTTPError as error:

@@ -11,6 +11,7 @@ What is refused to a party that can be told by its signature stands in this part
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import threading
 from collections.abc import Mapping
@@ -21,17 +22,22 @@ from typing import TYPE_CHECKING, Any
 from comity.agreement import Withdrawal
 from comity.architectures import find
 from comity.crypto.tls import certificate_party, client_context, server_context
-from comity.errors import BadInput, ClauseRefused, ComityError, UsageError, VerificationFailed
+from comity.errors import BadInput, ClauseRefused, ComityError, PartyFailed, UsageError, VerificationFailed
 from comity.ledger import Ledger
+from comity.ledger.keeper import Keeper
+from comity.ledger.published import HEADER
+from comity.ledger.published import Ask as LedgerAsk
 from comity.node.card import Card
 from comity.node.deliver import Delivery, Post, https_post
 from comity.node.durable import FAILED, OPEN, Arrivals
 from comity.node.enclave.check import Ask, Attestations
 from comity.node.enclave.quotes import QuoteSource, available_quotes
 from comity.node.folder import PartyFolder
+from comity.node.orders import call
 from comity.node.retention import delete_expired, note_ends, take_withdrawal
 from comity.node.sessions import Household, Sessions, taking_part, terms_of
 from comity.node.state import Sent, SessionRow, State, Status, now
+from comity.node.witness import Witnesses
 from comity.wire import Message, open_message
 
 if TYPE_CHECKING:
@@ -96,15 +102,33 @@ class Node:
         house = Household(self.name, self.key, folder.path, self.ledger)
         waits = {} if patience_s is None else {"patience_s": patience_s}
         self._sessions = Sessions(
-            house, self.state, self.arrivals, self._wake, self.attestations.require, **waits
+            house,
+            self.state,
+            self.arrivals,
+            self._wake,
+            self.attestations.require,
+            ended=lambda: self.witnesses.wake(),
+            **waits,
         )
         self._deliveries = {
             name: Delivery(self.state, name, (posts or {}).get(name) or self._https(card), self._not_taken)
             for name, card in self._peers.items()
         }
+        self.keeper = Keeper(folder.countersigned_path, party=self.name, key=self.key, ledger=self.ledger)
+        self.witnesses = Witnesses(self.ledger, self.keeper, self._peers, self._offered)
         self._opening = threading.Lock()
         self._agreements: dict[str, Agreement] = {}
         self._noted = 0
+
+    def _offered(self, card: Card, offered: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A peer's countersignature of this ledger's head, asked for over HTTPS."""
+        ask = LedgerAsk.sign(self.key, party=self.name, owner=card.name)
+        headers = {HEADER: ask.header, "content-type": "application/json"}
+        data = json.dumps(offered).encode()
+        answer = call(self.folder, card, "POST", "/ledger/countersign", data, headers=headers)
+        if answer.status != 200:
+            raise PartyFailed(f"'{card.name}' did not countersign: {answer.body.get('code', answer.status)}")
+        return answer.body
 
     def _https(self, card: Card) -> Post:
         return https_post(card, client_context(self.key, self.certificate, card.certificate))
@@ -120,6 +144,8 @@ class Node:
         note_ends(self.folder, self.ledger, on=today)
         for agreement in self.folder.agreements().values():
             delete_expired(self.folder, agreement, self.ledger, on=today, forget=self.state.forget)
+        self.witnesses.start()
+        self.witnesses.wake()
         for delivery in self._deliveries.values():
             delivery.start()
         for row in self.state.sessions():
@@ -129,6 +155,7 @@ class Node:
     def stop(self) -> None:
         """Let programs that wait give up, and close; what is stored goes on after the next start."""
         self.arrivals.stop()
+        self.witnesses.stop()
         self._sessions.join(timeout_s=2.0)
         for delivery in self._deliveries.values():
             delivery.stop()

@@ -58,13 +58,19 @@ class Sessions:
         admit: Callable[..., None],
         *,
         patience_s: float = PATIENCE_S,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
+        """
+        Args:
+            ended: told whenever a session has ended here.
+        """
         self._house = house
         self._state = state
         self._arrivals = arrivals
         self._wake = wake
         self._admit = admit
         self._patience_s = patience_s
+        self._ended = ended
         self._threads: dict[str, threading.Thread] = {}
 
     def start(self, row: SessionRow, agreement: Agreement) -> None:
@@ -100,6 +106,7 @@ class Sessions:
             self._fail(row, channel, others, told)
         else:
             self._state.finish(row.id, Status.done, result)
+        self._ended()
 
     def _channel(self, row: SessionRow, agreement: Agreement) -> DurableChannel:
         house = self._house

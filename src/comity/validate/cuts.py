@@ -52,6 +52,14 @@ class Bins:
         numbers = binned(scores, cut)
         return cls(cut, numbers, counted(numbers, len(cut) + 1))
 
+    def mean_scores(self, scores: Floats) -> Floats:
+        """(bins,) the mean score of each bin's records; 0 without any."""
+        totals = np.zeros(len(self.sizes))
+        for start in range(0, len(scores), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            totals += np.bincount(self.numbers[block], weights=scores[block], minlength=len(totals))
+        return totals / np.maximum(self.sizes, 1)
+
     def joined(self, kept: Sequence[float]) -> Bins:
         """The same records with some of the edges only: bins on both sides of the others are joined."""
         stays = np.isin(self.edges, np.asarray(kept, dtype=np.float64))

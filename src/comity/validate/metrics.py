@@ -169,11 +169,10 @@ def parts_for(
         parts.append(Part("total", _total(len(scores))))
     if "calibration" in wanted:
         bins = calibration_bins(scores, limit, minimum)
-        means = np.bincount(bins.numbers, weights=scores, minlength=len(bins.sizes))
         facts["calibration"] = {
             "edges": bins.edges.tolist(),
             "sizes": bins.sizes.tolist(),
-            "mean_scores": (means / np.maximum(bins.sizes, 1)).tolist(),
+            "mean_scores": bins.mean_scores(scores).tolist(),
         }
         parts.append(Part("bins", GroupCounts(bins.numbers, len(bins.sizes))))
     if "average_precision" in wanted:

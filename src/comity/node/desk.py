@@ -1,0 +1,353 @@
+"""The desk: answers feedback messages, as many together as have arrived while the last commit was written.
+
+One thread takes them, so that what a round shares (a commit of charges, one of releases, one of answers,
+noise) is shared by all that has come in. What is charged is durable before a label is read, and an answer
+is stored before it leaves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import queue
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from comity.errors import BadInput, ClauseRefused, ComityError, Refused, VerificationFailed
+from comity.gate import refusal_of
+from comity.gate_batch import BatchGate
+from comity.node.books import Book, book_key, task_of
+from comity.node.conversations import Answered, Conversations
+from comity.node.talks import TOPIC, Left, Talk, plan_of, read_grouping
+from comity.plan import Plan, Release, Share
+from comity.validate.group_sums import Draws
+from comity.wire import Issued, Kind, Message, Sealer, open_message
+
+if TYPE_CHECKING:
+    from comity.agreement import Agreement
+    from comity.node.service import Node
+
+_log = logging.getLogger("comity.node")
+
+_MOST_TOGETHER: Final = 64
+_SESSION: Final = frozenset("0123456789abcdef")
+
+
+class _Early(ComityError):
+    """A message came before one that was sent earlier; it is to be sent again later."""
+
+    code = "out-of-order"
+    http_status = 409
+
+
+@dataclass(eq=False)
+class _Arrival:
+    """A message that waits for its answer."""
+
+    data: bytes
+    answer: Future[bytes]
+    message: Message | None = None
+    talk: Talk | None = None
+    plan: Plan | None = None
+    issued: Issued | None = None
+    registers: bool = False
+
+
+class Desk:
+    """Answers feedback messages in a thread of its own, as many together as have arrived."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.kept = Conversations(node.state.engine, node.state.name)
+        self._books: dict[str, Book] = {}
+        self._talks: dict[str, Talk] = {}
+        self._gates: dict[str, BatchGate] = {}
+        self._left = Left(node.ledger)
+        self._standing: dict[str, int] = {}
+        self._arrived: queue.SimpleQueue[_Arrival] = queue.SimpleQueue()
+        self._replay()
+        released = {entry.body["plan"] for entry in node.ledger.events("released")}
+        self._lost = released - self.kept.plans()
+        threading.Thread(target=self._serve, name="feedback", daemon=True).start()
+
+    def ask(self, data: bytes) -> Future[bytes]:
+        """The bytes that a message is answered with, once they may leave."""
+        arrival = _Arrival(data, Future())
+        self._arrived.put(arrival)
+        return arrival.answer
+
+    # one round: what has arrived, through the gate together
+
+    def _serve(self) -> None:
+        while True:
+            waiting = [self._arrived.get()]
+            while len(waiting) < _MOST_TOGETHER:
+                try:
+                    waiting.append(self._arrived.get_nowait())
+                except queue.Empty:
+                    break
+            try:
+                while waiting:
+                    waiting = self._round(waiting)
+            except BaseException as error:
+                for arrival in waiting:
+                    _fail(arrival, error)
+                if not isinstance(error, Exception):
+                    return
+
+    def _round(self, waiting: list[_Arrival]) -> list[_Arrival]:
+        """Answer one message of each conversation; those that have to wait for another one of theirs."""
+        later: list[_Arrival] = []
+        now: dict[str, _Arrival] = {}
+        draws = Draws()
+        for arrival in waiting:
+            try:
+                message = arrival.message = arrival.message or self._opened(arrival.data)
+                if message.session in now:
+                    later.append(arrival)
+                elif self._taken(message, arrival, draws):
+                    now[message.session] = arrival
+            except ComityError as error:
+                self._noted(arrival.message, error)
+                _fail(arrival, error)
+            except Exception as error:
+                _log.exception("a feedback message failed")
+                _fail(arrival, error)
+        arrivals = list(now.values())
+        import time as _t; _t0=_t.perf_counter(); _c0=_t.thread_time()
+        try:
+            self._gated(arrivals)
+            self._finished(arrivals)
+        except BaseException as error:
+            _log.error("a round of feedback failed: %s", type(error).__name__)
+            for session, arrival in now.items():
+                self._talks.pop(session, None)  # what is stored counts
+                if arrival.plan is not None:
+                    self._lost.add(arrival.plan.name)
+                _fail(arrival, error)
+            if not isinstance(error, Exception):
+                raise
+        open("/tmp/team/sizes.txt","a").write(f"{len(arrivals)} {len(later)} {_t.perf_counter()-_t0:.4f} {_t.thread_time()-_c0:.4f}\n")
+        return later
+
+    def _opened(self, data: bytes) -> Message:
+        return open_message(data, keys=self._node.peer_keys(), recipient=self._node.name)
+
+    def _taken(self, message: Message, arrival: _Arrival, draws: Draws) -> bool:
+        """Check a message and make its plan or its answer; False if it was answered before."""
+        agreement = self._agreement(message)
+        digest = hashlib.sha256(arrival.data).hexdigest()
+        talk = self._talk(message, agreement)
+        due = 0 if talk is None else talk.due
+        if message.number < due:
+            arrival.answer.set_result(self._repeated(message, digest))
+            return False
+        if message.number > due:
+            raise _Early(f"message {message.number} came where {due} was due")
+        if talk is None:
+            arrival.talk = self._new_talk(message, agreement)
+            arrival.registers = True
+            return True
+        arrival.talk = talk
+        try:
+            if message.topic == "grouping":
+                self._register(message, talk, arrival)
+            elif message.topic == "sums":
+                arrival.plan = self._planned(message, talk, digest, draws)
+            else:
+                raise BadInput(f"a conversation does not know '{message.topic[:40]}'")
+        except Refused as refusal:
+            self._node.note_refusal(message, refusal)
+            arrival.plan, arrival.issued = None, refusal_of(refusal, topic=TOPIC)
+        return True
+
+    def _agreement(self, message: Message) -> Agreement:
+        if message.kind is not Kind.query or len(message.session) != 32 or set(message.session) - _SESSION:
+            raise BadInput("a conversation is made of queries, and has a name of 32 hexadecimal digits")
+        agreement = self._node.agreement_of(message)
+        # withdrawals and later agreements arrive as files of this folder
+        changed = self._node.folder.agreements_path.stat().st_mtime_ns
+        if self._standing.get(message.agreement) != changed:
+            self._node.check_standing(agreement)
+            self._standing[message.agreement] = changed
+        if agreement.party(message.sender).role != "ml_party":
+            raise ClauseRefused(
+                f"'{message.sender}' is no ML party, and only ML parties ask for feedback",
+                clause=f"parties.{message.sender}.role",
+            )
+        return agreement
+
+    def _talk(self, message: Message, agreement: Agreement) -> Talk | None:
+        talk = self._talks.get(message.session)
+        if talk is None:
+            talk = self._restored(message.session)
+        if talk is not None and (talk.sender, talk.digest) != (message.sender, message.agreement):
+            raise VerificationFailed("the message names another agreement or sender than its conversation")
+        return talk
+
+    def _repeated(self, message: Message, digest: str) -> bytes:
+        stored = self.kept.find(message.session, message.number)
+        if stored is None or stored.digest != digest:
+            raise BadInput(f"message {message.number} came twice, and the second one differs")
+        return stored.answer
+
+    def _gated(self, arrivals: list[_Arrival]) -> None:
+        """All plans through the gate, those of one agreement together."""
+        by_agreement: dict[str, list[_Arrival]] = {}
+        for arrival in arrivals:
+            if arrival.plan is not None and arrival.talk is not None:
+                by_agreement.setdefault(arrival.talk.digest, []).append(arrival)
+        for asked in by_agreement.values():
+            talk = asked[0].talk
+            plans = [arrival.plan for arrival in asked if arrival.plan is not None]
+            if talk is None:
+                continue
+            if talk.digest not in self._gates:
+                self._gates[talk.digest] = BatchGate(talk.agreement, self._node.ledger)
+            for arrival, found in zip(asked, self._gates[talk.digest].execute_all(plans), strict=True):
+                issued = isinstance(found, Release | Share)
+                arrival.issued = found if issued else refusal_of(found, topic=TOPIC)
+
+    def _finished(self, arrivals: list[_Arrival]) -> None:
+        """Seal the answers, store them in one commit, and let them leave."""
+        rows: list[Answered] = []
+        for arrival in arrivals:
+            message, talk = arrival.message, arrival.talk
+            if message is None or talk is None:
+                continue
+            if arrival.issued is None:
+                talk.sealer.pass_over(message.sender)
+                answer = b""
+            else:
+                answer = talk.sealer.seal(message.sender, arrival.issued)
+            rows.append(
+                Answered(
+                    session=message.session,
+                    sender=message.sender,
+                    agreement=talk.digest,
+                    number=message.number,
+                    digest=hashlib.sha256(arrival.data).hexdigest(),
+                    plan=None if arrival.plan is None else arrival.plan.name,
+                    request=arrival.data if arrival.registers and not answer else None,
+                    answer=answer,
+                )
+            )
+        if rows:
+            self.kept.keep(rows)
+        for arrival, row in zip(arrivals, rows, strict=True):
+            if arrival.talk is not None:
+                arrival.talk.due += 1
+                self._talks[row.session] = arrival.talk
+            arrival.answer.set_result(row.answer)
+
+    def _noted(self, message: Message | None, error: ComityError) -> None:
+        if message is not None and not isinstance(error, _Early):
+            self._node.note_refusal(message, error)
+
+    # what messages ask for
+
+    def _new_talk(self, message: Message, agreement: Agreement) -> Talk:
+        body = message.body
+        if message.topic != "open" or set(body) != {"task", "frame"} or not isinstance(body["task"], dict):
+            raise BadInput("a conversation begins with 'open', which names a task and a frame")
+        clause: Any = agreement.clause("validation")
+        if str(getattr(clause, "mode", "")) != "linked":
+            raise ClauseRefused(
+                "feedback conversations are linked validation",
+                clause="architectures.validation.mode",
+                would_pass="linked",
+            )
+        task = task_of(body["task"], agreement, self._node.name)
+        key = book_key(agreement, body["task"])
+        if key not in self._books:
+            table = self._node.folder.tables_path / "train.parquet"
+            self._books[key] = Book(table, task, clause.minimum_group)
+        book = self._books[key]
+        if body["frame"] != book.frame:
+            raise BadInput(
+                f"'{message.sender}' asks about other records than those both ends know: "
+                "agree on the ids of the frame first"
+            )
+        return Talk(message.sender, agreement, book, self._sealer(message.session, agreement))
+
+    def _register(self, message: Message, talk: Talk, arrival: _Arrival) -> None:
+        name, grouping = read_grouping(message, talk.book)
+        if name in talk.groupings:
+            raise BadInput(f"this conversation has a grouping {name!r}; give the new one another name")
+        talk.book.monitor.admit_all([grouping.codes])
+        talk.groupings[name] = grouping
+        arrival.registers = True
+
+    def _planned(self, message: Message, talk: Talk, digest: str, draws: Draws) -> Plan:
+        plan = plan_of(message, talk, digest, draws, self._left, party=self._node.name)
+        if plan.name in self._lost:
+            raise ClauseRefused(
+                "what was drawn for this question is gone, and is not drawn a second time",
+                clause="architectures.validation",
+                would_pass="the same question again under the next number",
+            )
+        return plan
+
+    # after a restart
+
+    def _replay(self) -> None:
+        """Take up the conversations that were opened before: what the monitor has admitted stays admitted."""
+        for row in self.kept.registered():
+            try:
+                self._replayed(row)
+            except ComityError as error:
+                _log.warning("a conversation of %s cannot go on: %s", row.sender, error.code)
+
+    def _replayed(self, row: Answered) -> None:
+        message = self._opened(row.request or b"")
+        if message.topic == "open":
+            talk = self._new_talk(message, self._node.agreement_of(message))
+            self._brought_up(row.session, talk)
+            return
+        talk = self._talks.get(row.session)
+        if talk is None:
+            raise BadInput("the conversation was not opened")
+        name, grouping = read_grouping(message, talk.book)
+        talk.book.monitor.replay([grouping.codes])
+        talk.groupings[name] = grouping
+
+    def _restored(self, session: str) -> Talk | None:
+        """A conversation again as it is stored, after a round of it failed."""
+        if not self.kept.due(session):
+            return None
+        talk: Talk | None = None
+        for row in self.kept.registered():
+            if row.session != session:
+                continue
+            message = self._opened(row.request or b"")
+            if message.topic == "open":
+                talk = self._new_talk(message, self._node.agreement_of(message))
+            elif talk is not None:
+                name, grouping = read_grouping(message, talk.book)
+                talk.groupings[name] = grouping
+        if talk is None:
+            raise BadInput("this conversation cannot go on here: open a new one")
+        return self._brought_up(session, talk)
+
+    def _brought_up(self, session: str, talk: Talk) -> Talk:
+        talk.due = self.kept.due(session)
+        talk.sealer.set_back(talk.sender, talk.due)
+        self._talks[session] = talk
+        return talk
+
+    def _sealer(self, session: str, agreement: Agreement) -> Sealer:
+        return Sealer(
+            session=session,
+            agreement=agreement.digest,
+            party=self._node.name,
+            key=self._node.key,
+            may_query=False,
+        )
+
+
+def _fail(arrival: _Arrival, error: BaseException) -> None:
+    if not arrival.answer.done():
+        told = error if isinstance(error, ComityError) else ComityError(type(error).__name__, private=True)
+        arrival.answer.set_exception(told)
