@@ -210,7 +210,7 @@ def test_the_same_message_again_gets_the_same_bytes_and_a_changed_one_is_refused
     )
     sealer.set_back("north", 2)
     changed = sealer.seal("north", Query("sums", {"questions": [["age", 2]], "epsilon": 0.5}))
-    assert scene.post(changed) == (400, b'{"code":"bad-input"}')
+    assert scene.post(changed) == (422, b'{"code":"bad-input"}')
     sealer.set_back("north", 9)
     assert scene.post(sealer.seal("north", Query("sums", {"questions": [], "epsilon": 1.0})))[0] == 409
     assert scene.kinds().count("charged") == 1

@@ -57,3 +57,31 @@ def test_a_question_survives_its_message() -> None:
     for guess in (0.0, 1.0, float("nan")):
         with pytest.raises(BadInput):
             RankGain.from_message({**body, "positives": guess}, parts, COLUMNS.width)
+
+
+def test_a_stretched_start_whose_weights_follow_chance_is_not_better() -> None:
+    """Ranks hardly move by the stretch, yet follow chance: what that gains on its own rows is taken off."""
+    draw = np.random.default_rng(4)
+    codes = draw.integers(1, COLUMNS.width, (4000, 1)).astype(np.uint16)
+    start = 0.3 * (codes[:, 0] - 2.5) + 1e-3 * draw.normal(size=4000)
+    labels = (draw.random(4000) < 0.5).astype(int)
+    guard = Guard(COLUMNS, codes[:100], start[:100], labels[:100])
+    question = guard.question(1.0, 0.7 * np.arange(COLUMNS.width))
+    sums = question.sums(COLUMNS, codes, start, labels).astype(float)
+    less, more = (guard.sureness(question, sums, 1.0, 4000, fitted) for fitted in (0.0, 20.0))
+    assert more < less
+
+
+def test_what_the_lesson_heard_counts_beside_the_answer() -> None:
+    draw = np.random.default_rng(5)
+    codes = draw.integers(1, COLUMNS.width, (400, 1)).astype(np.uint16)
+    labels = (draw.random(400) < codes[:, 0] / 6).astype(int)
+    start = draw.normal(size=400) * 0.1
+    guard = Guard(COLUMNS, codes[:100], start[:100], labels[:100])
+    question = guard.question(1.0, np.arange(COLUMNS.width, dtype=float))
+    sums = question.sums(COLUMNS, codes, start, labels).astype(float)
+    deviation = float(sums[0]) / 1.5  # 1.5 standard deviations: too little by itself
+    assert not guard.better(question, sums, deviation, 0.0, 0.0)
+    assert not guard.better(question, sums, deviation, 0.0, 0.0, trial=0.5)
+    assert guard.better(question, sums, deviation, 0.0, 0.0, trial=2.0)
+    assert not guard.better(question, np.zeros(1), deviation, 0.0, 0.0, trial=2.0)
