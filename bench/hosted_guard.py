@@ -3,7 +3,7 @@
 Run: python bench/hosted_guard.py [--seeds 4] [--first 700] [--epsilons 0.1,1,3] [--json FILE]
 
 The small problems of `_learning_guard.py` (which did not choose the guard's constants at these seeds), and
-three starts that are optimal but for their scale, or fitted on the 100 seed rows; 100, 1,000 and 4,000 rows at
+three starts: optimal but for their scale, or fitted on the 100 seed rows; 100, 1,000 and 4,000 rows at
 one provider; delta 1e-6, unit record. The sandbox and the wire are left out: the start is scored here, and
 the noise is drawn as the provider draws it. A lesson is worse if its AUC on 6,000 fresh records, weighted by
 their true chances, is lower. Intervals: Clopper and Pearson, 95%.

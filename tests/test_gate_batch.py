@@ -1,4 +1,4 @@
-"""Several plans through the gate together: the same order, the same record, the same answers as one by one."""
+"""Several plans through the gate together: the same order, record and answers as one by one."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import Any
 
 from comity.agreement import Agreement, verify_agreement
-from comity.agreement.limits import require_within
+from comity.agreement.limits import require_own_data, require_within
 from comity.errors import BudgetRefused, ClauseRefused, ComityError, Refused, Withheld
 from comity.ledger import Account, Budget, Cost, Entry, Ledger, PrivacyUnit, Relation, without_dp
 from comity.ledger.exact import attempts, exact_outcomes, standing_attempts
@@ -131,7 +131,7 @@ def check_plan(plan: Plan, agreement: Agreement) -> None:
     """The agreement names accounts and recipient, and its clause allows what is asked."""
     clause = agreement.clause(plan.architecture)
     for account in plan.accounts:
-        _check_account(account, agreement)
+        require_own_data(agreement, account.provider, account.lineage)
     recipient = agreement.party(plan.recipient)
     if recipient.role == "provider":
         raise ClauseRefused(
@@ -147,23 +147,6 @@ def check_not_ended(agreement: str, ledger: Ledger, *, fresh: bool = True) -> No
     if ended is not None:
         raise ClauseRefused(
             str(ended["text"]), clause=str(ended["clause"]), would_pass=ended.get("would_pass")
-        )
-
-
-def _check_account(account: Account, agreement: Agreement) -> None:
-    """The account is a provider's, of the data that the agreement is about."""
-    provider = agreement.party(account.provider)
-    if provider.role != "provider":
-        raise ClauseRefused(
-            f"'{provider.name}' is no provider in this agreement", clause=f"parties.{provider.name}"
-        )
-    lineage = agreement.data_of(account.provider).lineage
-    if lineage != account.lineage:
-        raise ClauseRefused(
-            "the agreement is about other data of this provider",
-            clause=f"data.{account.provider}.lineage",
-            asked=account.lineage,
-            would_pass=lineage,
         )
 
 

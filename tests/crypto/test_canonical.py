@@ -136,3 +136,26 @@ def test_what_is_nested_too_deep_is_refused() -> None:
 
 def test_the_digest_is_sha256_of_the_bytes() -> None:
     assert digest({"b": 1, "a": 2}) == hashlib.sha256(b'{"a":2,"b":1}').hexdigest()
+
+
+_ANY_TEXT = st.text(st.characters(max_codepoint=130), max_size=6) | st.text(max_size=6)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**54), 2**54) | st.floats() | _ANY_TEXT,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_ANY_TEXT, inner, max_size=4),
+        max_leaves=12,
+    )
+)
+def test_the_fast_way_writes_what_the_slow_one_does(value: Any) -> None:
+    """rfc8785 is the slow twin: the same bytes, or no canonical form for both."""
+    import rfc8785
+
+    try:
+        expected = rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError):
+        with pytest.raises(BadInput):
+            canonical_bytes(value)
+    else:
+        assert canonical_bytes(value) == expected

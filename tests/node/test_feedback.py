@@ -158,11 +158,11 @@ def test_the_monitor_refuses_a_grouping_before_anything_is_charged(scene: Scene)
     with pytest.raises(ClauseRefused, match="minimum_group"):
         validator.register("few", [0] * 3 + [1] * (ROWS - 3))
     assert "charged" not in scene.kinds()
-    with pytest.raises(UsageError, match="not registered|no grouping"):
+    with pytest.raises(UsageError, match=r"no grouping"):
         validator.positives("few", 0, epsilon=1.0)
     validator.register("all", [0] * ROWS)
     # all but 3, asked beside all, would single them out; another conversation changes nothing about it
-    with pytest.raises(ClauseRefused, match="singles out|too small|fewer|probes|records"):
+    with pytest.raises(ClauseRefused, match=r"validation\.minimum_group"):
         scene.validator().register("others", [None] * 3 + [1] * (ROWS - 3))
     assert validator.positives("all", 0, epsilon=1.0).cost.epsilon == 1.0
 
@@ -288,7 +288,7 @@ def test_a_lost_answer_is_got_by_asking_again(scene: Scene) -> None:
 def test_a_crash_at_every_write_never_gives_two_answers_for_one_plan(
     scene: Scene, crashing: Any, at: int, after: bool
 ) -> None:
-    """`at` 1 is the charge, 2 the release; then there is the commit of the answer, which `lost` stands for."""
+    """`at` 1 is the charge, 2 the release; after it the answer itself is lost."""
     validator = scene.validator()
     validator.register("age", decades(scene))
     fuse = crashing.Fuse(at, after)

@@ -1,4 +1,4 @@
-"""A clause's limits: a plan passes if it asks for no more."""
+"""What an agreement lets a plan ask: within its clause's limits, of its own data."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from comity.agreement.clauses import Clause
+from comity.agreement.terms import Agreement
 from comity.errors import ClauseRefused, ComityError
 
 _AT_LEAST: Final = frozenset({"k", "l", "minimum_group", "origin_l"})
@@ -27,6 +28,27 @@ def require_within(clause: Clause, asks: Mapping[str, Any], *, purpose: str) -> 
             raise ComityError(f"the plan '{purpose}' does not say what it asks of the clause's {name}")
     for name, asked in asks.items():
         _require(clause.architecture, name, asked, getattr(clause, name, None))
+
+
+def require_own_data(agreement: Agreement, provider: str, lineage: str) -> None:
+    """Hold an account against the agreement: a provider's, of the data that the agreement is about.
+
+    Raises:
+        ClauseRefused: naming the party or the lineage.
+    """
+    party = agreement.party(provider)
+    if party.role != "provider":
+        raise ClauseRefused(
+            f"'{party.name}' is no provider in this agreement", clause=f"parties.{party.name}"
+        )
+    agreed = agreement.data_of(provider).lineage
+    if agreed != lineage:
+        raise ClauseRefused(
+            "the agreement is about other data of this provider",
+            clause=f"data.{provider}.lineage",
+            asked=lineage,
+            would_pass=agreed,
+        )
 
 
 def _require(architecture: str, name: str, asked: Any, allowed: Any) -> None:

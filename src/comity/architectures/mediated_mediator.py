@@ -47,7 +47,7 @@ def _release(seat: Seat, channel: Channel, terms: Terms, opening: Message, folde
     incoming = {name: take_in(seat, channel, name, terms, folder) for name in seat.providers}
     union = Union(seat, terms, incoming, joined, folder / "work")
     request = terms.request(seat)
-    maker = _Maker(union, terms, Candidate(candidate_folder(seat, request)))
+    maker = _Maker(union, terms, Candidate(candidate_folder(seat, request), seat.agreement.to_yaml()))
     first, *others = [
         Account(provider=name, lineage=seat.agreement.data_of(name).lineage, unit=PrivacyUnit.record)
         for name in seat.providers

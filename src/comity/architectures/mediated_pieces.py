@@ -35,11 +35,14 @@ _OUTCOME: Final = "outcome.json"
 class Candidate:
     """What a plan has made: pieces and the outcome that lists them, in a folder of the party's own."""
 
-    def __init__(self, folder: Path) -> None:
-        """Args:
-        folder: its own, named after what was asked and the terms it was made under.
+    def __init__(self, folder: Path, agreement: str = "") -> None:
+        """
+        Args:
+            folder: its own, named after what was asked and the terms it was made under.
+            agreement: the agreement's text, kept beside it so that it is found when the agreement ends.
         """
         self.folder = folder
+        self._agreement = agreement
         self._digests: list[str] = []
 
     @property
@@ -50,6 +53,7 @@ class Candidate:
         """Make room for a new one: what an interrupted run has left goes."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(mode=0o700, parents=True)
+        (self.folder / "agreement.yaml").write_text(self._agreement, encoding="utf-8")
         self._digests = []
 
     def add(self, data: bytes) -> None:

@@ -47,7 +47,7 @@ def provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     receive_query(channel, mediator, ASK)
     terms = Terms.of(seat)
     request = terms.request(seat)
-    protector = _Protector(seat, terms, Candidate(candidate_folder(seat, request)))
+    protector = _Protector(seat, terms, Candidate(candidate_folder(seat, request), seat.agreement.to_yaml()))
     plan = Plan(
         architecture=NAME,
         purpose=f"hand a table of {seat.party}, {terms.promise}, sealed to the mediator",

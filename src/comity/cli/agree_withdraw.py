@@ -60,7 +60,7 @@ def withdraw_from(
         why = f"'{withdrawal.party}' withdrew on {withdrawal.date.isoformat()}"
         deletion: Deletion | None = None
         if not keep_files:
-            with _stored_messages(own, state) as forget:
+            with _stored_messages(own, state, agreement.digest) as forget:
                 deletion = delete_held(own, agreement, book, why=why, forget=forget)
     if out is not None:
         write_text(withdrawal.to_json(), out)
@@ -104,8 +104,12 @@ def _withdrawal(
 
 
 @contextmanager
-def _stored_messages(own: PartyFolder, url: str | None) -> Iterator[Forget | None]:
-    """What deletes the stored messages of a session; None where no node has stored any."""
+def _stored_messages(own: PartyFolder, url: str | None, agreement: str) -> Iterator[Forget | None]:
+    """What deletes the stored messages of a session; None where no node has stored any.
+
+    The live conversations under the agreement go with them.
+    """
+    from comity.node.conversations import Conversations
     from comity.node.state import State
 
     if url is None and not own.state_path.exists():
@@ -114,6 +118,7 @@ def _stored_messages(own: PartyFolder, url: str | None) -> Iterator[Forget | Non
     state = State.open(url or own.state_path)
     try:
         yield state.forget
+        Conversations(state.engine, state.name).forget(agreement)
     finally:
         state.close()
 

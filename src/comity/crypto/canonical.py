@@ -7,11 +7,15 @@ bytes. Integers beyond 2^53 - 1, NaN and infinities have no canonical form and a
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+import json
+from typing import Any, Final
 
 import rfc8785
 
 from comity.errors import BadInput
+
+_LARGEST: Final = 2**53 - 1
+_PLAIN: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False).encode
 
 
 def canonical_bytes(value: Any) -> bytes:
@@ -21,6 +25,8 @@ def canonical_bytes(value: Any) -> bytes:
         BadInput: if the value has no canonical form.
     """
     try:
+        if _is_plain(value):
+            return _PLAIN(value).encode("ascii")
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise BadInput(f"this value has no canonical JSON form (RFC 8785): {error}") from None
@@ -29,3 +35,22 @@ def canonical_bytes(value: Any) -> bytes:
 def digest(value: Any) -> str:
     """SHA-256 of the canonical form, as 64 hexadecimal digits."""
     return hashlib.sha256(canonical_bytes(value)).hexdigest()
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether the standard library writes the same bytes, several times as fast: ASCII, and no fractions.
+
+    ECMAScript's numbers and the order of keys by UTF-16 are where the two differ.
+    """
+    kind = type(value)
+    if kind is str:
+        return value.isascii() and "\x7f" not in value
+    if kind is int:
+        return -_LARGEST <= value <= _LARGEST
+    if kind is dict:
+        return all(type(key) is str and _is_plain(key) for key in value) and all(
+            map(_is_plain, value.values())
+        )
+    if kind is list:
+        return all(map(_is_plain, value))
+    return value is None or kind is bool

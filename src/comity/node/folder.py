@@ -10,6 +10,7 @@ tables/           the party's data
 ledger.db         its ledger
 state.db          the node's sessions, inbox, outbox and journal
 sessions/<id>/    files of a session
+candidates/       releases that were made, kept to be repeated byte for byte
 countersigned/    the others' checkpoints
 ```
 
@@ -142,6 +143,10 @@ class PartyFolder:
     @property
     def sessions_path(self) -> Path:
         return self.path / "sessions"
+
+    @property
+    def candidates_path(self) -> Path:
+        return self.path / "candidates"
 
     @property
     def countersigned_path(self) -> Path:

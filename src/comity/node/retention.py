@@ -184,10 +184,9 @@ def verify_deletion(document: Mapping[str, Any], agreement: Agreement, party: st
 
 
 def sessions_of(folder: PartyFolder, digest: str) -> Iterator[Path]:
-    """The folders of an agreement's sessions, by the agreement that each holds."""
-    if not folder.sessions_path.is_dir():
-        return
-    for session in sorted(folder.sessions_path.iterdir()):
+    """The folders of an agreement's sessions and candidate releases, by the agreement that each holds."""
+    places = [place for place in (folder.sessions_path, folder.candidates_path) if place.is_dir()]
+    for session in (entry for place in places for entry in sorted(place.iterdir())):
         path = session / "agreement.yaml"
         if session.is_symlink() or not path.is_file():
             continue

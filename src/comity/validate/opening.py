@@ -37,6 +37,8 @@ _CONSTANT: Final = 4.0
 _STEPS: Final = 25
 _NONE, _ALL = -2.5, -1.5
 """Log evidence of bins over lines at which the opening begins, and at which it is whole."""
+_RECORDS: Final = 100
+"""Times the minimum: with fewer records bins are so wide that they cannot even read a line."""
 
 
 def opening(columns: Columns, seeds: Columns, labels: NDArray[np.int64], minimum: int) -> Correction:
@@ -57,6 +59,7 @@ def opening(columns: Columns, seeds: Columns, labels: NDArray[np.int64], minimum
     ]
     ahead = evidence - _reading(lines, codes, labels)[1]
     part = float(np.clip((ahead - _NONE) / (_ALL - _NONE), 0.0, 1.0))
+    part *= len(columns.codes) >= _RECORDS * minimum
     ends = np.cumsum([root.shape[1] for root in blocks.roots])
     by_bin = [root @ own * part for root, own in zip(blocks.roots, np.split(values, ends), strict=False)]
     return Correction(blocks.by_code(by_bin), float(values[-1]) * part, (_START - 1) * part)
