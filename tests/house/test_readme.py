@@ -3,8 +3,8 @@
 A fenced block tagged `bash` or `python` is run, in order, in one temporary folder per document, with the
 environment's programs first on PATH. A block tagged `yaml file=NAME` is written to that file. Other blocks
 (`console`, `text`, `yaml`) are not run. An HTML comment on the line before a block steers it:
-`<!-- continues -->` runs a python block together with the python block before it, `<!-- slow -->` says that the
-document takes more than a few seconds, and `<!-- not run: REASON -->` leaves a block out.
+`<!-- continues -->` runs a python block together with the python block before it, `<!-- slow -->` says that
+the document takes more than a few seconds, and `<!-- not run: REASON -->` leaves a block out.
 """
 
 from __future__ import annotations

@@ -119,7 +119,6 @@ class Log:
         for kind, _ in items:
             _check_appended(kind)
 
-
         def decide(_: Accounts) -> Iterable[Decision]:
             ended = under is not None and under in self._state.ended
             return [] if ended else [(kind, dict(body)) for kind, body in items]

@@ -94,7 +94,7 @@ def _heading(report: Report) -> Text:
 def _figures(report: Report, width: int) -> Table:
     wide = width >= _WIDE
     table = _table()
-    table.add_column("architecture", no_wrap=False, min_width=14, overflow="fold")
+    table.add_column("architecture", no_wrap=False, min_width=16, overflow="fold")
     table.add_column("AUC", justify="right", no_wrap=True)
     table.add_column("gap closed", no_wrap=True)
     table.add_column("ε", justify="right", no_wrap=True)
