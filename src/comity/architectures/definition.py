@@ -126,10 +126,19 @@ class Seat:
         """
         import pyarrow.parquet as pq
 
+        path = self.require_table(name)
+        return pq.read_table(path, columns=None if columns is None else list(columns))
+
+    def require_table(self, name: str) -> Path:
+        """Where a table of this party lies; asked before a charge, so that none is made for nothing.
+
+        Raises:
+            BadInput: if there is none. Where the holder keeps its tables is nobody else's business.
+        """
         path = self.folder / "tables" / f"{name}.parquet"
         if not path.is_file():
-            raise BadInput(f"party '{self.party}' has no table '{name}': expected it at {path}")
-        return pq.read_table(path, columns=None if columns is None else list(columns))
+            raise BadInput(f"party '{self.party}' has no table '{name}': expected it at {path}", private=True)
+        return path
 
     def keep(self, name: str, table: pa.Table) -> None:
         """Write a table into the session's folder."""

@@ -58,6 +58,7 @@ SUPPRESSION = 0.05
 
 def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     query = receive_query(channel, seat.ml_party, _TOPIC)
+    seat.require_table("train")
     protector = _Protector(seat)
     plan = Plan(
         architecture="direct-release",

@@ -45,6 +45,7 @@ def provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     """Answer the mediator: through the gate, then piece by piece."""
     mediator = mediator_of(seat)
     receive_query(channel, mediator, ASK)
+    seat.require_table("train")
     terms = Terms.of(seat)
     request = terms.request(seat)
     protector = _Protector(seat, terms, Candidate(candidate_folder(seat, request), seat.agreement.to_yaml()))

@@ -33,7 +33,7 @@ SchemaFile = Annotated[
     Path | None, typer.Option("--schema", metavar="SCHEMA.yaml", help="Roles, types and bounds of columns.")
 ]
 Epsilon = Annotated[
-    str, typer.Option("--epsilon", metavar="E[,E...]", help="Privacy budget; a list runs each of them.")
+    str, typer.Option("--epsilon", metavar="E[,E...]", help="Privacy budget; compare runs each of a list.")
 ]
 Delta = Annotated[float, typer.Option("--delta", help="The delta of (epsilon, delta).")]
 K = Annotated[int, typer.Option("--k", help="Group size of k-anonymity.")]

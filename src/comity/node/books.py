@@ -115,6 +115,8 @@ def task_of(body: Mapping[str, Any], agreement: Agreement, provider: str) -> Tas
     """
     try:
         task = Task.from_dict(body)
+        if not all(isinstance(each, str) for each in (task.target, task.id, task.positive)):
+            raise TypeError
         canonical_bytes(json.loads(json.dumps(task.to_dict())))
     except (KeyError, TypeError, ValueError, AttributeError):
         raise BadInput("the task of a conversation cannot be read") from None
@@ -125,4 +127,10 @@ def task_of(body: Mapping[str, Any], agreement: Agreement, provider: str) -> Tas
                 f"the agreement has no column {name[:MOST_NAME]!r} of the role {role} in this data",
                 clause=f"data.{provider}.columns",
             )
+    values = columns[task.target].values
+    if values is not None and task.positive not in [str(value) for value in values]:
+        raise ClauseRefused(
+            f"the target has no value {task.positive[:MOST_NAME]!r}",
+            clause=f"data.{provider}.columns.{task.target[:MOST_NAME]}",
+        )
     return task

@@ -23,6 +23,7 @@ from comity.node.conversations import Answered, Conversations
 from comity.node.talks import TOPIC, Left, Talk, plan_of, read_grouping
 from comity.plan import Plan, Release, Share
 from comity.validate.group_sums import Draws
+from comity.validate.monitor import Monitor
 from comity.wire import Issued, Kind, Message, Sealer, open_message
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Desk:
         self._node = node
         self.kept = Conversations(node.state.engine, node.state.name)
         self._books: dict[str, Book] = {}
+        self._monitors: dict[str, Monitor] = {}
         self._talks: dict[str, Talk] = {}
         self._gates: dict[str, BatchGate] = {}
         self._left = Left(node.ledger)
@@ -258,10 +260,12 @@ class Desk:
                 would_pass="linked",
             )
         task = task_of(body["task"], agreement, self._node.name)
-        key = book_key(agreement, body["task"])
+        key = book_key(agreement, task.to_dict())
         if key not in self._books:
             table = self._node.folder.tables_path / "train.parquet"
-            self._books[key] = Book(table, task, clause.minimum_group)
+            book = self._books[key] = Book(table, task, clause.minimum_group)
+            # whatever is asked of these records, under whichever task or agreement, adds up
+            book.monitor = self._monitors.setdefault(book.frame, book.monitor)
         book = self._books[key]
         if body["frame"] != book.frame:
             raise BadInput(
@@ -274,6 +278,15 @@ class Desk:
         name, grouping = read_grouping(message, talk.book)
         if name in talk.groupings:
             raise BadInput(f"this conversation has a grouping {name!r}; give the new one another name")
+        # the monitor is shared, perhaps with an agreement that asks for less
+        clause: Any = talk.agreement.clause("validation")
+        if int(grouping.sizes.min()) < clause.minimum_group:
+            raise ClauseRefused(
+                "a group is smaller than the clause's minimum",
+                clause="architectures.validation.minimum_group",
+                asked=str(int(grouping.sizes.min())),
+                would_pass=f"{clause.minimum_group} or more",
+            )
         talk.book.monitor.admit_all([grouping.codes])
         talk.groupings[name] = grouping
         arrival.registers = True

@@ -26,7 +26,7 @@ from comity.node.line import Line, code_of
 from comity.plan import Outcome, Receipt
 from comity.validate.frame import Frame
 from comity.validate.group_sums import GroupSum, margin
-from comity.validate.groups import numbered_groups
+from comity.validate.groups import numbered_groups, without_gaps
 from comity.validate.validator import Feedback
 from comity.wire import Kind, Message, Query, Sealer, open_message
 
@@ -131,7 +131,7 @@ class RemoteValidator:
             ClauseRefused: if the provider's monitor does not admit it; nothing was charged.
             BadInput: for a name that is taken.
         """
-        names, numbers = numbered_groups(groups, len(self._frame))
+        names, numbers = without_gaps(*numbered_groups(groups, len(self._frame)))
         codes = np.asarray(numbers)
         if len(names) > _MOST_GROUPS:
             raise UsageError(f"a grouping has {_MOST_GROUPS} groups at most, not {len(names)}")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.errors import BadInput, UsageError
-from comity.validate.groups import Partitioned, numbered_groups
+from comity.validate.groups import Partitioned, in_order_of_appearance, numbered_groups
 from comity.validate.labels import BinaryLabels
 from comity.validate.metrics import SignedCounts
 from comity.validate.queries import Query
@@ -48,7 +48,7 @@ def question_of(
     Raises:
         BadInput, UsageError: as `LocalValidator.feedback`.
     """
-    named = None if groups is None else numbered_groups(groups, len(scores))
+    named = None if groups is None else in_order_of_appearance(*numbered_groups(groups, len(scores)))
     if named is not None and len(named[0]) > MOST_GROUPS:
         raise UsageError(f"metrics are told for up to {MOST_GROUPS} groups, not {len(named[0])}")
     return BinaryLabels(np.zeros(0, np.int64)).question(scores, metrics, threshold, minimum, named)

@@ -16,7 +16,16 @@ import numpy as np
 
 from comity.errors import BadInput
 from comity.validate.numbering import counted
-from comity.validate.queries import Groups, Integers, Labels, Query, ceil_root, frozen, small
+from comity.validate.queries import (
+    Groups,
+    Integers,
+    Labels,
+    Query,
+    ceil_root,
+    frozen,
+    require_magnitude,
+    small,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +74,10 @@ class ClassCounts(Query):
     def largest_sum(self) -> int:
         return max(1, self.rows)
 
+    @property
+    def levels(self) -> int:
+        return self.classes
+
     def sums(self, labels: Labels) -> Integers:
         return counted(self.groups, self.size, labels, self.classes)
 
@@ -93,6 +106,11 @@ class ChosenSum(Query):
         object.__setattr__(self, "weights", frozen(self.weights, np.int64))
         if self.weights.ndim != 2 or self.weights.shape[1] < 2:
             raise BadInput("weights are one whole number per record and class")
+        require_magnitude(self.weights)
+
+    @property
+    def levels(self) -> int:
+        return self.weights.shape[1]
 
     @property
     def rows(self) -> int:
@@ -148,11 +166,16 @@ class ClassSums(Query):
         object.__setattr__(self, "targets", frozen(self.targets, np.int64))
         if self.weights.ndim != 2 or self.targets.shape != (self.weights.shape[1],):
             raise BadInput("weights are one whole number per record and class, targets one number per class")
-        if not len(self.targets) or self.targets.min() < 0:
-            raise BadInput("targets are numbers from 0 on")
+        require_magnitude(self.weights)
+        if not len(self.targets) or not 0 <= self.targets.min() <= self.targets.max() < len(self.targets):
+            raise BadInput("targets are numbers from 0 on, below the number of classes")
         if len(set(self.targets.tolist())) < len(self.targets) and self.weights.min(initial=0) < 0:
             # between two classes of one target the sum moves by a difference, no longer than either
             raise BadInput("classes that share a target have no weight below 0")
+
+    @property
+    def levels(self) -> int:
+        return self.weights.shape[1]
 
     @property
     def rows(self) -> int:

@@ -46,11 +46,14 @@ class Partitioned(Query):
         for places, part in zip(self.records, self.parts, strict=True):
             if part.rows != len(places):
                 raise BadInput("a group's query is about another number of records than it has")
-        seen = np.zeros(self.count, dtype=np.int8)
-        for places in self.records:
-            seen[places] += 1
-        if seen.max(initial=0) > 1:
-            raise BadInput("groups of a partition share no records")
+        if len({part.levels for part in self.parts}) != 1:
+            raise BadInput("the groups' queries are about labels of one kind")
+        every = np.concatenate([np.asarray(places) for places in self.records])
+        if every.dtype.kind not in "iu" or (len(every) and (every.min() < 0 or every.max() >= self.count)):
+            raise BadInput(f"a group's records are places 0 .. {self.count - 1}")
+        # a record that stood in a group twice would count twice
+        if len(every) and np.bincount(every, minlength=self.count).max() > 1:
+            raise BadInput("groups of a partition share no records, and name each once")
 
     @property
     def rows(self) -> int:
@@ -75,6 +78,10 @@ class Partitioned(Query):
     @property
     def largest_sum(self) -> int:
         return max(part.largest_sum for part in self.parts)
+
+    @property
+    def levels(self) -> int:
+        return self.parts[0].levels
 
     def sums(self, labels: Labels) -> Integers:
         return np.concatenate(
@@ -201,6 +208,16 @@ def numbered_groups(groups: Any, count: int) -> tuple[tuple[Any, ...], NDArray[n
     if not names:
         raise BadInput("no record is in any group")
     return names, numbers
+
+
+def without_gaps(
+    names: tuple[Any, ...], numbers: NDArray[np.int64]
+) -> tuple[tuple[Any, ...], NDArray[np.int64]]:
+    """The same groups in the same order, without the names that no record has."""
+    used = np.unique(numbers[numbers >= 0])
+    places = np.full(len(names) + 1, -1, dtype=np.int64)  # the last one is for records in no group
+    places[used] = np.arange(len(used))
+    return tuple(names[at] for at in used.tolist()), places[numbers]
 
 
 def in_order_of_appearance(

@@ -31,6 +31,11 @@ class BinaryLabels:
     codes: Integers
     metrics: tuple[str, ...] = metrics.METRICS
 
+    @property
+    def levels(self) -> int:
+        """Codes are whole numbers 0 .. levels - 1."""
+        return 2
+
     @classmethod
     def of(cls, labels: Iterable[Any]) -> BinaryLabels:
         return cls(arguments.binary(labels))
@@ -79,6 +84,11 @@ class ClassLabels:
     codes: Integers
     classes: tuple[Any, ...]
     metrics: tuple[str, ...] = CLASS_METRICS
+
+    @property
+    def levels(self) -> int:
+        """Codes are whole numbers 0 .. levels - 1."""
+        return len(self.classes)
 
     @classmethod
     def of(cls, labels: Iterable[Any], declared: Sequence[Any]) -> ClassLabels:
@@ -129,6 +139,11 @@ class NumberLabels:
     bounds: tuple[float, float]
     unit: int
     metrics: tuple[str, ...] = regression.NUMBER_METRICS
+
+    @property
+    def levels(self) -> int:
+        """Codes are whole numbers 0 .. levels - 1."""
+        return self.unit + 1
 
     @classmethod
     def of(cls, labels: Iterable[Any], bounds: tuple[float, float]) -> NumberLabels:

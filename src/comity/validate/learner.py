@@ -93,6 +93,10 @@ class FeedbackClassifier(ClassifierMixin, BaseEstimator):
             UsageError: without a validator, or with a start that is not fitted.
         """
         validators = listed(self.validator, type(self).__name__, "LocalValidator(ids, labels)")
+        if not all(validator.is_binary for validator in validators):
+            raise UsageError(
+                f"{type(self).__name__} learns from labels 0 and 1; for numbers there is FeedbackRegressor"
+            )
         about = pupils(X, ids, validators)
         note_features(self, X, about.table)
         self.classes_ = _classes(self.start)

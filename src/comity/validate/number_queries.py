@@ -45,6 +45,10 @@ class DifferenceSum(Query):
             raise BadInput(f"there is no sum of the {self.power} of differences")
 
     @property
+    def levels(self) -> int:
+        return self.unit + 1
+
+    @property
     def rows(self) -> int:
         return len(self.predicted)
 
@@ -120,6 +124,10 @@ class ResidualStatistics(Query):
             raise BadInput("a residual's limit lies between 1 and its grid's unit, which is at most 2^12")
         if len(self.predicted) and (self.predicted.min() < 0 or self.predicted.max() > self.unit):
             raise BadInput("a prediction lies outside the declared bounds")
+
+    @property
+    def levels(self) -> int:
+        return (self.unit << self.coarser) + 1
 
     @property
     def rows(self) -> int:

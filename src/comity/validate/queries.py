@@ -29,6 +29,8 @@ Labels = NDArray[np.signedinteger[Any]]
 """0 or 1; or codes of classes; or whole numbers on a grid."""
 Groups = NDArray[Any]
 """Group numbers, in whole numbers of any size."""
+MOST_WEIGHT = 1 << 52
+"""The largest magnitude of a record's weight."""
 Words = NDArray[np.uint64]
 """Whole numbers modulo 2^64; a negative one is written as its complement."""
 
@@ -66,6 +68,11 @@ class Query(ABC):
     def largest_sum(self) -> int:
         """Bound on the magnitude of any sum, whatever the labels."""
 
+    @property
+    def levels(self) -> int:
+        """The labels that its bounds hold for: whole numbers 0 .. levels - 1."""
+        return 2
+
     @abstractmethod
     def sums(self, labels: Labels) -> Integers:
         """(dimensions,) exact sums for (rows,) labels. They never leave; noise is added first.
@@ -100,6 +107,16 @@ def frozen(values: Any, dtype: Any) -> NDArray[Any]:
     view = array.view()
     view.setflags(write=False)
     return view
+
+
+def require_magnitude(weights: Integers) -> None:
+    """Weights whose magnitudes, differences and sums whole numbers of 64 bits hold.
+
+    Raises:
+        BadInput: for one beyond 2^52, which -2^63, the one number without a magnitude, is too.
+    """
+    if weights.size and (weights.min() < -MOST_WEIGHT or weights.max() > MOST_WEIGHT):
+        raise BadInput("a weight lies between -2^52 and 2^52")
 
 
 def small(groups: Groups, size: int) -> Groups:
@@ -180,6 +197,7 @@ class WeightedSum(Query):
         object.__setattr__(self, "weights", frozen(self.weights, np.int64))
         if self.weights.ndim != 1:
             raise BadInput("weights are one whole number per record")
+        require_magnitude(self.weights)
 
     @classmethod
     def ranks(cls, scores: NDArray[np.float64]) -> WeightedSum:
@@ -239,6 +257,8 @@ class Joined(Query):
             raise BadInput("joined queries need a whole multiplier of 1 or more each")
         if len({part.rows for part in self.parts}) != 1:
             raise BadInput("joined queries are about the same records")
+        if len({part.levels for part in self.parts}) != 1:
+            raise BadInput("joined queries are about labels of one kind")
 
     @property
     def rows(self) -> int:
@@ -263,6 +283,10 @@ class Joined(Query):
     @property
     def largest_sum(self) -> int:
         return max(f * part.largest_sum for f, part in zip(self.factors, self.parts, strict=True))
+
+    @property
+    def levels(self) -> int:
+        return self.parts[0].levels
 
     def sums(self, labels: Labels) -> Integers:
         return np.concatenate(
