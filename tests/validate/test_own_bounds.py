@@ -49,10 +49,10 @@ def validators():
 )
 def test_a_query_about_labels_of_another_kind_is_refused_before_any_charge(kind, query):
     validator = validators()[kind]
-    before = validator.remaining
+    before = validator.ledger.size
     with pytest.raises(UsageError, match="the query is about labels"):
         validator.statistics(range(ROWS), query, 0.5)
-    assert validator.remaining == before
+    assert validator.ledger.size == before
 
 
 @pytest.mark.parametrize("weight", [LOWEST, -MOST_WEIGHT - 1, MOST_WEIGHT + 1, 2**63 - 1])
@@ -111,10 +111,10 @@ def test_a_learner_of_classes_refuses_labels_that_are_not_0_and_1_before_any_cha
     features = np.random.default_rng(0).normal(size=(ROWS, 2))
     for kind in ("numbers", "classes"):
         validator = validators()[kind]
-        before = validator.remaining
+        before = validator.ledger.size
         with pytest.raises(UsageError, match="labels 0 and 1"):
             FeedbackClassifier(validator).fit(features, range(ROWS))
-        assert validator.remaining == before
+        assert validator.ledger.size == before
 
 
 def test_groups_named_by_numbers_with_gaps_have_their_own_numbers():

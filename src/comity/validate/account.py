@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from comity.errors import BudgetRefused, UsageError
 from comity.ledger import Budget, Ledger, PrivacyUnit, Relation, gaussian_noise_multiplier
 from comity.validate.mechanism import Price
+from comity.validate.process import OwnProcess
 
 if TYPE_CHECKING:
     from comity.ledger import Cost, Remaining
@@ -44,6 +45,7 @@ class LabelAccount:
         self.name = f"local/default/{unit}"
         self.ledger = Ledger.open(place)
         self._lock = threading.Lock()
+        self._process = OwnProcess()
         self._shared = place != ":memory:"
         self._opened = self._is_open()
 
@@ -85,6 +87,7 @@ class LabelAccount:
         Raises:
             BudgetRefused: if too little is left; nothing was charged.
         """
+        self._process.require()
         with self._lock:
             self._look()
             price = self._price(epsilon)
@@ -102,6 +105,7 @@ class LabelAccount:
         Raises:
             BudgetRefused: if too little is left; nothing was charged.
         """
+        self._process.require()
         cost = self._priced(epsilon, 0.0).cost
         with self._lock:
             self._look()

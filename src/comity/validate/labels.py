@@ -19,6 +19,7 @@ from comity.validate.classes import CLASS_METRICS, class_parts, class_question
 from comity.validate.estimate import Part, Question
 from comity.validate.group_counts import CountedQuestion, counted_by_group
 from comity.validate.groups import GroupedQuestion, group_question
+from comity.validate.queries import Query
 
 Numbers = NDArray[np.int64]
 Integers = NDArray[np.signedinteger[Any]]
@@ -174,6 +175,21 @@ class NumberLabels:
         if groups is None:
             return regression.number_question(*parts(slice(None)))
         return group_question(*groups, parts, regression.number_question)
+
+
+def require_levels(query: Query, levels: int) -> None:
+    """A query's bounds hold for labels of its own kind, and for no others.
+
+    Args:
+        levels: of the labels that are held.
+
+    Raises:
+        UsageError: if the query is about labels of another kind.
+    """
+    if query.levels != levels:
+        raise UsageError(
+            f"the query is about labels 0 to {query.levels - 1}, and this validator's are 0 to {levels - 1}"
+        )
 
 
 def held(

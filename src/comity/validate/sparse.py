@@ -20,6 +20,7 @@ import numpy as np
 
 from comity import noise
 from comity.errors import ClauseRefused, UsageError
+from comity.validate.process import OwnProcess
 
 _FINE_BITS: Final = 10
 """A grid of 2^-10 of the sensitivity: noise rounds by no more than that."""
@@ -55,6 +56,7 @@ class AboveThreshold:
         self._own_scale = math.ldexp(scales[1], _FINE_BITS) * (1 + 2.0**-40)
         self._threshold_noise = _laplace(math.ldexp(scales[0], _FINE_BITS) * (1 + 2.0**-40))
         self._lock = threading.Lock()
+        self._process = OwnProcess()
 
     def reaches(self, number: int, threshold: int) -> bool:
         """Whether the number reaches the threshold, noise considered. Reads private data: `number` is one.
@@ -62,6 +64,7 @@ class AboveThreshold:
         Raises:
             ClauseRefused: if all yeses have been given.
         """
+        self._process.require()
         with self._lock:
             if self.left < 1:
                 raise ClauseRefused(

@@ -7,7 +7,6 @@ always: seen before? -> check what is public -> charge -> read the labels -> kee
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from comity.validate.attributes import attribute_question
 from comity.validate.checks import check_bins, over_frame, taken
 from comity.validate.frame import Frame, id_array
 from comity.validate.groups import in_order_of_appearance, numbered_groups
-from comity.validate.labels import BinaryLabels, NumberLabels, columns_coded, held
+from comity.validate.labels import BinaryLabels, NumberLabels, columns_coded, held, require_levels
 from comity.validate.mechanism import NoisySums, Price, answer, calibrate, noise_multiplier
 from comity.validate.monitor import Monitor
 from comity.validate.queries import Query
@@ -126,7 +125,6 @@ class LocalValidator:
         folder = None if store is None else Path(f"{store}.groupings")
         self._answers = Answers(self._account.ledger, folder, per_day=per_day)
         self._answers.replay(self._frame, self._private(), self.monitor)
-        self._process = os.getpid()
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -331,23 +329,7 @@ class LocalValidator:
         right = int((mine == labels).sum())
         return right if theirs is None else right - int((theirs == labels).sum())
 
-    def _require_kind(self, query: Query, by: str | None) -> None:
-        """A query's bounds hold for labels of its own kind, and for no others."""
-        self._require_own_process()
-        levels = self._held.levels if by is None else len(self._columns[by][0]) * 2
-        if query.levels != levels:
-            raise UsageError(
-                f"the query is about labels 0 to {query.levels - 1}, and this validator's are 0 to "
-                f"{levels - 1}"
-            )
-
-    def _require_own_process(self) -> None:
-        """A forked process has a copy of the account: its answers would spend the same budget again."""
-        if os.getpid() != self._process:
-            raise UsageError("a validator answers in the process that made it; a copy of it has no budget")
-
     def _require_binary(self) -> None:
-        self._require_own_process()
         if not isinstance(self._held, BinaryLabels):
             raise UsageError("comparisons and ladders are for labels 0 and 1")
 
@@ -362,7 +344,7 @@ class LocalValidator:
         by: str | None = None,
     ) -> _Answered:
         """Seen before? -> check -> charge -> run -> keep, one question at a time."""
-        self._require_kind(query, by)
+        require_levels(query, self._held.levels if by is None else len(self._columns[by][0]) * 2)
         asked = Asked(query_digest((query, by), places, epsilon), asker, purpose)
         with self._lock, self._answers.alone():
             known = self._answers.kept(asked.digest)
