@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from comity.architectures import find
 from comity.errors import BadInput, PartyFailed, UsageError
 from comity.node.folder import PartyFolder
 from comity.node.orders import give_order
@@ -29,9 +30,11 @@ def open_session(
         task: a JSON or YAML file with `target`, `positive`, `id`, and `schema` (a schema, or its file).
 
     Raises:
+        UsageError: if there is no such architecture; the names there are stand in it.
         BadInput: if task or agreement cannot be used.
         ComityError: whatever the node raised.
     """
+    find(architecture)
     body = {"architecture": architecture, "task": read_task(task), "options": dict(options)}
     found = give_order(folder, "run", body, agreement=chosen_agreement(folder, agreement))
     return str(found["session"])
@@ -114,6 +117,9 @@ def read_task(path: Path) -> dict[str, Any]:
     for name in ("target", "id"):
         if not isinstance(data[name], str):
             raise BadInput(f"the task {path}: '{name}' is a column's name")
+    for name in ("target", "id"):
+        if data[name] not in read.columns:
+            raise BadInput(f"the task {path}: its {name} '{data[name]}' is no column of its schema")
     return {
         "schema": read.to_dict(),
         "target": data["target"],
