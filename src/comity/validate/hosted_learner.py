@@ -55,17 +55,26 @@ _MOST_WEIGHT: Final = 1e6
 _SPIKE: Final = 0.5
 
 
+_MOST_LEVELS = 100
+
+
 def public_columns(schema: Schema, seeds: Table, names: tuple[str, ...], *, bins: int = 16) -> Encoder:
     """Bins from the schema's bounds and levels and from the seed rows, which are disclosed outright.
 
     A number that sits at its lower bound in most seed rows (an amount that most people do not have) is cut at
-    halves, quarters, ... of its range as well: few seed rows tell where the rest lies.
+    halves, quarters, ... of its range as well: few seed rows tell where the rest lies. A category of many
+    levels is left to the start model: each level's bin would hold few records and the whole noise.
+
+    Raises:
+        BadInput: if no column is left.
     """
     made: list[BinnedColumn | LevelColumn] = []
     for name in names:
         column = schema[name]
         if not column.type.is_numeric:
-            made.append(LevelColumn(name, column.values or ()))
+            levels = column.values or ()
+            if len(levels) <= _MOST_LEVELS:
+                made.append(LevelColumn(name, levels))
             continue
         low, high = float(column.min or 0.0), float(column.max or 0.0)
         numbers = seeds.numbers(name)
@@ -77,6 +86,8 @@ def public_columns(schema: Schema, seeds: Table, names: tuple[str, ...], *, bins
         if not edges and high > low:
             edges = {(low + high) / 2}
         made.append(BinnedColumn(name, tuple(sorted(edges))))
+    if not made:
+        raise BadInput(f"hosted lessons need a number, or a category of at most {_MOST_LEVELS} levels")
     return Encoder(tuple(made))
 
 
