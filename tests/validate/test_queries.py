@@ -202,4 +202,4 @@ def test_a_delta_below_the_grid_is_refused() -> None:
 
 def test_sums_that_do_not_fit_are_refused_before_any_label_is_read() -> None:
     with pytest.raises(UsageError, match="64-bit"):
-        calibrate(WeightedSum(np.full(10, 2**60)), Price(1.0, 1e-6))
+        calibrate(WeightedSum(np.full(4096, 2**52)), Price(1.0, 1e-6))
