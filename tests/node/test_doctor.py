@@ -316,7 +316,7 @@ def test_not_waiting(running, comity):
 @pytest.mark.parametrize(
     ("architecture", "agreement", "code"),
     [("telepathy", "", UsageError.exit_code), ("validation", "ffffffff", UsageError.exit_code),
-     ("telepathy", None, BadInput.exit_code), ("blind-validation", None, 4)],
+     ("telepathy", None, UsageError.exit_code), ("blind-validation", None, 4)],
 )  # fmt: skip
 def test_what_cannot_be_run(running, comity, architecture, agreement, code):
     digest = running.agreement.digest if agreement is None else agreement
