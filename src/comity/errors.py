@@ -161,3 +161,17 @@ class VerificationFailed(ComityError):
     exit_code = 6
     http_status = 409
     code = "verification-failed"
+
+
+def error_from(exit_code: object, message: str, *, otherwise: type[ComityError] = ComityError) -> ComityError:
+    """The error that another process of ours told, by its exit code and its whole message.
+
+    Args:
+        otherwise: for an exit code that stands for no error of the tree.
+    """
+    if exit_code == Refused.exit_code:
+        refused = ClauseRefused(message, clause="see above")
+        refused.args = (message,)  # the other process's words name the clause already
+        return refused
+    told = (UsageError, BadInput, PartyFailed, VerificationFailed)
+    return next((kind for kind in told if kind.exit_code == exit_code), otherwise)(message)

@@ -275,7 +275,6 @@ RULES: tuple[Rule, ...] = (
             "comity.deidentify.hierarchies.opaque": "which letter stands for which label",
             "comity.deidentify.columns.pseudonymise": "keys of pseudonyms",
             "comity.compare.measure": "names of sessions",
-            "comity.node.remote": "names of conversations",
             "comity.validate.isolation": "a prime that nobody who prepares groupings can foresee",
             "comity.architectures.direct_release": "the key of a provider's pseudonyms, kept in its folder",
         },

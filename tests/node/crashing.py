@@ -115,8 +115,8 @@ class Network:
         node = self.nodes.pop(name)
         node.arrivals.stop()
         for delivery in node._deliveries.values():
-            delivery._ending.set()
-            delivery.wake()
+            delivery.worker.ending.set()
+            delivery.worker.wake()
 
     def stop(self) -> None:
         for node in self.nodes.values():

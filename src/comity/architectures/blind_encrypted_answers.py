@@ -14,12 +14,12 @@ from comity.architectures.blind_frame import (
     TOPIC,
     agreed_frame,
     agreed_rows,
-    budgeted_price,
     digests,
     holders_of,
     mediator_of,
     named_portion,
     own_labels,
+    paid_share,
     shared_price,
     stored,
 )
@@ -97,18 +97,13 @@ def _send_holders(seat: Seat, channel: Channel, frame: list[str], token_key: byt
         held, _ = own_labels(seat, frame)
         return Outcome(body={"records": len(frame)}, parts={PART: holder_tokens(held, token_key)})
 
-    share = Plan(
-        architecture="blind-validation",
+    share = paid_share(
+        seat,
+        asks=ASKS,
         purpose=f"encrypted sums of {seat.party}'s labels over a frame of {len(frame)} records",
-        recipient=mediator_of(seat),
         topic=UPLOAD,
         request={"frame": digest(frame), "session": session.decode()},
-        asks=ASKS,
-        account=account_of(seat, unit=PrivacyUnit.label),
-        cost=budgeted_price(seat, seat.party).cost,
         run=run,
-        sealed=True,
-        opens=len(PORTIONS),
     )
     send_answer(seat, channel, share)
     return share.name

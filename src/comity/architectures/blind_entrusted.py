@@ -19,12 +19,10 @@ import numpy as np
 from comity.architectures.blind_frame import (
     CLAUSE,
     MINIMUM_GROUP,
-    PORTIONS,
     TOPIC,
     admission_of,
     agreed_frame,
     agreed_rows,
-    budgeted_price,
     calibration_of,
     digests,
     frame_of,
@@ -32,6 +30,7 @@ from comity.architectures.blind_frame import (
     mediator_of,
     named_portion,
     own_labels,
+    paid_share,
     read_question,
     require_agreed,
     taught,
@@ -39,7 +38,6 @@ from comity.architectures.blind_frame import (
 from comity.architectures.blind_opening import await_opening, refused, send_drawn, send_opening
 from comity.architectures.definition import Exposure, Seat, Trust
 from comity.architectures.exchange import (
-    account_of,
     receive_query,
     receive_release,
     send_answer,
@@ -48,8 +46,7 @@ from comity.architectures.exchange import (
 from comity.crypto.canonical import digest
 from comity.crypto.pads import random_name
 from comity.errors import BadInput, ClauseRefused, ComityError, PartyFailed, Refused
-from comity.ledger import PrivacyUnit
-from comity.plan import Outcome, Plan
+from comity.plan import Outcome
 from comity.validate.blind_query import to_message
 from comity.validate.mechanism import NoisySums, add_noise, read_noisy
 from comity.validate.queries import Query
@@ -87,7 +84,6 @@ EXPOSURE = Exposure(
 
 def provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     """Hand the labels over, under the agreement's line that the mediator may hold them."""
-    mediator = mediator_of(seat)
     frame = agreed_frame(seat, receive_query(channel, seat.ml_party, "frame"))
     if not seat.agreement.data_of(seat.party).mediator_may_hold:
         raise ClauseRefused(
@@ -105,18 +101,13 @@ def provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     send_answer(
         seat,
         channel,
-        Plan(
-            architecture="blind-validation",
+        paid_share(
+            seat,
+            asks=ASKS,
             purpose=f"labels of {seat.party} over a frame of {len(frame)} records, entrusted to the mediator",
-            recipient=mediator,
             topic=_LABELS,
             request={"frame": digest(frame)},
-            asks=ASKS,
-            account=account_of(seat, unit=PrivacyUnit.label),
-            cost=budgeted_price(seat, seat.party).cost,
             run=run,
-            sealed=True,
-            opens=len(PORTIONS),
         ),
     )
     return {"rows_used": len(frame)}

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from comity.architectures.definition import Seat
-from comity.architectures.exchange import additive_delta
+from comity.architectures.exchange import account_of, additive_delta
 from comity.architectures.linked import MOST_COLUMNS, FeatureBins, StartModel, linked_rows
 from comity.architectures.models import keep_scores, labels_of
 from comity.crypto.canonical import digest
 from comity.data.table import Table, concat_tables
 from comity.errors import BadInput, BadTable, ClauseRefused
+from comity.ledger import PrivacyUnit
+from comity.plan import Outcome, Plan
 from comity.validate.blind_admission import Admission
 from comity.validate.blind_holders import covering
 from comity.validate.blind_price import portion_calibration, portion_multiplier
@@ -126,6 +128,31 @@ def budgeted_price(seat: Seat, provider: str) -> Price:
     """
     additive = additive_delta(seat, provider, "blind-validation")
     return Price(min(seat.options.epsilon, LARGEST_EPSILON), additive)
+
+
+def paid_share(
+    seat: Seat,
+    *,
+    asks: Mapping[str, Any],
+    purpose: str,
+    topic: str,
+    request: Mapping[str, Any],
+    run: Callable[[], Outcome],
+) -> Plan:
+    """A provider's labels on their way to the mediator, charged for all the answers that they can open to."""
+    return Plan(
+        architecture="blind-validation",
+        purpose=purpose,
+        recipient=mediator_of(seat),
+        topic=topic,
+        request=request,
+        asks=asks,
+        account=account_of(seat, unit=PrivacyUnit.label),
+        cost=budgeted_price(seat, seat.party).cost,
+        run=run,
+        sealed=True,
+        opens=len(PORTIONS),
+    )
 
 
 def shared_price(seat: Seat) -> Price:

@@ -12,11 +12,11 @@ from comity.architectures.blind_frame import (
     PORTIONS,
     TOPIC,
     agreed_frame,
-    budgeted_price,
     calibration_of,
     digests,
     mediator_of,
     own_labels,
+    paid_share,
     stored,
 )
 from comity.architectures.definition import Seat
@@ -75,18 +75,13 @@ def upload(seat: Seat, channel: Channel) -> tuple[list[str], str]:
             parts={**Upload.of(held, labels, order, keys).to_parts(), PART: holder_tokens(held, token_key)},
         )
 
-    share = Plan(
-        architecture="blind-validation",
+    share = paid_share(
+        seat,
+        asks=ASKS,
         purpose=f"padded labels of {seat.party} over a frame of {len(frame)} records",
-        recipient=mediator_of(seat),
         topic=UPLOAD,
         request={"frame": digest(frame), "offer": theirs.to_dict(), "nonce": keys.nonce},
-        asks=ASKS,
-        account=account_of(seat, unit=PrivacyUnit.label),
-        cost=budgeted_price(seat, seat.party).cost,
         run=run,
-        sealed=True,
-        opens=len(PORTIONS),
     )
     send_answer(seat, channel, share)
     return frame, share.name

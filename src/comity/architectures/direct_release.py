@@ -179,7 +179,7 @@ def read_hierarchies(seat: Seat) -> dict[str, Hierarchy]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise BadInput(f"party '{seat.party}' has no readable hierarchies at {path}") from None
+        raise BadInput(f"party '{seat.party}' has no readable hierarchies at {path}", private=True) from None
     return {name: Hierarchy.from_dict(entry) for name, entry in document.items()}
 
 

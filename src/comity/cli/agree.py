@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,9 @@ from comity.cli.agree_files import (
     today,
 )
 from comity.cli.agree_withdraw import deleted, withdraw_from
+
+if TYPE_CHECKING:
+    from comity.agreement import Agreement
 
 app = typer.Typer(
     help="Draft, sign, read and end agreements. An agreement is a YAML file; what is signed is its meaning.",
@@ -51,17 +54,12 @@ def sign(
     json: JsonFile = None,
 ) -> int:
     """Show what is signed, add this party's signature, and keep the agreement in the party's folder."""
-    from comity.agreement import merge_agreements, read_agreement
     from comity.cli.agree_signing import check_before_signing, note_replaced, said_of_replaced
     from comity.cli.agree_words import describe, told
-    from comity.cli.output import check_apart, check_writable, write_json
+    from comity.cli.output import write_json
 
-    target = out or files[0]
-    check_apart({}, {"--out" if out else "FILE": target, "--json": json})
-    check_writable(json, "--json")
-    check_writable(str(target), "--out")
+    target, agreement = _copies(files, out, json)
     own = folder_of(folder)
-    agreement = merge_agreements([read_agreement(path) for path in files])
     notes = check_before_signing(own, agreement, today())
     if json != "-":
         for line in told(
@@ -100,16 +98,12 @@ def merge(
     json: JsonFile = None,
 ) -> int:
     """Put the signatures of several copies of one agreement together, checking each."""
-    from comity.agreement import merge_agreements, read_agreement, standing
+    from comity.agreement import standing
     from comity.cli.agree_signing import note_replaced
     from comity.cli.agree_words import describe
-    from comity.cli.output import check_apart, check_writable, write_json
+    from comity.cli.output import write_json
 
-    target = out or files[0]
-    check_apart({}, {"--out" if out else "FILE": target, "--json": json})
-    check_writable(json, "--json")
-    check_writable(str(target), "--out")
-    agreement = merge_agreements([read_agreement(path) for path in files])
+    target, agreement = _copies(files, out, json)
     stands = standing(agreement, (), (), today())
     if folder is not None:
         own = folder_of(folder)
@@ -125,6 +119,18 @@ def merge(
         print(f"Wrote {target} with {len(agreement.signatures)} signatures")
         _print_next(description, target)
     return 0
+
+
+def _copies(files: list[Path], out: Path | None, json: str | None) -> tuple[Path, Agreement]:
+    """Where the result goes, and the agreement that the files are copies of, with all their signatures."""
+    from comity.agreement import merge_agreements, read_agreement
+    from comity.cli.output import check_apart, check_writable
+
+    target = out or files[0]
+    check_apart({}, {"--out" if out else "FILE": target, "--json": json})
+    check_writable(json, "--json")
+    check_writable(str(target), "--out")
+    return target, merge_agreements([read_agreement(path) for path in files])
 
 
 @app.command("show")

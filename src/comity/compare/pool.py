@@ -15,15 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from comity.errors import (
-    BadInput,
-    ClauseRefused,
-    ComityError,
-    PartyFailed,
-    Refused,
-    UsageError,
-    VerificationFailed,
-)
+from comity.errors import PartyFailed, error_from
 
 _START_TIMEOUT_S = 120.0
 _ORDER_TIMEOUT_S = 60.0
@@ -264,14 +256,6 @@ class Pool:
         self.close()
 
 
-_KINDS: dict[int, type[ComityError]] = {
-    2: UsageError,
-    3: BadInput,
-    5: PartyFailed,
-    6: VerificationFailed,
-}
-
-
 def raise_failure(report: Report) -> None:
     """Raise the error that a report of failure stands for; do nothing for any other report."""
     if report.event == "gone":
@@ -279,11 +263,7 @@ def raise_failure(report: Report) -> None:
     if report.event != "failed":
         return
     message = f"party '{report.party}': {report.data['message']}"
-    if report.data["exit_code"] == Refused.exit_code:
-        refused = ClauseRefused(message, clause="see above")
-        refused.args = (message,)
-        raise refused
-    raise _KINDS.get(report.data["exit_code"], ComityError)(message)
+    raise error_from(report.data["exit_code"], message)
 
 
 def _environment(threads: int) -> dict[str, str]:

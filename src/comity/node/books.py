@@ -73,7 +73,7 @@ class Book:
     def __init__(self, table: Path, task: Task, minimum: int) -> None:
         self._table, self._task = table, task
         if not table.is_file():
-            raise BadInput(f"this party has no table 'train': expected it at {table}")
+            raise BadInput(f"this party has no table 'train': expected it at {table}", private=True)
         ids: list[Any] = pq.read_table(table, columns=[task.id]).column(0).to_pylist()
         self._order = sorted(range(len(ids)), key=ids.__getitem__)
         self.records = len(ids)

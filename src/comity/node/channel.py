@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from comity.crypto.keys import VerifyKey
 from comity.errors import PartyFailed
+from comity.node.deliver import code_of
 from comity.wire import Counters, Inbox, Kind, Message, Outgoing, Sealer
 
 
@@ -74,7 +75,7 @@ class HttpChannel:
                 f"{error}); check that it runs and holds the key that the agreement names"
             ) from None
         if answer.status_code != 204:
-            raise PartyFailed(f"party '{recipient}' did not take a message: {_code_of(answer)}")
+            raise PartyFailed(f"party '{recipient}' did not take a message: {code_of(answer)}")
         self.counters.count(len(data))
 
     def resend(self, recipient: str) -> Kind | None:
@@ -88,14 +89,3 @@ class HttpChannel:
     def close(self) -> None:
         for client in self._clients.values():
             client.close()
-
-
-def _code_of(answer: object) -> str:
-    import httpx
-
-    if isinstance(answer, httpx.Response):
-        try:
-            return str(answer.json()["code"])[:60]
-        except (ValueError, KeyError, TypeError):
-            return f"HTTP {answer.status_code}"
-    return "no answer"

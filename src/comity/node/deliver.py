@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 import ssl
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from comity.errors import ComityError, PartyFailed, VerificationFailed
 from comity.node.card import Card
 from comity.node.state import Sent, State
+from comity.node.worker import Worker
 
 _log = logging.getLogger("comity.node")
 
@@ -78,45 +78,32 @@ class Delivery:
         self._post = post
         self._refused = refused
         self._damaged = 0
-        self._work = threading.Event()
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"to-{peer}", daemon=True)
+        self._wait = _SHORTEST_S
+        self.worker = Worker(f"to-{peer}", self._deliver_all)
 
-    def start(self) -> None:
-        self._thread.start()
-        self._work.set()
+    def _deliver_all(self) -> None:
+        self.worker.woken.wait(timeout=_LONGEST_S)
+        self.worker.woken.clear()
+        if self._tried():
+            self._wait = _SHORTEST_S
+            return
+        self.worker.ending.wait(self._wait)
+        self._wait = min(self._wait * 2, _LONGEST_S)
+        self.worker.wake()
 
-    def wake(self) -> None:
-        """There is something to deliver."""
-        self._work.set()
-
-    def stop(self) -> None:
-        self._ending.set()
-        self._work.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
-
-    def _run(self) -> None:
-        wait = _SHORTEST_S
-        while not self._ending.is_set():
-            self._work.wait(timeout=_LONGEST_S)
-            self._work.clear()
-            try:
-                delivered = self._round()
-            except ComityError as error:
-                _log.warning("delivery to %s failed: %s", self._peer, error.code)
-                delivered = False
-            if delivered:
-                wait = _SHORTEST_S
-                continue
-            self._ending.wait(wait)
-            wait = min(wait * 2, _LONGEST_S)
-            self._work.set()
+    def _tried(self) -> bool:
+        try:
+            return self._round()
+        except ComityError as error:
+            _log.warning("delivery to %s failed: %s", self._peer, error.code)
+        except Exception:  # a fault here must not end deliveries: the next round tries again
+            _log.exception("delivery to %s failed", self._peer)
+        return False
 
     def _round(self) -> bool:
         """Deliver all that waits; False if something has to be tried again later."""
         held_up: set[str] = set()
-        while not self._ending.is_set():
+        while not self.worker.ending.is_set():
             waiting = [
                 sent for sent in self._state.next_undelivered(self._peer) if sent.session not in held_up
             ]

@@ -20,6 +20,7 @@ from comity.gate import refusal_of
 from comity.gate_batch import BatchGate
 from comity.node.books import Book, book_key, task_of
 from comity.node.conversations import Answered, Conversations
+from comity.node.sessions import require_ml_party
 from comity.node.talks import TOPIC, Left, Talk, plan_of, read_grouping
 from comity.plan import Plan, Release, Share
 from comity.validate.group_sums import Draws
@@ -172,11 +173,7 @@ class Desk:
         if self._standing.get(message.agreement) != changed:
             self._node.check_standing(agreement)
             self._standing[message.agreement] = changed
-        if agreement.party(message.sender).role != "ml_party":
-            raise ClauseRefused(
-                f"'{message.sender}' is no ML party, and only ML parties ask for feedback",
-                clause=f"parties.{message.sender}.role",
-            )
+        require_ml_party(agreement, message.sender)
         return agreement
 
     def _talk(self, message: Message, agreement: Agreement) -> Talk | None:

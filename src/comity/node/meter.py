@@ -12,6 +12,10 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from comity.wire import Counters
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -24,6 +28,16 @@ class Measure:
     wall_s: float
     cpu_s: float
     peak_rss_mb: float
+
+    def to_dict(self, sent: Counters) -> dict[str, Any]:
+        """As `cost` of a party's part of a run, with what it sent."""
+        return {
+            "wall_s": self.wall_s,
+            "cpu_s": self.cpu_s,
+            "peak_rss_mb": self.peak_rss_mb,
+            "bytes_sent": sent.bytes_sent,
+            "messages": sent.messages,
+        }
 
 
 class Meter:

@@ -8,15 +8,7 @@ from typing import Any
 
 from comity.crypto.pads import random_name
 from comity.crypto.tls import client_context
-from comity.errors import (
-    BadInput,
-    ClauseRefused,
-    ComityError,
-    PartyFailed,
-    Refused,
-    UsageError,
-    VerificationFailed,
-)
+from comity.errors import ComityError, PartyFailed, error_from
 from comity.node.card import Card
 from comity.node.deliver import code_of
 from comity.node.folder import PartyFolder
@@ -119,20 +111,6 @@ def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-_BY_EXIT_CODE: dict[int, type[ComityError]] = {
-    2: UsageError,
-    3: BadInput,
-    5: PartyFailed,
-    6: VerificationFailed,
-}
-
-
 def _raised(answer: Answer) -> ComityError:
     message = str(answer.body.get("message", answer.body.get("code", f"HTTP {answer.status}")))
-    code = answer.body.get("exit_code")
-    if code == Refused.exit_code:
-        refused = ClauseRefused(message, clause="see above")
-        refused.args = (message,)
-        return refused
-    kind = _BY_EXIT_CODE.get(code, PartyFailed) if isinstance(code, int) else PartyFailed
-    return kind(f"the node answered: {message}")
+    return error_from(answer.body.get("exit_code"), f"the node answered: {message}", otherwise=PartyFailed)

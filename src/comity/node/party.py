@@ -150,17 +150,7 @@ class Party:
             figures = program(seat, channel)
         finally:
             channel.close()
-        measure = meter.read()
-        return {
-            "figures": figures,
-            "cost": {
-                "wall_s": measure.wall_s,
-                "cpu_s": measure.cpu_s,
-                "peak_rss_mb": measure.peak_rss_mb,
-                "bytes_sent": channel.counters.bytes_sent,
-                "messages": channel.counters.messages,
-            },
-        }
+        return {"figures": figures, "cost": meter.read().to_dict(channel.counters)}
 
     def _channel(self, session: str, state: Session, *, may_query: bool) -> HttpChannel:
         sealer = Sealer(

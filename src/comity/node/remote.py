@@ -7,7 +7,6 @@ receipt are checked before it counts: the provider's ledger holds the release, a
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from comity.agreement import Agreement
 from comity.architectures.definition import Task
 from comity.crypto.canonical import digest
+from comity.crypto.pads import random_name
 from comity.crypto.tls import client_context
 from comity.errors import BadInput, ClauseRefused, PartyFailed, UsageError, VerificationFailed
 from comity.ledger import Cost, PrivacyUnit, Relation, Remaining
@@ -73,7 +73,7 @@ class RemoteValidator:
         self._line = None if post is not None else _line(folder, provider, patience_s)
         self._post = post
         self._unanswered: bytes | None = None
-        self.conversation = secrets.token_hex(16)
+        self.conversation = random_name()
         self._sealer = Sealer(
             session=self.conversation,
             agreement=agreement.digest,

@@ -35,7 +35,7 @@ from comity.node.enclave.quotes import QuoteSource, available_quotes
 from comity.node.folder import PartyFolder
 from comity.node.orders import call
 from comity.node.retention import delete_expired, note_ends, take_withdrawal
-from comity.node.sessions import Household, Sessions, taking_part, terms_of
+from comity.node.sessions import Household, Sessions, require_ml_party, taking_part, terms_of
 from comity.node.state import Sent, SessionRow, State, Status, now
 from comity.node.witness import Witnesses
 from comity.wire import Message, open_message
@@ -107,7 +107,7 @@ class Node:
             self.arrivals,
             self._wake,
             self.attestations.require,
-            ended=lambda: self.witnesses.wake(),
+            ended=lambda: self.witnesses.worker.wake(),
             **waits,
         )
         self._deliveries = {
@@ -144,10 +144,9 @@ class Node:
         note_ends(self.folder, self.ledger, on=today)
         for agreement in self.folder.agreements().values():
             delete_expired(self.folder, agreement, self.ledger, on=today, forget=self.state.forget)
-        self.witnesses.start()
-        self.witnesses.wake()
+        self.witnesses.worker.start()
         for delivery in self._deliveries.values():
-            delivery.start()
+            delivery.worker.start()
         for row in self.state.sessions():
             if row.status is Status.running:
                 self._sessions.start(row, self._kept(row.agreement))
@@ -155,10 +154,10 @@ class Node:
     def stop(self) -> None:
         """Let programs that wait give up, and close; what is stored goes on after the next start."""
         self.arrivals.stop()
-        self.witnesses.stop()
+        self.witnesses.worker.stop()
         self._sessions.join(timeout_s=2.0)
         for delivery in self._deliveries.values():
-            delivery.stop()
+            delivery.worker.stop()
         self.ledger.close()
         self.state.close()
 
@@ -238,11 +237,7 @@ class Node:
         if not _is_session(message.session):
             raise BadInput("a session has a name of 32 hexadecimal digits")
         self.check_standing(agreement)
-        if agreement.party(message.sender).role != "ml_party":
-            raise ClauseRefused(
-                f"'{message.sender}' is no ML party, and only ML parties open sessions",
-                clause=f"parties.{message.sender}.role",
-            )
+        require_ml_party(agreement, message.sender)
         architecture, _ = terms_of(message.body)
         agreement.clause(architecture)
         if self.name not in taking_part(find(architecture), agreement):
@@ -338,11 +333,7 @@ class Node:
         """Open a session as the ML party of an agreement."""
         agreement = self._kept(order.agreement)
         self.check_standing(agreement)
-        if agreement.party(self.name).role != "ml_party":
-            raise ClauseRefused(
-                f"'{self.name}' is no ML party of this agreement, and only ML parties open sessions",
-                clause=f"parties.{self.name}.role",
-            )
+        require_ml_party(agreement, self.name)
         architecture, terms = terms_of(order.body)
         agreement.clause(architecture)
         for name in taking_part(find(architecture), agreement):
@@ -357,7 +348,7 @@ class Node:
         return row.id
 
     def _wake(self, recipient: str) -> None:
-        self._deliveries[recipient].wake()
+        self._deliveries[recipient].worker.wake()
 
 
 def _row(

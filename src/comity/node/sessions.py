@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from comity.crypto.keys import SigningKey
-from comity.errors import BadInput, ComityError, Refused
+from comity.errors import BadInput, ClauseRefused, ComityError, Refused
 from comity.gate import refusal_of
 from comity.node.durable import FAILED, OPEN, Arrivals, DurableChannel, Stopping
 from comity.node.meter import Meter
@@ -39,6 +39,19 @@ class Household:
     key: SigningKey
     folder: Path
     ledger: Ledger
+
+
+def require_ml_party(agreement: Agreement, name: str) -> None:
+    """Only an ML party asks: it opens sessions and conversations.
+
+    Raises:
+        ClauseRefused: if this party has another role.
+    """
+    if agreement.party(name).role != "ml_party":
+        raise ClauseRefused(
+            f"'{name}' is no ML party of this agreement, and only ML parties open sessions",
+            clause=f"parties.{name}.role",
+        )
 
 
 def taking_part(architecture: Architecture, agreement: Agreement) -> tuple[str, ...]:
@@ -160,17 +173,7 @@ class Sessions:
             options=Options(**row.terms["options"]),
         )
         figures = program(seat, channel)
-        measure = meter.read()
-        return {
-            "figures": figures,
-            "cost": {
-                "wall_s": measure.wall_s,
-                "cpu_s": measure.cpu_s,
-                "peak_rss_mb": measure.peak_rss_mb,
-                "bytes_sent": channel.counters.bytes_sent,
-                "messages": channel.counters.messages,
-            },
-        }
+        return {"figures": figures, "cost": meter.read().to_dict(channel.counters)}
 
     def _folder(self, row: SessionRow, agreement: Agreement) -> Path:
         folder = self._house.folder / "sessions" / row.id

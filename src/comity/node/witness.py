@@ -8,7 +8,6 @@ rewritten finds no signature, and its refusal stays with the peer.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from comity.ledger import Ledger
 from comity.ledger.countersignatures import Countersignature, offer
 from comity.ledger.keeper import Keeper
 from comity.node.card import Card
+from comity.node.worker import Worker
 
 _log = logging.getLogger("comity.node")
 
@@ -40,33 +40,19 @@ class Witnesses:
         self._keeper = keeper
         self._peers = dict(peers)
         self._offered = offered
-        self._work = threading.Event()
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="witnesses", daemon=True)
+        self.worker = Worker("witnesses", self._ask_again)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def wake(self) -> None:
-        """The ledger has grown."""
-        self._work.set()
-
-    def stop(self) -> None:
-        self._ending.set()
-        self._work.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
-
-    def _run(self) -> None:
-        while not self._ending.is_set():
-            self._work.wait(timeout=_EVERY_S)
-            self._ending.wait(_SETTLE_S)
-            self._work.clear()
-            self.ask_all()
+    def _ask_again(self) -> None:
+        self.worker.woken.wait(timeout=_EVERY_S)
+        self.worker.ending.wait(_SETTLE_S)
+        self.worker.woken.clear()
+        self.ask_all()
 
     def ask_all(self) -> dict[str, bool]:
         """Offer the present head to every peer; whether each has signed it now."""
-        return {name: self._ask(card) for name, card in self._peers.items() if not self._ending.is_set()}
+        return {
+            name: self._ask(card) for name, card in self._peers.items() if not self.worker.ending.is_set()
+        }
 
     def _ask(self, card: Card) -> bool:
         last = self._keeper.got(card.name)

@@ -26,7 +26,16 @@ from comity.validate.blind_groups import (
 )
 from comity.validate.groups import Partitioned
 from comity.validate.metrics import SignedCounts
-from comity.validate.queries import GroupCounts, Integers, Joined, Labels, Query, WeightedSum, Words
+from comity.validate.queries import (
+    CountPerGroup,
+    GroupCounts,
+    Integers,
+    Joined,
+    Labels,
+    Query,
+    WeightedSum,
+    Words,
+)
 from comity.validate.request import ScoreStatistics
 
 LARGEST_SIZE: Final = 1 << 20
@@ -48,7 +57,7 @@ _PIECE: Final = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
-class CodedCounts(Query):
+class CodedCounts(CountPerGroup):
     """`GroupCounts` with group numbers as small as they are sent: what 10 million records are counted with.
 
     Attributes:
@@ -72,22 +81,6 @@ class CodedCounts(Query):
     @property
     def rows(self) -> int:
         return len(self.codes)
-
-    @property
-    def dimensions(self) -> int:
-        return self.size
-
-    @property
-    def l2(self) -> int:
-        return 1
-
-    @property
-    def l1(self) -> int:
-        return 1
-
-    @property
-    def largest_sum(self) -> int:
-        return self.rows
 
     def sums(self, labels: Labels) -> Integers:
         return self.padded_sums(labels.astype(np.uint64)).astype(np.int64)

@@ -20,7 +20,15 @@ from comity.validate.curve import average_precision, curve_facts
 from comity.validate.cuts import calibration_bins, curve_bins
 from comity.validate.estimate import Base, Part, Question, Reader, Tie, fieller, joined
 from comity.validate.numbering import counted
-from comity.validate.queries import GroupCounts, Groups, Labels, Query, WeightedSum, Words, grouped
+from comity.validate.queries import (
+    CountPerGroup,
+    GroupCounts,
+    Groups,
+    Labels,
+    WeightedSum,
+    Words,
+    grouped,
+)
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +56,7 @@ positives and AUC 0.6 to 0.95 it is within 3% of the best choice."""
 
 
 @dataclass(frozen=True, eq=False)
-class SignedCounts(Query):
+class SignedCounts(CountPerGroup):
     """Positives among those predicted positive, less those among the others: right answers less a constant.
 
     One number per group, which one changed label moves by 1: half the variance of both counts.
@@ -72,22 +80,6 @@ class SignedCounts(Query):
     @property
     def rows(self) -> int:
         return len(self.predicted)
-
-    @property
-    def dimensions(self) -> int:
-        return self.size
-
-    @property
-    def l2(self) -> int:
-        return 1
-
-    @property
-    def l1(self) -> int:
-        return 1
-
-    @property
-    def largest_sum(self) -> int:
-        return max(1, self.rows)
 
     def sums(self, labels: Labels) -> NDArray[np.int64]:
         if self.groups is None:

@@ -126,8 +126,30 @@ def small(groups: Groups, size: int) -> Groups:
     return frozen(groups.astype(np.int8), np.integer)
 
 
+class CountPerGroup(Query):
+    """One sum per group of a partition; a label that changes moves its own group's by one."""
+
+    size: int
+
+    @property
+    def dimensions(self) -> int:
+        return self.size
+
+    @property
+    def l2(self) -> int:
+        return 1
+
+    @property
+    def l1(self) -> int:
+        return 1
+
+    @property
+    def largest_sum(self) -> int:
+        return max(1, self.rows)
+
+
 @dataclass(frozen=True, eq=False)
-class GroupCounts(Query):
+class GroupCounts(CountPerGroup):
     """How many labels are 1 in each group of a partition.
 
     Attributes:
@@ -150,22 +172,6 @@ class GroupCounts(Query):
     @property
     def rows(self) -> int:
         return len(self.groups)
-
-    @property
-    def dimensions(self) -> int:
-        return self.size
-
-    @property
-    def l2(self) -> int:
-        return 1
-
-    @property
-    def l1(self) -> int:
-        return 1
-
-    @property
-    def largest_sum(self) -> int:
-        return self.rows
 
     def sums(self, labels: Labels) -> Integers:
         # both labels are counted, so that the time does not tell how many there are of each
