@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comity.validate.groups import numbered_groups
-from comity.validate.numbering import _looked_up, counted, numbered_by_first
+from comity.validate.numbering import _looked_up, counted, how_many, numbered_by_first
 
 
 @st.composite
@@ -36,6 +36,13 @@ def test_counts_are_those_of_single_comparisons(case: tuple[np.ndarray, int, np.
     assert (counted(groups, size) == np.bincount(groups[inside], minlength=size)).all()
     strided = np.stack([groups, groups], axis=1)[:, 0]
     assert (counted(strided, size) == counted(groups, size)).all()
+
+
+@given(st.integers(0, 5000), st.sampled_from([0.0, 0.3, 1.0]), st.integers(0, 2**32 - 1))
+def test_booleans_are_counted(records: int, share: float, seed: int) -> None:
+    flags = np.random.default_rng(seed).random(2 * records) < share
+    for these in (flags, flags[1:], flags[::2]):
+        assert how_many(these).tolist() == [np.count_nonzero(these)]
 
 
 @pytest.mark.parametrize("rows", [1 << 18, (1 << 18) + 1])

@@ -7,7 +7,9 @@ a machine that slows down hides nothing. Both tables lie at the same address: ho
 property of its labels, and it is told apart otherwise.
 
 With n answers about each table the AUC's standard deviation is sqrt((2 n + 1) / 12) / n: 0.0041 for 10,000,
-so that the limit of 0.52 is 4.9 of them away on either side (a false alarm below 1e-6).
+so that the limit of 0.52 is 4.9 of them away on either side (a false alarm below 1e-6). Beyond it four times
+as many are measured and count instead: a machine that is disturbed in the middle of a block is told from
+labels that are.
 """
 
 from __future__ import annotations
@@ -57,6 +59,12 @@ def area(told: Callable[[np.ndarray], object], tables: list[np.ndarray], pairs: 
     return max(found, 1 - found)
 
 
+def told_apart(told: Callable[[np.ndarray], object], tables: list[np.ndarray]) -> float:
+    """The AUC; where it seems too large, that of four times as many answers."""
+    found = area(told, tables)
+    return found if found <= LIMIT else area(told, tables, 4 * PAIRS)
+
+
 def question() -> Any:
     return ask_for(SCORES, ["auc", "calibration", "accuracy"], minimum=10)
 
@@ -64,7 +72,7 @@ def question() -> Any:
 @pytest.mark.parametrize("tables", [[NONE, ALL], neighbours()], ids=["opposites", "neighbours"])
 def test_the_sums_take_the_same_time(tables: list[np.ndarray]) -> None:
     """What reads labels, by itself: there is nothing else that a difference could hide behind."""
-    assert area(question().query.sums, tables) <= LIMIT
+    assert told_apart(question().query.sums, tables) <= LIMIT
 
 
 @pytest.mark.slow
@@ -77,7 +85,7 @@ def test_an_answer_takes_the_same_time_for_neighbours(monkeypatch: pytest.Monkey
     query, price = question().query, Price(1.0, 1e-6)
     made = calibrate(query, price)
     monkeypatch.setattr("comity.validate.mechanism.calibrate", lambda _query, _price: made)
-    assert area(lambda held: answer(query, held, price), neighbours()) <= LIMIT
+    assert told_apart(lambda held: answer(query, held, price), neighbours()) <= LIMIT
 
 
 def test_control_counting_the_positives_alone_is_told_by_its_time() -> None:

@@ -19,7 +19,7 @@ from comity.errors import UsageError
 from comity.validate.curve import average_precision, curve_facts
 from comity.validate.cuts import calibration_bins, curve_bins
 from comity.validate.estimate import Base, Part, Question, Reader, Tie, fieller, joined
-from comity.validate.numbering import counted
+from comity.validate.numbering import counted, how_many
 from comity.validate.queries import (
     CountPerGroup,
     GroupCounts,
@@ -86,8 +86,7 @@ class SignedCounts(CountPerGroup):
             positive = (
                 labels.astype(np.bool_, copy=False) if labels.dtype != np.int8 else labels.view(np.bool_)
             )
-            both = int(np.count_nonzero(positive & self.predicted))
-            return np.array([2 * both - int(np.count_nonzero(positive))], dtype=np.int64)
+            return 2 * how_many(positive & self.predicted) - how_many(positive)
         counts = counted(self._cells, 2 * self.size, labels, 2).reshape(-1, 4)
         return counts[:, 3] - counts[:, 1]
 
