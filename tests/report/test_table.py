@@ -46,6 +46,17 @@ def test_tells_the_whole_story_at_any_width(document: dict[str, Any], width: int
         assert shown in text
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_one_architecture_stands_between_its_ends(document: dict[str, Any], width: int) -> None:
+    """`try` shows one row: what it is measured against is said below it, and nowhere twice."""
+    assert "Without collaborating" not in show(document, width)
+    rows = [row for row in document["results"] if row["architecture"] == "validation"]
+    ends = {"references": {"alone": {"auc": 0.791}, "pooled": {"auc": 0.934}}}
+    text = " ".join(show({**document, **ends, "results": rows}, width).split())
+    assert "Without collaborating 0.791 (alone: the seed rows only)" in text
+    assert "in one place 0.934 (pooled)" in text
+
+
 def test_missing_figures_are_dashes(document: dict[str, Any]) -> None:
     document["results"].append({"architecture": "synthetic"})
     row = next(line for line in show(document, 120).splitlines() if line.startswith("synthetic"))

@@ -42,7 +42,12 @@ SeedRows = Annotated[
 ]
 Mode = Annotated[
     str | None,
-    typer.Option("--mode", metavar="linked|hosted|entrusted|encrypted", help="The mode of an architecture."),
+    typer.Option(
+        "--mode",
+        metavar="MODE",
+        help="Of validation: linked (default) or hosted. Of blind-validation: linked (default), entrusted or "
+        "encrypted.",
+    ),
 ]
 Partition = Annotated[
     str, typer.Option("--partition", metavar="rows|columns", help="How the data is split over providers.")
@@ -100,7 +105,13 @@ def compare(
 
 
 def try_one(
-    architecture: Annotated[str, typer.Argument(help="The architecture, for example validation.")],
+    architecture: Annotated[
+        str,
+        typer.Argument(
+            help="direct-release, mediated-release, validation or blind-validation; or a baseline: alone, "
+            "alone-provider, pooled."
+        ),
+    ],
     provider: Provider,
     target: Target,
     positive: Positive = None,

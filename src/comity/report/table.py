@@ -48,6 +48,7 @@ class ComparisonTable:
         if self.report.done:
             if width >= _MEDIUM:
                 yield _figures(self.report, width)
+                yield from _baselines(self.report)
                 yield from _deltas(self.report)
                 yield from _attacks(self.report)
             else:
@@ -119,6 +120,20 @@ def _figures(report: Report, width: int) -> Table:
         ]
         table.add_row(*(_plain(cell) for cell in cells), style="dim" if result.is_baseline else None)
     return table
+
+
+def _baselines(report: Report) -> Iterator[Text]:
+    """The ends of the gap, where they are not among the lines above."""
+    from rich.text import Text
+
+    ends = report.reference_aucs
+    lines = {result.architecture for result in report.done}
+    if {"alone", "pooled"} <= ends.keys() and not lines & {"alone", "pooled"}:
+        yield Text(
+            f"Without collaborating {numbers.figure(ends['alone'])} (alone: the seed rows only), "
+            f"with all raw rows in one place {numbers.figure(ends['pooled'])} (pooled)",
+            style="dim",
+        )
 
 
 def _table() -> Table:
