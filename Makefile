@@ -14,6 +14,8 @@ SHELL := /bin/bash
 .PHONY: venv demo test explore lint bench lock clean
 
 BIN := .venv/bin
+# a file of tests stays with one of them; many tests mostly wait for processes that they started
+WORKERS ?= 2
 STAMP := .venv/.built-from-lock
 
 venv: $(STAMP)
@@ -26,7 +28,7 @@ demo: $(STAMP)
 	@$(BIN)/comity demo
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(PYTEST_ARGS)
 
 explore: $(STAMP)
 	@$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=explore $(PYTEST_ARGS)

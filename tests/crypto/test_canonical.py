@@ -120,7 +120,7 @@ def _nested(depth: int) -> list[Any]:
         {1: 2},
         b"bytes",
         {1, 2},
-        object(),
+        pytest.param(object(), id="object"),
     ],
     ids=repr,
 )
