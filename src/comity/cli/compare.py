@@ -105,13 +105,7 @@ def compare(
 
 
 def try_one(
-    architecture: Annotated[
-        str,
-        typer.Argument(
-            help="direct-release, mediated-release, validation or blind-validation; or a baseline: alone, "
-            "alone-provider, pooled."
-        ),
-    ],
+    architecture: Annotated[str, typer.Argument()],
     provider: Provider,
     target: Target,
     positive: Positive = None,
@@ -129,7 +123,11 @@ def try_one(
     json: JsonFile = None,
     html: HtmlFile = None,
 ) -> int:
-    """Run one architecture on your own tables, with the baselines it is measured against."""
+    """Run one architecture on your own tables, and the baselines it is measured against.
+
+    There are direct-release, mediated-release, validation and blind-validation, and the baselines alone,
+    alone-provider and pooled.
+    """
     if "," in epsilon:
         raise UsageError("comity try runs one epsilon; use comity compare for a list of them")
     comparison = _run(
