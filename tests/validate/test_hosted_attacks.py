@@ -240,7 +240,7 @@ def test_rows_of_any_value_take_the_model_as_long() -> None:
     ).SerializeToString()
 
     def cpu(matrix: NDArray[np.float32]) -> float:
-        return scored(model, matrix).cpu_s
+        return min(scored(model, matrix).cpu_s for _ in range(3))  # a start on a cold machine takes longer
 
     large = cpu(np.full((3000, 2), 100, dtype=np.float32))
     tiny = cpu(np.full((3000, 2), 1e-19, dtype=np.float32))
