@@ -1,17 +1,26 @@
 #!/usr/bin/env bash
 # Start a PostgreSQL of its own in a new folder, for tests: nothing but its unix socket listens, and nobody but
 # the user who runs it gets in. Prints its folder and its process id; end it with `kill -INT` of that id.
-#   scripts/start_postgres.sh [--install] FOLDER
+#   scripts/start_postgres.sh [--install] [--leave] FOLDER
 # --install: where the server is missing and this is root on Debian or Ubuntu, installs their package first.
+# --leave: when this script's standard input closes, as it does when whoever holds it dies, the server is ended
+# and the folder removed.
 # Exits 3, naming what is missing, where there is no server to start.
 set -euo pipefail
 
-install=no
-if [ "${1:-}" = --install ]; then
-    install=yes
+install=no leave=no
+while true; do
+    case "${1:-}" in
+        --install) install=yes ;;
+        --leave) leave=yes ;;
+        *) break ;;
+    esac
     shift
-fi
-folder=${1:?name a folder}
+done
+mkdir -p "${1:?name a folder}"
+folder=$(cd "$1" && pwd)
+# where Debian's files are; the tests of this script have some of their own
+root=${START_POSTGRES_ROOT:-}
 
 missing() {
     printf 'no PostgreSQL server here (%s); install it: apt-get install postgresql\n' "$1" >&2
@@ -20,10 +29,10 @@ missing() {
 
 binaries() {
     local found
-    found=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
+    found=$(ls -d "$root"/usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1) || true
     if [ -n "$found" ] && [ -x "$found/initdb" ] && [ -x "$found/postgres" ]; then
         printf '%s\n' "$found"
-    elif command -v initdb >/dev/null && command -v postgres >/dev/null; then
+    elif [ -z "$root" ] && command -v initdb >/dev/null && command -v postgres >/dev/null; then
         dirname "$(command -v initdb)"
     fi
 }
@@ -35,24 +44,23 @@ install_package() {
     local settings=(-o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20)
     export DEBIAN_FRONTEND=noninteractive
     # the package would start a server of its own at once; this refuses it and is taken away again
-    local policy=/usr/sbin/policy-rc.d made=no
+    local policy=$root/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
+        # shellcheck disable=SC2064  # the name as it is now
+        trap "rm -f '$policy'" EXIT
         printf '#!/bin/sh\nexit 101\n' >"$policy"
         chmod 755 "$policy"
-        made=yes
     fi
     { apt-get "${settings[@]}" update && apt-get "${settings[@]}" install --yes --no-install-recommends postgresql; } \
-        >"$folder/install.log" 2>&1 || true
-    if [ "$made" = yes ]; then rm -f "$policy"; fi
+        >"$folder/install.log" 2>&1 || missing "installing it failed: $(tail -1 "$folder/install.log")"
 }
 
-mkdir -p "$folder"
 bin=$(binaries)
 if [ -z "$bin" ] && [ "$install" = yes ]; then
     install_package
     bin=$(binaries)
 fi
-[ -n "$bin" ] || missing 'looked in /usr/lib/postgresql and on the path'
+[ -n "$bin" ] || missing "looked in $root/usr/lib/postgresql and on the path"
 
 # PostgreSQL refuses to run as root: there it runs as its package's user, or as nobody
 as=()
@@ -71,6 +79,27 @@ export LC_ALL=C
 "${as[@]}" "$bin/postgres" -D "$folder/data" -k "$folder" -c listen_addresses= -c max_connections=60 \
     -c shared_buffers=32MB -c logging_collector=off </dev/null >"$folder/server.log" 2>&1 &
 pid=$!
+
+end_with_input() {
+    cat >/dev/null || true
+    kill -INT "$pid" 2>/dev/null || true
+    for _ in $(seq 200); do
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.05
+    done
+    kill -KILL "$pid" 2>/dev/null || true
+    cd /
+    rm -rf "$folder"
+}
+
+if [ "$leave" = yes ]; then
+    # a session of its own: a signal to whoever started this, and to its group, does not end the watcher
+    export -f end_with_input
+    export pid folder
+    exec 3<&0
+    setsid bash -c end_with_input <&3 >/dev/null 2>&1 &
+    exec 3<&-
+fi
 for _ in $(seq 150); do
     if "$bin/pg_isready" --quiet --host "$folder" --username comity; then
         printf '%s %s\n' "$folder" "$pid"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -141,27 +140,24 @@ def postgres() -> Iterator[PostgresServer]:
     install = ["--install"] if os.environ.get("CI") else []
     # below the system's own temporary folder: a unix socket's path is short, and another user runs the server
     folder = Path(mkdtemp(prefix="comity-postgres-", dir="/tmp"))
-    try:
-        started = subprocess.run(
-            ["bash", str(script), *install, str(folder)],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=600, check=False,
-        )  # fmt: skip
-        if started.returncode == 3:
-            pytest.skip(started.stderr.strip())
-        if started.returncode:
-            pytest.fail(f"{script.name}: {started.stderr}")
-        process = int(started.stdout.split()[-1])
-        try:
-            yield PostgresServer(folder)
-        finally:
-            os.kill(process, signal.SIGINT)
-            for _ in range(200):
-                if not (folder / "data" / "postmaster.pid").exists():
-                    break
-                time.sleep(0.05)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    command = ["bash", str(script), *install, "--leave", str(folder)]
+    # its standard input is held open for as long as this process lives, however it ends: then the server goes
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as started:
+        assert started.stdout is not None
+        assert started.stderr is not None
+        told, errors = started.stdout.read(), started.stderr.read()
+        code = started.wait(timeout=600)
+        if code:
+            shutil.rmtree(folder, ignore_errors=True)
+            (pytest.skip if code == 3 else pytest.fail)(f"{script.name}: {errors.strip()}")
+        assert told.split()[0] == str(folder)
+        yield PostgresServer(folder)
+    for _ in range(200):
+        if not folder.exists():
+            break
+        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -176,3 +176,25 @@ def test_a_batch_counts_as_its_queries(pact_with: Any, ledger: Ledger) -> None:
     assert found[1].left == "2 of 5"
     with pytest.raises(ClauseRefused, match="used up"):
         execute(asking(4), pact.agreement, ledger)
+
+
+def test_a_plan_that_tells_again_is_free_if_that_was_released_to_its_recipient(
+    pact: Any, ledger: Ledger
+) -> None:
+    gate = BatchGate(pact.agreement, ledger)
+    [first] = gate.execute_all([asking(1)])
+    place = first.receipt.sequence
+    before = ledger.remaining(LABELS)
+    again = asking(2, cost=None, repeats=(place,))
+    stranger = asking(3, cost=None, repeats=(place,), recipient="south")
+    nothing = asking(4, cost=None, repeats=(place - 1,))
+    told_again, *refused = gate.execute_all([again, stranger, nothing])
+    assert isinstance(told_again, Release)
+    assert told_again.receipt.cost is None
+    entry = told_again.receipt.verify(ledger.verify_key, recipient="analyst")
+    assert (entry.body["repeats"], entry.body["exact"]) == ([place], False)
+    assert all(isinstance(each, ClauseRefused) for each in refused)
+    assert ledger.remaining(LABELS) == before
+    with pytest.raises(ComityError, match="again"):
+        execute(again, pact.agreement, ledger)
+    assert ledger.verify().ok

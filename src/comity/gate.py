@@ -37,6 +37,8 @@ def execute(plan: Plan, agreement: Agreement, ledger: Ledger) -> Release | Share
         BudgetRefused: if the account, or the clause's own limit, has too little left; nothing was read.
         Withheld: if the outcome failed its check; it stays charged, and the reason is the steward's alone.
     """
+    if plan.repeats:
+        raise ComityError(f"the plan '{plan.purpose}' tells answers again: it goes through `gate_batch`")
     clause = f"architectures.{plan.architecture}"
     ledger.append("asked", asked_of(plan, clause))
     try:
@@ -107,17 +109,15 @@ def asked_of(plan: Plan, clause: str) -> dict[str, Any]:
     }
 
 
+def refusal_body(plan: Plan, refusal: Refused) -> dict[str, Any]:
+    """The ledger's entry of a no that is not a budget's."""
+    named = asked_of(plan, refusal.clause)
+    del named["purpose"]
+    return {**named, "reason": str(refusal)}
+
+
 def _record_refusal(plan: Plan, refusal: Refused, ledger: Ledger) -> None:
-    ledger.append(
-        "refused",
-        {
-            "account": str(plan.account),
-            "plan": plan.name,
-            "recipient": plan.recipient,
-            "clause": refusal.clause,
-            "reason": str(refusal),
-        },
-    )
+    ledger.append("refused", refusal_body(plan, refusal))
 
 
 def check_agreement(plan: Plan, agreement: Agreement, ledger: Ledger) -> None:
@@ -350,10 +350,11 @@ def released_body(
         "recipient": plan.recipient,
         "clause": clause,
         "outcome": outcome.digest,
-        "exact": plan.cost is None and plan.draws_on is None,
+        "exact": plan.cost is None and plan.draws_on is None and not plan.repeats,
         "sealed": plan.sealed,
         **({"opens": plan.opens, "agreement": agreement} if plan.opens else {}),
         **({"draws_on": plan.draws_on} if plan.draws_on is not None else {}),
+        **({"repeats": list(plan.repeats)} if plan.repeats else {}),
         **({"commitment": committed} if committed is not None else {}),
     }
 

@@ -5,23 +5,26 @@ is read before every charge is on the disk; what was charged stays charged, and 
 privacy. Each plan is decided over the accounts as the plans before it leave them, and stands in the ledger
 as if it had been taken through `comity.gate.execute` alone.
 
-For plans with differential privacy and one account: what has none is taken through the gate by itself.
+For plans with differential privacy and one account: what has none is taken through the gate by itself. A plan
+that only tells again what was released to its recipient before is charged nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from comity.agreement import Agreement
 from comity.agreement.signing import check_signatures, check_unexpired
-from comity.errors import ComityError, Refused
+from comity.errors import ClauseRefused, ComityError, Refused
 from comity.gate import (
     asked_of,
     check_not_ended,
     check_plan,
     issued,
     open_account,
+    refusal_body,
     released_body,
     run_plan,
 )
@@ -63,14 +66,12 @@ class BatchGate:
             ComityError: for a plan that has no cost, several accounts, or draws on a share.
         """
         for plan in plans:
-            if plan.cost is None or plan.also:
+            if (plan.cost is None and not plan.repeats) or plan.also:
                 raise ComityError(f"the plan '{plan.purpose}' goes through the gate by itself")
-        charged = self._ledger.charge_all(self._askings(plans)) if plans else []
-        found: dict[int, Release | Share | ComityError] = {}
+        found: dict[int, Release | Share | ComityError] = dict(self._refused(plans))
         outcomes: dict[int, Outcome] = {}
-        for at, (plan, entry) in enumerate(zip(plans, charged, strict=True)):
-            if isinstance(entry, Refused):
-                found[at] = entry
+        for at, plan in enumerate(plans):
+            if at in found:
                 continue
             try:
                 outcomes[at] = run_plan(plan)
@@ -79,10 +80,19 @@ class BatchGate:
         found |= self._issue_all(plans, outcomes)
         return [found[at] for at in range(len(plans))]
 
-    def _askings(self, plans: Sequence[Plan]) -> list[Asking]:
-        """Every plan's charge, or the agreement's no to it."""
+    def _refused(self, plans: Sequence[Plan]) -> dict[int, Refused]:
+        """Charge all that has a price, durably; what is refused, by place, every refusal being recorded."""
         no = _refusal(self._check_in_force)
-        return [self._asking(plan, no or _refusal(lambda plan=plan: self._check(plan))) for plan in plans]
+        refusals = [no or _refusal(lambda plan=plan: self._check(plan)) for plan in plans]
+        paid = [at for at, plan in enumerate(plans) if plan.cost is not None]
+        askings = [self._asking(plans[at], refusals[at]) for at in paid]
+        charged = self._ledger.charge_all(askings) if askings else []
+        found = {at: entry for at, entry in zip(paid, charged, strict=True) if isinstance(entry, Refused)}
+        for at, (plan, refusal) in enumerate(zip(plans, refusals, strict=True)):
+            if plan.cost is None and refusal is not None:
+                self._ledger.append_all([self._asked(plan), ("refused", refusal_body(plan, refusal))])
+                found[at] = refusal
+        return found
 
     def _check_in_force(self) -> None:
         # what another process appended meanwhile counts when the releases are
@@ -94,6 +104,19 @@ class BatchGate:
         if plan.account not in self._opened:
             open_account(plan.account, self._agreement, self._ledger)
             self._opened.add(plan.account)
+        if plan.repeats:
+            self._check_released(plan)
+
+    def _check_released(self, plan: Plan) -> None:
+        """What a plan tells again has left before: to the same party, about the same data and clause."""
+        clause = f"architectures.{plan.architecture}"
+        wanted = ("released", str(plan.account), plan.recipient, clause)
+        for entry in self._ledger.entries(plan.repeats):
+            if (entry.kind, *(entry.body.get(name) for name in ("account", "recipient", "clause"))) != wanted:
+                raise ClauseRefused("what is to be told again was not released to this party", clause=clause)
+
+    def _asked(self, plan: Plan) -> tuple[str, dict[str, Any]]:
+        return "asked", asked_of(plan, f"architectures.{plan.architecture}")
 
     def _asking(self, plan: Plan, refused: Refused | None) -> Asking:
         if plan.cost is None:
@@ -128,14 +151,16 @@ class BatchGate:
         clauses = {at: f"architectures.{plans[at].architecture}" for at in outcomes}
         accounts = {plans[at].account for at in outcomes}
         committed = {account: self._ledger.committed(account) for account in accounts}
-        bodies = [
+        bodies = [self._asked(plans[at]) for at in outcomes if plans[at].cost is None]
+        asked = len(bodies)
+        bodies += [
             (
                 "released",
                 released_body(plans[at], outcome, self._digest, clauses[at], committed[plans[at].account]),
             )
             for at, outcome in outcomes.items()
         ]
-        entries = self._ledger.append_all(bodies, under=self._digest)
+        entries = self._ledger.append_all(bodies, under=self._digest)[asked:]
         if not entries:  # the agreement ended while the plans ran
             return dict.fromkeys(outcomes, self._ended(plans, outcomes))
         return {
@@ -147,7 +172,7 @@ class BatchGate:
         refusal = _refusal(lambda: check_not_ended(self._digest, self._ledger))
         if refusal is None:
             raise ComityError("the ledger appended no release, and knows of no end of the agreement")
-        told = [("refused", self._asking(plans[at], None).refusal_body(refusal)) for at in outcomes]
+        told = [("refused", refusal_body(plans[at], refusal)) for at in outcomes]
         self._ledger.append_all(told)
         return refusal
 

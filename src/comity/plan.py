@@ -74,6 +74,8 @@ class Plan:
         draws_on: for an answer that such a share has paid for, the share's plan name; it then has no cost and
             no check of its own.
         queries: how many of its clause's queries it counts as: a batch asks several at once.
+        repeats: places in the ledger of releases to the same recipient whose answers it tells again. If that
+            is all it tells, it has no cost; otherwise its cost is that of what is new.
     """
 
     architecture: str
@@ -91,6 +93,7 @@ class Plan:
     also: tuple[Account, ...] = ()
     draws_on: str | None = None
     queries: int = 1
+    repeats: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         canonical_bytes(dict(self.request))
@@ -102,7 +105,7 @@ class Plan:
             raise ComityError(
                 f"the plan '{self.purpose}' pays for later answers: it has to be a charged share"
             )
-        if self.cost is None and self.check is None and self.draws_on is None:
+        if self.cost is None and self.check is None and self.draws_on is None and not self.repeats:
             raise ComityError(
                 f"the plan '{self.purpose}' has neither a cost nor a check: one of them is needed"
             )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from comity.agreement import agreement_from
+from comity.agreement import agreement_from, cautions
 from comity.errors import BadAgreement
 
 Document = dict[str, Any]
@@ -206,3 +206,25 @@ def test_a_provider_that_only_releases_needs_no_budget(full: Document) -> None:
     for data in full["data"]:
         del data["budget"]
     assert agreement_from(full).data[0].budget is None
+
+
+def test_an_auditor_is_one_and_is_named(full: dict[str, Any], keys: dict[str, Any]) -> None:
+    full["data"][0]["auditor"] = "mediator"
+    with pytest.raises(BadAgreement, match=r"data.0.auditor.*role auditor"):
+        agreement_from(full)
+    full["parties"].append({"name": "stranger", "role": "auditor", "key": str(keys["stranger"].verify_key)})
+    full["data"][0]["auditor"] = "stranger"
+    assert agreement_from(full).data[0].auditor == "stranger"
+    del full["data"][0]["auditor"]
+    with pytest.raises(BadAgreement, match="no data names it"):
+        agreement_from(full)
+
+
+def test_two_releases_without_privacy_are_cautioned_against(full: dict[str, Any]) -> None:
+    assert [place for place, _ in cautions(agreement_from(full))] == [("architectures",)]
+    del full["architectures"]["direct-release"]
+    assert not list(cautions(agreement_from(full)))
+    del full["data"][1]["columns"]["country"]["values"]
+    ((place, words),) = cautions(agreement_from(full))
+    assert place == ("data", 1, "columns", "country")
+    assert "needs 'values'" in words

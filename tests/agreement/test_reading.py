@@ -119,7 +119,7 @@ def test_what_is_known_is_listed_even_where_a_column_is_called_like_a_key(full: 
         (
             "role: ml_party",
             "role: ml-party",
-            "parties.1.role (line 5): must be 'provider', 'ml_party' or 'mediator'",
+            "parties.1.role (line 5): must be 'provider', 'ml_party', 'mediator' or 'auditor'",
         ),
         ('key: "ed25519:', 'key: "rsa:', "parties.0.key (line 4): a public key starts with 'ed25519:'"),
         ("min: 0,", "min: '0',", "data.0.columns.age.min (line 14): must be a valid number"),

@@ -502,3 +502,35 @@ def test_a_steward_at_the_terminal(met: Comity, tmp_path: Path) -> None:
     assert (code, "nothing was signed" in told) == (2, True)
     told, code = _at_terminal(["agree", "sign", "t.yaml", "--folder", "north"], ["y"], tmp_path)
     assert (code, "Signed as 'north'" in told) == (0, True)
+
+
+def test_a_draft_with_columns_that_no_node_loads_is_refused(met: Comity, tmp_path: Path) -> None:
+    dated = SCHEMA.replace(
+        "  ill:",
+        "  seen: {role: quasi_identifier, type: text, hierarchy: {dates: {first: 2020, last: 2025}}}\n  ill:",
+    )
+    (tmp_path / "schema.yaml").write_text(dated, encoding="utf-8")
+    asked = ("agree", "draft", "--folder", "analyst", "--answers", "answers.yaml", "--out", "d.yaml")
+    refused = met(*asked)
+    assert refused.code == 3
+    assert "data.0.columns.seen holds dates from 2020 to 2025" in refused.error
+    assert "days since a fixed day" in refused.error
+    assert not (tmp_path / "d.yaml").exists()
+    (tmp_path / "schema.yaml").write_text(SCHEMA.replace(", max: 110", ""), encoding="utf-8")
+    assert "data.0.columns.age needs 'min' and 'max'" in met(*asked).error
+
+
+def test_an_auditor_is_drafted_and_told(met: Comity, tmp_path: Path) -> None:
+    answers = ANSWERS.replace("analyst: ml_party", "analyst: ml_party, court: auditor")
+    (tmp_path / "answers.yaml").write_text(answers, encoding="utf-8")
+    met("party", "init", "court", "--folder", "court", "--url", "https://127.0.0.1:9109")
+    met("party", "card", "--folder", "court", "--json", "court.json")
+    met("party", "add", "court.json", "--folder", "analyst")
+    asked = ("agree", "draft", "--folder", "analyst", "--answers", "answers.yaml", "--out")
+    drafted = met(*asked, "d.yaml", "--set", "data.south.auditor=nobody")
+    assert drafted.code == 0, drafted.error
+    assert "'court' is shown the whole table, with identifiers" in " ".join(drafted.out.split())
+    agreement = read_agreement(tmp_path / "d.yaml")
+    assert [data.auditor for data in agreement.data] == ["court", None]
+    none = met(*asked, "e.yaml", "--set", "data.south.auditor=nobody", "--set", "data.north.auditor=nobody")
+    assert "has the role auditor, but no data names it" in none.error

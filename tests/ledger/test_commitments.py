@@ -104,7 +104,10 @@ def test_one_row_is_opened_alone(number: int) -> None:
 def test_it_is_recorded_before_the_first_query_or_not_at_all(ledger: Ledger) -> None:
     commitment = commit(ROWS, COLUMNS, SECRET)
     assert recorded(ledger, ACCOUNT) is None
-    entry = record(ledger, ACCOUNT, commitment)
+    first = record(ledger, ACCOUNT, commit(ROWS[2:], COLUMNS, SECRET))
+    entry = record(ledger, ACCOUNT, commitment)  # nothing was charged: another table may still be loaded
+    assert entry.seq == first.seq + 1
+    assert ledger.committed(ACCOUNT) == commitment.digest.hex()
     assert record(ledger, ACCOUNT, commitment).seq == entry.seq
     ledger.charge(pure(0.1, unit="label", relation="change-one"), account=ACCOUNT)
     assert record(ledger, ACCOUNT, commitment).seq == entry.seq

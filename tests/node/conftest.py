@@ -9,6 +9,8 @@ from types import ModuleType
 
 import pytest
 
+from comity.agreement import Agreement, read_agreement
+
 
 def _loaded(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"node_{name}", Path(__file__).with_name(f"{name}.py"))
@@ -18,6 +20,25 @@ def _loaded(name: str) -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def agreements() -> dict[bytes, Agreement]:
+    """Every agreement that this run has read, by its file's bytes."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def read_once(agreements: dict[bytes, Agreement], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes of this process read the same agreement once: reading it takes longer than starting a node."""
+
+    def read(path: Path) -> Agreement:
+        content = path.read_bytes()
+        if content not in agreements:
+            agreements[content] = read_agreement(path)
+        return agreements[content]
+
+    monkeypatch.setattr("comity.node.folder.read_agreement", read)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -133,16 +133,18 @@ class Town:
         process.wait(timeout=20)
 
     def stop(self) -> None:
-        """End every node by its own process id."""
+        """End every node at once, by its own process id: what is stored has to be enough."""
         for process in self.nodes.values():
-            process.terminate()
+            process.kill()
         for process in self.nodes.values():
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.wait()
         self.nodes.clear()
+
+    def end(self, name: str) -> int:
+        """End a node as its people do. Returns its exit code."""
+        process = self.nodes.pop(name)
+        process.terminate()
+        return process.wait(timeout=60)
 
     def open(self, architecture: str, **options: Any) -> str:
         body = {
@@ -211,6 +213,23 @@ def build_town(
     for folder in folders.values():
         folder.keep_agreement(agreement)
     return Town(root, folders, agreement, task)
+
+
+def agree_again(town: Town, architecture: str, options: Options) -> Town:
+    """The same town under a second agreement of the same parties and data, for one architecture."""
+    document = town.agreement.to_dict()
+    document.pop("signatures", None)
+    frame = document["architectures"][architecture].get("frame")
+    clause = find(architecture).clause(options) | ({} if frame is None else {"frame": frame})
+    document["architectures"] = {architecture: clause}
+    for data in document["data"]:
+        data["mediator_may_hold"] = options.mode == "entrusted"
+    agreement = agreement_from(document)
+    for name, folder in town.folders.items():
+        agreement = agreement.sign(name, folder.key)
+    for folder in town.folders.values():
+        folder.keep_agreement(agreement)
+    return replace(town, agreement=agreement)
 
 
 def _write_tables(folders: Mapping[str, PartyFolder], tables: Mapping[str, pa.Table]) -> None:

@@ -132,7 +132,7 @@ def test_a_batch_is_one_charge_and_counts_as_its_questions(scene: Scene) -> None
     validator = scene.validator()
     validator.register("age", decades(scene))
     before = len(scene.kinds())
-    questions = [validator.question("age", 1 + at % 3) for at in range(50)]
+    questions = [validator.question("age", weights=[1, at, 1]) for at in range(-25, 25)]
     questions.append(validator.question("age", weights=[1, -2, 3]))
     answers = validator.sums(questions, epsilon=0.5)
     assert len(answers) == 51
@@ -151,6 +151,134 @@ def test_accuracy_as_a_local_validator_tells_it(scene: Scene) -> None:
     # scale 1/8 over 400 records: an error of 0.02 has a probability below 1e-27
     assert told.estimates["accuracy"] == pytest.approx(exact, abs=0.02)
     assert told.cost.epsilon == 8.0
+
+
+def test_other_metrics_are_told_of_the_same_sums_and_those_by_record_are_refused(scene: Scene) -> None:
+    validator = scene.validator()
+    scores = np.array(scene.ages) / 80
+    wanted = ["confusion", "precision", "recall", "f1", "specificity", "prevalence", "calibration"]
+    told = validator.feedback(scene.ids, scores, wanted, epsilon=16.0)
+    positive = scores >= 0.5
+    exact = {
+        "precision": (positive & scene.ill).sum() / positive.sum(),
+        "recall": (positive & scene.ill).sum() / scene.ill.sum(),
+        "prevalence": scene.ill.mean(),
+    }
+    # noise of scale 1/8 on counts of 100 and more: an error of 0.1 has a probability below 1e-30
+    for metric, value in exact.items():
+        assert told.estimates[metric] == pytest.approx(value, abs=0.1)
+        low, high = told.intervals[metric]
+        assert low <= told.estimates[metric] <= high
+    assert set(told.estimates["confusion"]) == {"tp", "fp", "fn", "tn"}
+    assert len(told.estimates["calibration"]) == len(told.groups["calibration"]["sizes"])
+    assert told.cost.epsilon == pytest.approx(16.0)
+    before = scene.kinds()
+    for metrics in (["auc"], ["log_loss", "accuracy"], ["no-such"], []):
+        with pytest.raises(UsageError):
+            validator.feedback(scene.ids, scores, metrics, epsilon=1.0)
+    assert scene.kinds() == before
+    again = validator.feedback(scene.ids, scores, wanted, epsilon=16.0)
+    assert again.repeated
+    assert again.estimates == told.estimates
+
+
+def test_a_question_asked_again_is_told_again_for_free(scene: Scene) -> None:
+    validator = scene.validator()
+    validator.register("age", decades(scene))
+    told = validator.positives("age", 2, epsilon=0.5)
+    every = validator.positives("age", epsilon=0.5)
+    left, queries = validator.remaining(), validator.queries_left
+    charged = scene.kinds().count("charged")
+    other = scene.validator()
+    other.register("the same under another name", decades(scene))
+    again = other.positives("the same under another name", 2, epsilon=0.5)
+    assert (again.estimates, again.intervals) == (told.estimates, told.intervals)
+    assert again.repeated
+    assert again.cost.epsilon == 0
+    assert not told.repeated
+    assert other.positives("the same under another name", epsilon=0.5).estimates == every.estimates
+    assert other.remaining().epsilon >= left.epsilon
+    assert other.queries_left == queries
+    scene.restart()
+    third = scene.validator()
+    third.register("age", decades(scene))
+    assert third.positives("age", 2, epsilon=0.5).estimates == told.estimates
+    assert scene.kinds().count("charged") == charged
+    # what has left stands in the ledger, with the releases whose answers it tells again
+    *_, last = scene.node.ledger.events("released")
+    first = scene.node.ledger.events("released")[0]
+    assert last.body["repeats"] == [first.seq]
+    assert not last.body["exact"]
+    # another price is another question
+    assert not third.positives("age", 2, epsilon=0.25).repeated
+    assert scene.kinds().count("charged") == charged + 1
+    assert scene.node.ledger.verify().ok
+
+
+def test_a_batch_pays_for_what_is_new_in_it_alone(scene: Scene) -> None:
+    validator = scene.validator()
+    validator.register("age", decades(scene))
+    known = validator.positives("age", 1, epsilon=0.5)
+    queries = validator.queries_left
+    asked = [validator.question("age", group) for group in (2, 1, 3, 2)]
+    told = validator.sums(asked, epsilon=0.5)
+    assert [each.repeated for each in told] == [False, True, False, False]
+    assert told[1].estimates == known.estimates
+    assert told[3].estimates == told[0].estimates
+    assert told[0].cost.epsilon == 1.0
+    assert validator.queries_left == queries - 2
+    again = validator.sums(asked[:2], epsilon=0.5)
+    assert [each.estimates for each in again] == [told[0].estimates, told[1].estimates]
+    assert again[0].cost.epsilon == 0
+    assert scene.kinds().count("charged") == 2
+
+
+def test_the_same_question_of_many_at_once_is_drawn_once(scene: Scene) -> None:
+    validators = [scene.validator() for _ in range(6)]
+    for validator in validators:
+        validator.register("age", decades(scene))
+    told: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda each=each: told.append(each.positives("age", 1, epsilon=0.5)))
+        for each in validators
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({each.estimates["positives"] for each in told}) == 1
+    assert sorted(each.cost.epsilon for each in told) == [0, 0, 0, 0, 0, 0.5]
+    assert scene.kinds().count("charged") == 1
+
+
+def test_a_question_that_is_none_is_refused_before_anything_is_charged_or_read(scene: Scene) -> None:
+    validator = scene.validator()
+    validator.register("age", decades(scene))
+    before = scene.kinds()
+    sealer = Sealer(
+        session=validator.conversation,
+        agreement=scene.agreement.digest,
+        party="analyst",
+        key=scene.town.analyst.key,
+        may_query=True,
+    )
+    fine = {"questions": [["age", 1]], "epsilon": 0.5}
+    wrong = [
+        *({**fine, "epsilon": epsilon} for epsilon in (0, -1, 17, 1e-9, True, "1", None, [0.5])),
+        *({**fine, "questions": asked} for asked in ([], {}, "age", [["age", 3]], [["job", 0]], [["age"]])),
+        *({**fine, "questions": [["age", weights]]} for weights in ([1, 2], [0, 0, 0], [2**21, 0, 0])),
+        {"questions": [["age", 1]]},
+        {**fine, "more": 1},
+    ]
+    for body in wrong:
+        sealer.set_back("north", 2)
+        status, answer = scene.post(sealer.seal("north", Query("sums", body)))
+        assert (status, answer) == (422, b'{"code":"bad-input"}'), body
+    sealer.set_back("north", 2)
+    assert scene.post(sealer.seal("north", Query("sums", fine, {"part": b"x"})))[0] == 422
+    assert set(scene.kinds()[len(before) :]) == {"refused"}
+    assert all(book._labels is None for book in scene.node.desk._books.values())
+    assert validator.positives("age", 1, epsilon=0.5).left.epsilon == 49.5
 
 
 def test_the_monitor_refuses_a_grouping_before_anything_is_charged(scene: Scene) -> None:
@@ -175,11 +303,11 @@ def test_queries_and_budget_are_refused_in_words_with_what_is_left(scene_of: Cal
         validator.positives("age", 1, epsilon=6.0)
     validator.positives("age", 1, epsilon=1.0)
     with pytest.raises(ClauseRefused, match="3 of 4"):
-        validator.sums([validator.question("age", 1)] * 4, epsilon=0.1)
-    for _ in range(3):
-        validator.positives("age", 1, epsilon=0.1)
+        validator.sums([validator.question("age", weights=[1, 1, at]) for at in range(4)], epsilon=0.1)
+    for group in (1, 2, 3):
+        validator.positives("age", group, epsilon=0.1)
     with pytest.raises(ClauseRefused, match="used up"):
-        validator.positives("age", 1, epsilon=0.1)
+        validator.positives("age", epsilon=0.1)
     assert scene.kinds().count("charged") == 4
 
 
@@ -278,7 +406,7 @@ def test_a_lost_answer_is_got_by_asking_again(scene: Scene) -> None:
     assert validator.positives("age", 1, epsilon=0.5).left.epsilon == 49.5
     drops[0] = True
     with pytest.raises(PartyFailed):
-        validator.positives("age", 1, epsilon=0.5)
+        validator.positives("age", 3, epsilon=0.5)
     assert validator.positives("age", 2, epsilon=0.5).left.epsilon <= 48.5
     assert scene.kinds().count("charged") == 3
 
@@ -318,14 +446,15 @@ def test_eight_askers_get_exactly_as_many_answers_as_the_budget_holds(scene_of: 
         validator.register("age", decades(scene))
     answered, refused = [], []
 
-    def ask(validator: RemoteValidator) -> None:
-        for _ in range(4):
+    def ask(validator: RemoteValidator, which: int) -> None:
+        for at in range(4):
+            question = validator.question("age", weights=[which, at, 9])
             try:
-                answered.append(validator.positives("age", 1, epsilon=0.1))
+                answered.extend(validator.sums([question], epsilon=0.1))
             except ClauseRefused:
                 refused.append(1)
 
-    threads = [threading.Thread(target=ask, args=(validator,)) for validator in validators]
+    threads = [threading.Thread(target=ask, args=each) for each in zip(validators, range(8), strict=True)]
     for thread in threads:
         thread.start()
     for thread in threads:

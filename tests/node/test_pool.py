@@ -84,18 +84,15 @@ def test_a_stranger_gets_no_connection(pool: Pool, tmp_path: Path) -> None:
         client.post(address, content=b"x")
 
 
-def test_leaving_the_pool_ends_every_process(tmp_path: Path) -> None:
+def test_a_killed_party_is_reported_and_leaving_the_pool_ends_the_others(tmp_path: Path) -> None:
     with Pool({n: tmp_path / n for n in ("north", "analyst")}, threads={}) as started:
         pids = [party.pid for party in started.parties.values()]
         assert all(alive(pid) for pid in pids)
-    assert wait_until_gone(pids) == []
-
-
-def test_a_killed_party_is_reported(tmp_path: Path) -> None:
-    with Pool({n: tmp_path / n for n in ("north", "analyst")}, threads={}) as started:
         os.kill(started.parties["north"].pid, signal.SIGKILL)
         with pytest.raises(PartyFailed, match="north"):
             started.parties["north"].ask(do="where", timeout_s=20)
+        assert alive(started.parties["analyst"].pid)
+    assert wait_until_gone(pids) == []
 
 
 STARTER = """

@@ -15,8 +15,10 @@ from comity.attack.label import infer_labels
 from comity.errors import BadInput, UsageError
 from comity.ledger import gaussian_delta
 from comity.validate import GroupCounts, Joined, Price, ScoreStatistics, WeightedSum, answer, calibrate
+from comity.validate.class_queries import ClassSums
 from comity.validate.mechanism import add_noise, read_noisy
-from comity.validate.queries import Query
+from comity.validate.number_queries import DifferenceSum
+from comity.validate.queries import Query, owned
 
 
 @st.composite
@@ -203,3 +205,55 @@ def test_a_delta_below_the_grid_is_refused() -> None:
 def test_sums_that_do_not_fit_are_refused_before_any_label_is_read() -> None:
     with pytest.raises(UsageError, match="64-bit"):
         calibrate(WeightedSum(np.full(4096, 2**52)), Price(1.0, 1e-6))
+
+
+@pytest.mark.parametrize("through", ["itself", "a view", "a view that is read-only", "a part"])
+def test_a_query_does_not_change_with_the_callers_array(through: str) -> None:
+    """Its bounds are computed once; the array could be written to through what it is a view of."""
+    whole = np.arange(12, dtype=np.int64)
+    given_array = {"itself": whole, "a part": whole[2:8]}.get(through, whole.view())
+    if through == "a view that is read-only":
+        given_array.setflags(write=False)
+    kept = given_array.copy()
+    codes = np.asfortranarray(np.stack([kept % 3, kept % 2], axis=1).astype(np.uint16))
+    mix = np.ones((5, 2), dtype=np.int32)
+    made = [
+        (WeightedSum(given_array), "weights"),
+        (GroupCounts(given_array, 200), "groups"),
+        (GroupCounts(given_array % 3, 3), "groups"),
+        (DifferenceSum(given_array, 16, "difference"), "predicted"),
+        (ClassSums(np.stack([given_array, given_array], axis=1), np.arange(2)), "weights"),
+        (ScoreStatistics(codes, (3, 2), mix, 10), "codes"),
+        (ScoreStatistics(codes, (3, 2), mix, 10), "mix"),
+    ]
+    before = [np.array(getattr(query, name)) for query, name in made]
+    bounds = [(query.l2, query.largest_sum) for query, _ in made]
+    whole[:], codes[:], mix[:] = 10**6, 0, 10**6
+    for (query, name), same, bound in zip(made, before, bounds, strict=True):
+        held = getattr(query, name)
+        assert np.array_equal(held, same)
+        assert (query.l2, query.largest_sum) == bound
+        while isinstance(held, np.ndarray):
+            with pytest.raises(ValueError, match="read-only"):
+                held[...] = 0
+            held = held.base
+    assert made[5][0].codes.flags.f_contiguous  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_what_nobody_can_write_to_is_not_copied() -> None:
+    """So that a question of millions of records is not held twice."""
+    weights = owned(np.arange(12, dtype=np.int64))
+    assert np.shares_memory(WeightedSum(weights).weights, weights)
+    bytes_of = np.frombuffer(bytes(96), dtype=np.int64)
+    assert np.shares_memory(WeightedSum(bytes_of).weights, bytes_of)
+    for buffer in (bytearray(96), memoryview(bytearray(96))):
+        writable = np.frombuffer(buffer, dtype=np.int64)
+        writable.setflags(write=False)
+        assert not np.shares_memory(WeightedSum(writable).weights, writable)
+
+
+@pytest.mark.parametrize("values", [[0.5, 1.0], ["a", "b"], [None, 1], np.ones(2), [2**70, 1]])
+def test_weights_and_groups_are_whole_numbers(values: object) -> None:
+    for make in (WeightedSum, lambda one: GroupCounts(one, 2), lambda one: DifferenceSum(one, 4, "square")):
+        with pytest.raises(BadInput, match="whole"):
+            make(values)

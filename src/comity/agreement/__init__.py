@@ -1,6 +1,7 @@
 """The agreement: the signed, frozen statement of what is allowed. See `comity.agreement.terms`."""
 
 from comity.agreement.architectures import ARCHITECTURES, Architectures
+from comity.agreement.cautions import cautions, missing_bounds, unusable_columns
 from comity.agreement.clauses import (
     AloneClause,
     AloneProviderClause,
@@ -73,13 +74,16 @@ __all__ = [
     "ValidationMode",
     "Withdrawal",
     "agreement_from",
+    "cautions",
     "differences",
     "merge_agreements",
+    "missing_bounds",
     "obligations",
     "parse_agreement",
     "read_agreement",
     "read_withdrawal",
     "replaces",
     "standing",
+    "unusable_columns",
     "verify_agreement",
 ]

@@ -83,6 +83,12 @@ def _data(agreement: Agreement) -> Iterator[Contradiction]:
         if data.provider in seen:
             yield place, f"party '{data.provider}' has a data entry already"
         seen.add(data.provider)
+        if data.auditor is not None and roles.get(data.auditor) is not PartyRole.auditor:
+            yield (
+                ("data", index, "auditor"),
+                f"'{data.auditor}' is shown the whole table in an audit, so it has to be a party with the "
+                "role auditor",
+            )
         if agreement.purpose.legal_basis is LegalBasis.consent and data.consent is None:
             yield (
                 ("data", index, "consent"),
@@ -91,6 +97,13 @@ def _data(agreement: Agreement) -> Iterator[Contradiction]:
     for index, party in enumerate(agreement.parties):
         if party.role is PartyRole.provider and party.name not in seen:
             yield ("parties", index), f"provider '{party.name}' has no entry under data"
+    named = {data.auditor for data in agreement.data}
+    for index, party in enumerate(agreement.parties):
+        if party.role is PartyRole.auditor and party.name not in named:
+            yield (
+                ("parties", index),
+                f"'{party.name}' has the role auditor, but no data names it (data.PROVIDER.auditor)",
+            )
 
 
 def _architectures(agreement: Agreement) -> Iterator[Contradiction]:

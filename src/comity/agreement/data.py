@@ -93,6 +93,8 @@ class DataTerms(Term):
         budget: None means that nothing with differential privacy may leave.
         retention: what is deleted after a withdrawal; None: what recipients got, on the same day, and nothing
             is said about models.
+        auditor: the party that may be shown the whole table, with the secret of its commitment, in an audit
+            that provider and ML party have signed for; None: nobody, and the provider audits itself.
     """
 
     provider: PartyName
@@ -106,6 +108,7 @@ class DataTerms(Term):
     unit: Unit = Unit()
     budget: Budget | None = None
     retention: Retention | None = None
+    auditor: PartyName | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -120,6 +120,8 @@ def _received(agreement: Agreement, data: DataTerms) -> Iterator[tuple[str, str]
     if data.seed_rows:
         for party in agreement.by_role(PartyRole.ml_party):
             yield f"the {data.seed_rows:,} seed rows that '{{provider}}' handed over", party.name
+    if data.auditor is not None:
+        yield "the table of '{provider}' as it was opened for an audit", data.auditor
     for clause in agreement.architectures:
         for role, things in _by_role(clause).items():
             for party in agreement.by_role(role):

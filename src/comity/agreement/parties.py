@@ -17,11 +17,15 @@ _SIGNATURE_BYTES = 64
 
 
 class PartyRole(StrEnum):
-    """What a party does under an agreement."""
+    """What a party does under an agreement.
+
+    An `auditor` takes part in no architecture; a provider's data entry may name it (`DataTerms.auditor`).
+    """
 
     provider = "provider"
     ml_party = "ml_party"
     mediator = "mediator"
+    auditor = "auditor"
 
 
 def _parse_key(value: object) -> VerifyKey:

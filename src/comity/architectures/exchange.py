@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from comity.architectures.definition import Seat, rounded_delta
 from comity.errors import BadInput, ClauseRefused, ComityError, PartyFailed, VerificationFailed
@@ -13,6 +13,9 @@ from comity.ledger import Account, PrivacyUnit
 from comity.plan import Outcome, Plan, Receipt
 from comity.wire import Channel, Kind, Message, Query
 
+if TYPE_CHECKING:
+    from comity.agreement import Agreement
+
 
 def account_of(seat: Seat, *, unit: PrivacyUnit) -> Account:
     """The account of this provider's data: its own name, the agreement's lineage, the unit."""
@@ -20,6 +23,11 @@ def account_of(seat: Seat, *, unit: PrivacyUnit) -> Account:
 
 
 def additive_delta(seat: Seat, provider: str, architecture: str) -> float:
+    """`agreed_additive_delta` of this run's agreement."""
+    return agreed_additive_delta(seat.agreement, provider, architecture)
+
+
+def agreed_additive_delta(agreement: Agreement, provider: str, architecture: str) -> float:
     """The additive delta that a run of an architecture may spend on a provider's data.
 
     It is the budget's, or the clause's share of it where the clause allows less than the whole budget: as the
@@ -28,13 +36,13 @@ def additive_delta(seat: Seat, provider: str, architecture: str) -> float:
     Raises:
         ClauseRefused: if the agreement gives the data no budget for mechanisms with an additive delta.
     """
-    budget = seat.agreement.data_of(provider).budget
+    budget = agreement.data_of(provider).budget
     if budget is None or budget.delta_additive <= 0:
         raise ClauseRefused(
             f"the agreement gives the data of '{provider}' no budget for feedback",
             clause=f"data.{provider}.budget",
         )
-    clause = seat.agreement.architectures.get(architecture)
+    clause = agreement.architectures.get(architecture)
     limit = None if clause is None else clause.spending_limit
     if limit is None or limit[1] >= budget.delta:
         return budget.delta_additive

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from comity.cli.agree_files import JsonFile, Sets, folder_of, put_out, today
+
+if TYPE_CHECKING:
+    from comity.agreement import Agreement
 
 
 def draft(
@@ -39,6 +42,12 @@ def draft(
     mediator: Annotated[
         list[str] | None, typer.Option("--mediator", metavar="NAME", help="The trusted third party.")
     ] = None,
+    auditor: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--auditor", metavar="NAME", help="A party that may be shown a table in an audit (comity audit)."
+        ),
+    ] = None,
     schema: Annotated[
         list[str] | None,
         typer.Option("--schema", metavar="PROVIDER=SCHEMA.yaml", help="A provider's columns; often."),
@@ -59,10 +68,10 @@ def draft(
     """Ask a steward plain questions and write a draft agreement.
 
     Every answer has a place, which --set and the file of --answers name: title, purpose.text,
-    purpose.legal_basis, parties.NAME (provider, ml_party, mediator, none), data.NAME.schema (or .columns),
-    .lineage, .source, .licence, .consent, .mediator_may_hold, .seed_rows, .unit.column, .unit.max_rows,
-    .budget.epsilon, .budget.delta, .retention.after_withdrawal_days, .retention.models,
-    architectures.ARCHITECTURE.LIMIT, expires.
+    purpose.legal_basis, parties.NAME (provider, ml_party, mediator, auditor, none), data.NAME.schema
+    (or .columns), .lineage, .source, .licence, .consent, .mediator_may_hold, .seed_rows, .unit.column,
+    .unit.max_rows, .budget.epsilon, .budget.delta, .retention.after_withdrawal_days, .retention.models,
+    .auditor, architectures.ARCHITECTURE.LIMIT, expires.
     """
     from comity.agreement import agreement_from
     from comity.agreement.layout import write_document
@@ -88,6 +97,7 @@ def draft(
         **{f"parties.{name}": "provider" for name in provider or ()},
         **{f"parties.{name}": "ml_party" for name in ml_party or ()},
         **{f"parties.{name}": "mediator" for name in mediator or ()},
+        **{f"parties.{name}": "auditor" for name in auditor or ()},
         **_schemas(schema or ()),
     }
     for place, value in told_by_options.items():
@@ -102,6 +112,7 @@ def draft(
     document = interview(questions, keys, base=base)
     try:
         agreement = agreement_from(document, where="the draft")
+        _check_columns(agreement)
     except BadAgreement as error:
         if not questions.ask:
             raise
@@ -116,6 +127,21 @@ def draft(
         print(f"\nWrote the draft to {out}. Read it, change what is wrong, then every party runs:")
         print(f"  comity agree sign {out} --folder DIR")
     return 0
+
+
+def _check_columns(agreement: Agreement) -> None:
+    """A draft whose tables no node can load is of no use to anybody.
+
+    Raises:
+        BadAgreement: naming every such column, and what to do about it.
+    """
+    from comity.agreement import unusable_columns
+    from comity.agreement.text import path_text
+    from comity.errors import BadAgreement
+
+    found = [f"{path_text(place)} {words}" for place, words in unusable_columns(agreement)]
+    if found:
+        raise BadAgreement("the draft has columns that comity node load refuses: " + "; ".join(found))
 
 
 def _schemas(options: Sequence[str]) -> dict[str, str]:

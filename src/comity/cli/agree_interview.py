@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +18,7 @@ ROLES: Final[Mapping[str, str]] = {
     "provider": "has data and does not hand it over",
     "ml_party": "wants to learn from it",
     "mediator": "stands between them and is trusted by both with little",
+    "auditor": "may be shown a provider's table in an audit, and takes no other part",
     "none": "takes no part",
 }
 BASES: Final[Mapping[str, str]] = {
@@ -60,10 +61,14 @@ def interview(questions: Questions, keys: Mapping[str, str], *, base: Path) -> d
     roles = _roles(questions, keys)
     providers = [name for name, role in roles.items() if role == "provider"]
     mediated = "mediator" in roles.values()
+    auditors = [name for name, role in roles.items() if role == "auditor"]
     schemas = {name: _schema(questions, name, base) for name in providers}
     architectures = _architectures(questions, mediated=mediated, base=base)
     data = [
-        _data(questions, name, schemas[name], architectures, purpose["legal_basis"], mediated=mediated)
+        {
+            **_data(questions, name, schemas[name], architectures, purpose["legal_basis"], mediated=mediated),
+            **_auditor(questions, name, auditors),
+        }
         for name in providers
     ]
     last = (datetime.now(UTC) + timedelta(days=_DAYS)).date().isoformat()
@@ -169,6 +174,19 @@ def _data(
             ),
         },
     }
+
+
+def _auditor(questions: Questions, provider: str, auditors: Sequence[str]) -> dict[str, str]:
+    """Who may be shown the whole table in an audit."""
+    if not auditors:
+        return {}
+    choices = {
+        **dict.fromkeys(auditors, "is shown the whole table, sealed to it, once both sides have signed"),
+        NOBODY: "the provider computes its answers again by itself",
+    }
+    words = f"  Who may be shown the table of '{provider}' in an audit?"
+    chosen = questions.choice(f"data.{provider}.auditor", words, choices, auditors[0])
+    return {} if chosen in (None, NOBODY) else {"auditor": chosen}
 
 
 def _unit(questions: Questions, place: str, schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from comity.agreement import Agreement, Clause, Standing
     from comity.architectures import Architecture
 
-_ROLES: Final = {"provider": "provider", "ml_party": "ML party", "mediator": "mediator"}
-_COLUMN_ROLES: Final = ("identifier", "quasi_identifier", "sensitive", "insensitive", "target")
+_ROLES: Final = {
+    "provider": "provider",
+    "ml_party": "ML party",
+    "mediator": "mediator",
+    "auditor": "auditor",
+}
 _WIDTH: Final = 100
 _LIMITS: Final[Mapping[str, str]] = {
     "mode": "mode {}",
     "k": "every row like at least {} in what others may know",
-    "suppression": "at most {:.0%} of the rows left out",
+    "suppression": "at most {} of the rows left out",
     "l": "at least {} different sensitive values in each group",
     "t": "sensitive values in a group within {} of all rows'",
     "origin_t": "the mix of providers in a group within {} of the whole table's",
@@ -40,6 +44,13 @@ _LIMITS: Final[Mapping[str, str]] = {
     "unsafe_pilot": "raw rows are handed over (unsafe_pilot)",
     "rounds": "at most {} rounds",
     "rows": "at most {} rows",
+    "threshold": "at least {} providers stay in every round",
+    "colluders": "up to {} of them may work with the server",
+    "protocol": "protocol {}",
+    "compute": "computed by {}",
+    "scheme": "scheme {}",
+    "flooding_bits": "results flooded with at least {} bits of noise",
+    "method": "method {}",
 }
 
 
@@ -52,6 +63,10 @@ def describe(agreement: Agreement, standing: Standing, *, only: str | None = Non
     Raises:
         ClauseRefused: if there is no such party.
     """
+    from comity.agreement import cautions
+    from comity.agreement.text import path_text
+    from comity.cli.agree_data_words import described_data
+
     if only is not None:
         agreement.party(only)
     signed = {entry.party for entry in agreement.signatures}
@@ -67,26 +82,15 @@ def describe(agreement: Agreement, standing: Standing, *, only: str | None = Non
                 "name": party.name,
                 "role": str(party.role),
                 "key": str(party.key),
+                "measurement": None if party.attested is None else party.attested.measurement,
                 "signed": party.name in signed,
             }
             for party in agreement.parties
         ],
         "missing": [party.name for party in agreement.parties if party.name not in signed],
-        "data": [_data(data.to_dict()) for data in agreement.data],
+        "data": [described_data(data.to_dict()) for data in agreement.data],
+        "cautions": [f"{path_text(place)}: {words}" for place, words in cautions(agreement)],
         "architectures": [_architecture(agreement, clause, only) for clause in agreement.architectures],
-    }
-
-
-def _data(data: dict[str, Any]) -> dict[str, Any]:
-    by_role: dict[str, list[str]] = {}
-    for name, column in data["columns"].items():
-        by_role.setdefault(column["role"], []).append(name)
-    kept = ("provider", "lineage", "source", "licence", "consent", "mediator_may_hold", "seed_rows", "unit")
-    return {
-        **{name: data.get(name) for name in kept},
-        "columns": by_role,
-        "budget": data.get("budget"),
-        "retention": data.get("retention"),
     }
 
 
@@ -140,6 +144,8 @@ def _guarantee(found: Architecture, limits: Mapping[str, Any]) -> str:
 
 def told(description: Mapping[str, Any], *, only: str | None = None, on: date) -> list[str]:
     """The description as lines for a terminal."""
+    from comity.cli.agree_data_words import told_data
+
     purpose = description["purpose"]
     basis = purpose["legal_basis"].replace("_", " ")
     lines = [
@@ -157,17 +163,27 @@ def told(description: Mapping[str, Any], *, only: str | None = None, on: date) -
         "",
         "Parties",
     ]
-    lines += [
-        f"  {party['name']:<20} {_ROLES[party['role']]:<10} {'signed' if party['signed'] else 'NOT SIGNED'}"
-        for party in description["parties"]
-    ]
+    for party in description["parties"]:
+        lines += _told_party(party)
     lines += ["", "Data"]
     for data in description["data"]:
-        lines += _told_data(data)
+        lines += told_data(data)
     for architecture in description["architectures"]:
         lines += ["", *_told_architecture(architecture, description["parties"], only)]
     lines += ["", "What has no clause above is not allowed."]
+    if description["cautions"]:
+        lines += ["", "To think about before signing", *(f"  - {one}" for one in description["cautions"])]
     return [part for line in lines for part in _wrapped(line)]
+
+
+def _told_party(party: Mapping[str, Any]) -> list[str]:
+    signed = "signed" if party["signed"] else "NOT SIGNED"
+    lines = [f"  {party['name']:<20} {_ROLES[party['role']]:<10} {signed}", f"    key {party['key']}"]
+    if party["measurement"] is not None:
+        lines.append(
+            f"    its node has to prove before every session that it runs the enclave {party['measurement']}"
+        )
+    return lines
 
 
 def _wrapped(line: str) -> list[str]:
@@ -178,39 +194,6 @@ def _wrapped(line: str) -> list[str]:
         line.strip(), _WIDTH - indent, subsequent_indent=hang[indent:], break_on_hyphens=False
     )
     return [" " * indent + part for part in parts] or [""]
-
-
-def _told_data(data: Mapping[str, Any]) -> list[str]:
-    lines = [f"  {data['provider']}: {data['source']} (counted as '{data['lineage']}'); {data['licence']}"]
-    if data["consent"]:
-        lines.append(f"    consent: {data['consent']}")
-    for role in _COLUMN_ROLES:
-        if role in data["columns"]:
-            lines.append(f"    {role.replace('_', '-')}: {', '.join(data['columns'][role])}")
-    unit = data["unit"]
-    whose = "one row" if not unit.get("column") else f"all rows with one value of '{unit['column']}'"
-    lines.append(f"    protected as one: {whose}")
-    budget = data["budget"]
-    if budget:
-        lines.append(
-            f"    budget for its lifetime: epsilon {budget['epsilon']:g}, delta {budget['delta']:g}, over "
-            "all recipients and agreements"
-        )
-    else:
-        lines.append("    no budget: nothing with differential privacy may leave")
-    if data["seed_rows"]:
-        lines.append(f"    {data['seed_rows']:,} rows are handed over outright, outside every guarantee")
-    if data["mediator_may_hold"]:
-        lines.append("    the mediator may hold the rows themselves")
-    terms = data["retention"]
-    if terms:
-        days = terms["after_withdrawal_days"]
-        when = "on the same day" if days == 0 else f"within {days} days"
-        models = (
-            "are deleted too" if terms["models"] == "delete" else "may be kept as long as the clause allows"
-        )
-        lines.append(f"    after a withdrawal: what recipients got is deleted {when}; models {models}")
-    return lines
 
 
 def _told_architecture(
@@ -239,6 +222,8 @@ def _told_architecture(
 
 
 def _limits(limits: Mapping[str, Any]) -> list[str]:
+    from comity.cli.agree_data_words import column_words, number
+
     words: list[str] = []
     last: list[str] = []
     for name, value in limits.items():
@@ -246,17 +231,27 @@ def _limits(limits: Mapping[str, Any]) -> list[str]:
             kept = "until the run ends" if value == 0 else f"for {value} days"
             last.append(f"recipients may keep what they got {kept}")
         elif name == "frame":
-            words.append(f"a fixed list of {value['rows']:,} ids")
+            words.append(f"a fixed list of {value['rows']:,} ids (SHA-256 {value['sha256']})")
         elif name == "reference":
-            words.append(f"the ML party adds {', '.join(value['columns'])} by '{value['key']}'")
+            added = ", ".join(column_words(each, column) for each, column in value["columns"].items())
+            words.append(f"the ML party adds, by '{value['key']}': {added}")
         elif isinstance(value, bool):
             words += [_LIMITS.get(name, name)] if value else []
         elif name in _LIMITS:
-            plain = isinstance(value, float) and ":" not in _LIMITS[name]
-            words.append(_LIMITS[name].format(f"{value:g}" if plain else value))
+            words.append(_LIMITS[name].format(_value(name, value)))
         else:
-            words.append(f"{name} {value}")
+            words.append(f"{name} {number(value)}")
     return words + last
+
+
+def _value(name: str, value: Any) -> str:
+    from comity.cli.agree_data_words import number
+
+    if isinstance(value, list):
+        return ", ".join(str(each) for each in value)
+    if name == "suppression":
+        return f"{float(f'{value * 100:.12g}'):.12g}%"
+    return number(value)
 
 
 def _sentence(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from comity.cli import agree, assess, compare, deidentify, demo, ledger, node, party
+from comity.cli import agree, assess, audit, compare, deidentify, demo, insight, ledger, node, party
 
 app = typer.Typer(
     name="comity",
@@ -22,6 +22,8 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(party.app, name="party")
 app.add_typer(agree.app, name="agree")
 app.add_typer(node.app, name="node")
+app.add_typer(audit.app, name="audit")
+app.add_typer(insight.app, name="insight")
 
 
 @app.callback()

@@ -168,21 +168,36 @@ def load(
             "--as", metavar="NAME", help="train; at the ML party also seed, probe, linked-PROVIDER."
         ),
     ] = "train",
+    passphrase_file: Passphrase = None,
+    ledger: Annotated[
+        str | None,
+        typer.Option("--ledger", metavar="URL", help="postgresql://... instead of ledger.db in the folder."),
+    ] = None,
     json: JsonFile = None,
 ) -> int:
-    """Check a table against its schema and put it where this party's programs find it."""
+    """Check a table against its schema and put it where this party's programs find it.
+
+    A provider's own rows (train) are committed to in its ledger before the first query; answers carry the
+    commitment, and an audit (comity audit) can hold them to it.
+    """
     from comity.cli.output import check_writable, write_json
     from comity.node.folder import PartyFolder
     from comity.node.tables import load_table
 
     check_writable(json, "--json")
-    loaded = load_table(PartyFolder.open(folder), path, schema, name)
+    # only a provider's rows are committed to, in the ledger that its key signs
+    party = _party(folder, passphrase_file) if name == "train" else PartyFolder.open(folder)
+    loaded = load_table(party, path, schema, name, ledger)
     if json is not None:
         write_json(loaded.to_dict(), json)
     if json != "-":
         print(f"{loaded.rows} rows of {len(loaded.columns)} columns are this party's table '{name}'")
         for note in loaded.notes:
             print(f"  {note}")
+        if loaded.commitment is not None:
+            print(f"  committed to: {loaded.commitment}")
+        for agreement in loaded.bound:
+            print(f"  the ledger says so for agreement {agreement[:12]}")
     return 0
 
 

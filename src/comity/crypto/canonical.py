@@ -25,9 +25,7 @@ def canonical_bytes(value: Any) -> bytes:
         BadInput: if the value has no canonical form.
     """
     try:
-        if _is_plain(value):
-            return _PLAIN(value).encode("ascii")
-        return rfc8785.dumps(value)
+        return _written(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise BadInput(f"this value has no canonical JSON form (RFC 8785): {error}") from None
 
@@ -35,6 +33,18 @@ def canonical_bytes(value: Any) -> bytes:
 def digest(value: Any) -> str:
     """SHA-256 of the canonical form, as 64 hexadecimal digits."""
     return hashlib.sha256(canonical_bytes(value)).hexdigest()
+
+
+def _written(value: Any) -> bytes:
+    """Fractions and other text than ASCII are written by `rfc8785`, what stands around them is not."""
+    if _is_plain(value):
+        return _PLAIN(value).encode("ascii")
+    if type(value) is list:
+        return b"[" + b",".join(map(_written, value)) + b"]"
+    if type(value) is dict and all(type(key) is str and _is_plain(key) for key in value):
+        entries = (_PLAIN(key).encode("ascii") + b":" + _written(value[key]) for key in sorted(value))
+        return b"{" + b",".join(entries) + b"}"
+    return rfc8785.dumps(value)
 
 
 def _is_plain(value: Any) -> bool:

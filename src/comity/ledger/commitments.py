@@ -138,26 +138,25 @@ def open_row(
 def record(ledger: Ledger, account: Account, commitment: Commitment) -> Entry:
     """Write a commitment into the provider's ledger, before anything is charged on the data.
 
-    The same one again changes nothing.
+    The same one again changes nothing. Until the first charge another one may take its place; the last one
+    before that charge is the one that counts.
 
     Raises:
-        ClauseRefused: if something was charged on this lineage before, or another table is committed to.
+        ClauseRefused: if something was charged on this lineage before.
     """
-    known = _entry(ledger, account)
-    if known is not None:
-        if Commitment.from_dict(known.body["commitment"]) == commitment:
-            return known
+    known = recorded_entry(ledger, account)
+    if known is not None and Commitment.from_dict(known.body["commitment"]) == commitment:
+        return known
+    charged = first_charge(ledger, account)
+    if charged is not None and known is not None:
         raise ClauseRefused(
             "another table is committed to for this data; what has changed is other data",
             clause=f"data.{account.provider}.lineage",
             would_pass="a new lineage, with an account and a commitment of its own",
         )
-    charged = [
-        e for e in ledger.events("charged") if _lineage(e.body.get("account")) == _lineage(str(account))
-    ]
-    if charged:
+    if charged is not None:
         raise ClauseRefused(
-            f"queries were charged on this data before (seq {charged[0].seq}): a commitment now would not "
+            f"queries were charged on this data before (seq {charged.seq}): a commitment now would not "
             "bind their answers",
             clause=f"data.{account.provider}.lineage",
             would_pass="a commitment before the first query",
@@ -168,16 +167,29 @@ def record(ledger: Ledger, account: Account, commitment: Commitment) -> Entry:
 
 def recorded(ledger: Ledger, account: Account) -> Commitment | None:
     """The commitment to an account's data, if there is one."""
-    entry = _entry(ledger, account)
+    entry = recorded_entry(ledger, account)
     return None if entry is None else Commitment.from_dict(entry.body["commitment"])
 
 
-def _entry(ledger: Ledger, account: Account) -> Entry | None:
-    wanted = _lineage(str(account))
+def recorded_entry(ledger: Ledger, account: Account) -> Entry | None:
+    """The note of the commitment that counts for an account's data, if there is one."""
+    wanted, found = _lineage(str(account)), None
     for entry in ledger.events("note"):
-        if entry.body.get("what") == COMMITTED and _lineage(entry.body.get("account")) == wanted:
-            return entry
-    return None
+        if is_commitment(entry) and _lineage(entry.body.get("account")) == wanted:
+            found = entry
+    return found
+
+
+def is_commitment(entry: Entry) -> bool:
+    """Whether an entry is the note of a commitment."""
+    return entry.kind == "note" and entry.body.get("what") == COMMITTED
+
+
+def first_charge(ledger: Ledger, account: Account) -> Entry | None:
+    """The first charge on an account's lineage, whatever its privacy unit."""
+    wanted = _lineage(str(account))
+    charged = (entry for entry in ledger.events("charged") if _lineage(entry.body.get("account")) == wanted)
+    return next(charged, None)
 
 
 def _lineage(account: object) -> str:

@@ -143,6 +143,25 @@ class Log:
             if kind in (None, entry.kind) and (wanted is None or entry.body.get("account") == wanted)
         ]
 
+    def entries(self, sequences: Iterable[int]) -> list[Entry]:
+        """The entries at these places, in their order.
+
+        Raises:
+            UsageError: if there is none at one of them.
+        """
+        found: list[Entry] = []
+        with self._lock, self._store.reading() as connection:
+            self._state.catch_up(self._store, connection)
+            for sequence in sequences:
+                known = self._state.memory.at(sequence)
+                row = None if known is not None else self._store.row(connection, sequence)
+                if row is not None:
+                    known = Entry.read(row)
+                if known is None:
+                    raise UsageError(f"the ledger {self._store.name} has no entry {sequence}")
+                found.append(known)
+        return found
+
     def committed(self, account: Account | str) -> str | None:
         """The digest of the table that an account's data are committed to, in hexadecimal, if any."""
         self._refresh()

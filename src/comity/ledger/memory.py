@@ -39,6 +39,10 @@ class Memory:
         if isinstance(account, str):
             self._by_account[entry.kind, account].append(entry)
 
+    def at(self, sequence: int) -> Entry | None:
+        """One entry, if it is kept."""
+        return self._all[sequence] if 0 <= sequence < len(self._all) else None
+
     def find(self, kind: str | None, account: str | None, start: int) -> list[Entry]:
         """The entries kept from `start` on, of a kind and with an account where given."""
         if kind is None:

@@ -111,7 +111,8 @@ class State:
             self.ended.setdefault(entry.body["ended"], entry.body)
         if entry.kind == "note" and entry.body.get("what") == COMMITTED:
             lineage = str(entry.body.get("account")).rpartition("/")[0]
-            self.committed.setdefault(lineage, str(entry.body["commitment"]["digest"]))
+            # `commitments.record` lets another one take its place until the first charge
+            self.committed[lineage] = str(entry.body["commitment"]["digest"])
         self.memory.take(entry)
 
     def _take(self, entry: Entry) -> None:

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, insert, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from comity.errors import BadInput, UsageError
+from comity.ledger.adding import Adding
 from comity.ledger.checkpoints import Checkpoint
 from comity.ledger.entries import Entry, Row
 from comity.ledger.postgres import lock_for_making, url_engine
@@ -40,6 +41,10 @@ from comity.ledger.tables import (
 
 Place = str | Path
 """A path, `:memory:`, or a database URL."""
+
+
+_EVENTS: Final = Adding(ADD_EVENT, *events.c.keys())
+_CHECKPOINTS: Final = Adding(ADD_CHECKPOINT, *checkpoints.c.keys())
 
 
 class Store:
@@ -124,6 +129,11 @@ class Store:
         for seq, kind, event, salt, leaf in connection.execute(ROWS, {"start": start}):
             yield Row(seq, kind, event, salt, leaf)
 
+    def row(self, connection: Connection, seq: int) -> Row | None:
+        """One entry."""
+        found = connection.execute(select(events).where(events.c.seq == seq)).first()
+        return None if found is None else Row(found.seq, found.kind, found.event, found.salt, found.leaf)
+
     def leaves(self, connection: Connection, start: int, stop: int) -> list[bytes]:
         """The leaf hashes of the entries from `start` up to `stop`."""
         chosen = (events.c.seq >= start) & (events.c.seq < stop)
@@ -147,8 +157,8 @@ class Store:
 
     def add(self, connection: Connection, *added: tuple[Entry, Checkpoint]) -> None:
         """Append entries, each with its checkpoint."""
-        connection.execute(ADD_EVENT, [_entry_row(entry) for entry, _ in added])
-        connection.execute(ADD_CHECKPOINT, [_checkpoint_row(head) for _, head in added])
+        _EVENTS.execute(connection, [_entry_row(entry) for entry, _ in added])
+        _CHECKPOINTS.execute(connection, [_checkpoint_row(head) for _, head in added])
 
     def _prepare(self) -> None:
         """Make the tables and their guards, unless they are there."""

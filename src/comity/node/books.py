@@ -6,6 +6,7 @@ read when a first question has been charged, never before.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Mapping
@@ -38,10 +39,14 @@ class Grouping:
     Attributes:
         codes: (records,) group numbers, -1 for records in no group.
         sizes: (groups,) records.
+        digest: SHA-256 of the codes as they were sent.
+        smallest: records in the smallest group.
     """
 
     codes: NDArray[Any]
     sizes: NDArray[np.int64]
+    digest: bytes
+    smallest: int
     _positives: NDArray[np.int64] | None = field(default=None, repr=False)
 
     @classmethod
@@ -54,7 +59,8 @@ class Grouping:
         sizes = np.bincount(inside) if len(inside) else np.zeros(0, dtype=np.int64)
         if codes.min(initial=0) < -1 or not len(sizes) or not sizes.all():
             raise BadInput("a grouping numbers its groups from 0 without gaps, -1 for records in none")
-        return cls(codes, sizes.astype(np.int64))
+        digest = hashlib.sha256(codes.tobytes()).digest()
+        return cls(codes, sizes.astype(np.int64), digest, int(sizes.min()))
 
     def positives(self, labels: NDArray[Any]) -> NDArray[np.int64]:
         """(groups,) positive labels in each group. Private."""
@@ -68,24 +74,47 @@ class Grouping:
 
 
 class Book:
-    """The frame of one provider's table, its monitor, and its labels for one target."""
+    """The frame of one provider's table, its monitor, and its labels for one target.
 
-    def __init__(self, table: Path, task: Task, minimum: int) -> None:
+    Attributes:
+        records: how many there are.
+        frame: digest of their ids.
+        name: what agreement, task and frame are told apart by.
+        monitor: of all groupings of these records, whoever asks.
+    """
+
+    def __init__(self, table: Path, task: Task, minimum: int, key: str) -> None:
         self._table, self._task = table, task
         if not table.is_file():
             raise BadInput(f"this party has no table 'train': expected it at {table}", private=True)
+        self._file = _file(table)
         ids: list[Any] = pq.read_table(table, columns=[task.id]).column(0).to_pylist()
         self._order = sorted(range(len(ids)), key=ids.__getitem__)
         self.records = len(ids)
         self.frame = digest([ids[at] for at in self._order])
+        self.name = f"{key}/{self.frame}"
         self.monitor = Monitor(range(self.records), minimum=minimum)
         self._labels: NDArray[np.uint8] | None = None
         self._lock = threading.Lock()
 
+    @property
+    def is_old(self) -> bool:
+        """Whether the table has been loaded anew since this was read from it."""
+        return not self._table.is_file() or _file(self._table) != self._file
+
     def labels(self) -> NDArray[np.uint8]:
-        """(records,) 0 or 1, in the frame's order. Private: to be called after a charge."""
+        """(records,) 0 or 1, in the frame's order. Private: to be called after a charge.
+
+        Raises:
+            BadInput: if the table was loaded anew meanwhile: its rows are others.
+        """
         with self._lock:
             if self._labels is None:
+                if self.is_old:
+                    raise BadInput(
+                        "the table was loaded anew after this conversation was opened: open a new one",
+                        private=True,
+                    )
                 rows = pq.read_table(self._table, columns=[self._task.id, self._task.target])
                 self._labels = labels_of(rows, self._task)[np.array(self._order, dtype=np.int64)]
             return self._labels
@@ -99,6 +128,12 @@ class Book:
         if len(data) != 2 * self.records:
             raise BadInput(f"a grouping has one 16-bit number for each of the frame's {self.records} records")
         return Grouping.of(np.frombuffer(data, dtype="<i2"))
+
+
+def _file(path: Path) -> tuple[int, int, int]:
+    """What tells a file from the one that took its place."""
+    seen = path.stat()
+    return seen.st_ino, seen.st_size, seen.st_mtime_ns
 
 
 def book_key(agreement: Agreement, task: Mapping[str, Any]) -> str:

@@ -24,7 +24,9 @@ from sqlalchemy import (
     select,
 )
 
+from comity.ledger.adding import Adding
 from comity.ledger.sqlite import WRITING, told
+from comity.node.told import Answers, Told, forget
 
 _metadata = MetaData()
 _answered = Table(
@@ -41,6 +43,9 @@ _answered = Table(
     Column("answer", LargeBinary, nullable=False),
     UniqueConstraint("session", "number"),
 )
+
+
+_ADD = Adding(insert(_answered), *(column.name for column in _answered.c if column.name != "at"))
 
 
 @dataclass(frozen=True)
@@ -65,19 +70,26 @@ class Answered:
 
 
 class Conversations:
-    """One node's conversations, in the database of its state."""
+    """One node's conversations, in the database of its state.
+
+    Attributes:
+        told: what was told, by question.
+    """
 
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine, self._name = engine, name
         with told(name):
             _metadata.create_all(engine)
+        self.told = Answers(engine, name)
 
-    def keep(self, rows: Sequence[Answered]) -> None:
-        """Store answered messages in one transaction; on the disk when it returns."""
+    def keep(self, rows: Sequence[Answered], answers: Sequence[Told] = ()) -> None:
+        """Store answered messages, and what they told, in one transaction; on the disk when it returns."""
         values = [vars(row) for row in rows]
         writing = self._engine.connect().execution_options(**{WRITING: True})
         with told(self._name), writing as connection, connection.begin():
-            connection.execute(insert(_answered), values)
+            _ADD.execute(connection, values)
+            self.told.keep(connection, answers)
+        self.told.kept(answers)
 
     def find(self, session: str, number: int) -> Answered | None:
         """One answered message."""
@@ -109,6 +121,7 @@ class Conversations:
         """Delete all conversations under an agreement that has ended; how many messages."""
         writing = self._engine.connect().execution_options(**{WRITING: True})
         with told(self._name), writing as connection, connection.begin():
+            forget(connection, agreement)
             return connection.execute(delete(_answered).where(_answered.c.agreement == agreement)).rowcount
 
 

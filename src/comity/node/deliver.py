@@ -115,6 +115,8 @@ class Delivery:
     def _deliver(self, sent: Sent) -> bool:
         """Whether this message needs no further try."""
         reply = self._post(sent.data)
+        if self.worker.ending.is_set():
+            return False  # the node may be closed by now; what was taken is taken without effect again
         if reply.status == 204:
             self._damaged = 0
             self._state.taken(sent)

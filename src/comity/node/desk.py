@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import queue
-import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -19,10 +18,13 @@ from comity.errors import BadInput, ClauseRefused, ComityError, Refused, Verific
 from comity.gate import refusal_of
 from comity.gate_batch import BatchGate
 from comity.node.books import Book, book_key, task_of
+from comity.node.committed import bind_table
 from comity.node.conversations import Answered, Conversations
+from comity.node.rounds import Rounds
 from comity.node.sessions import require_ml_party
-from comity.node.talks import TOPIC, Left, Talk, plan_of, read_grouping
-from comity.plan import Plan, Release, Share
+from comity.node.talks import TOPIC, Asked, Left, Talk, plan_of, read_grouping, read_questions
+from comity.node.told import Told
+from comity.plan import Release, Share
 from comity.validate.group_sums import Draws
 from comity.validate.monitor import Monitor
 from comity.wire import Issued, Kind, Message, Sealer, open_message
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("comity.node")
 
-_MOST_TOGETHER: Final = 64
 _SESSION: Final = frozenset("0123456789abcdef")
+_STOP_S: Final = 2.0
 
 
 class _Early(ComityError):
@@ -42,6 +44,10 @@ class _Early(ComityError):
 
     code = "out-of-order"
     http_status = 409
+
+
+class _Later(Exception):
+    """What a message asks is being asked in this round: it waits, and then gets that answer for free."""
 
 
 @dataclass(eq=False)
@@ -52,9 +58,22 @@ class _Arrival:
     answer: Future[bytes]
     message: Message | None = None
     talk: Talk | None = None
-    plan: Plan | None = None
+    asked: Asked | None = None
     issued: Issued | None = None
     registers: bool = False
+
+    @property
+    def session(self) -> str | None:
+        return None if self.message is None else self.message.session
+
+
+class _Round:
+    """What the messages of one round share: noise, and the new questions that they ask."""
+
+    def __init__(self) -> None:
+        self.draws = Draws()
+        self.asking: set[str] = set()
+        self.sessions: set[str] = set()
 
 
 class Desk:
@@ -69,49 +88,46 @@ class Desk:
         self._gates: dict[str, BatchGate] = {}
         self._left = Left(node.ledger)
         self._standing: dict[str, int] = {}
-        self._arrived: queue.SimpleQueue[_Arrival] = queue.SimpleQueue()
         self._replay()
         released = {entry.body["plan"] for entry in node.ledger.events("released")}
         self._lost = released - self.kept.plans()
-        threading.Thread(target=self._serve, name="feedback", daemon=True).start()
+        self._rounds = Rounds("feedback", self._round, _fail, lambda arrival: arrival.session)
 
     def ask(self, data: bytes) -> Future[bytes]:
         """The bytes that a message is answered with, once they may leave."""
         arrival = _Arrival(data, Future())
-        self._arrived.put(arrival)
+        self._rounds.put(arrival)
         return arrival.answer
+
+    def stop(self) -> None:
+        """Finish what has come in, and answer nothing more."""
+        self._rounds.stop(_STOP_S)
+
+    def end(self, agreement: str) -> None:
+        """Let go of the conversations under an agreement that has ended; further messages are refused."""
+        self._standing.pop(agreement, None)
+        for session, talk in list(self._talks.items()):
+            if talk.digest == agreement:
+                self._talks.pop(session, None)
 
     # one round: what has arrived, through the gate together
 
-    def _serve(self) -> None:
-        while True:
-            waiting = [self._arrived.get()]
-            while len(waiting) < _MOST_TOGETHER:
-                try:
-                    waiting.append(self._arrived.get_nowait())
-                except queue.Empty:
-                    break
-            try:
-                while waiting:
-                    waiting = self._round(waiting)
-            except BaseException as error:
-                for arrival in waiting:
-                    _fail(arrival, error)
-                if not isinstance(error, Exception):
-                    return
-
     def _round(self, waiting: list[_Arrival]) -> list[_Arrival]:
-        """Answer one message of each conversation; those that have to wait for another one of theirs."""
+        """Answer one message of each conversation; those that have to wait for another one."""
         later: list[_Arrival] = []
         now: dict[str, _Arrival] = {}
-        draws = Draws()
+        this = _Round()
         for arrival in waiting:
             try:
                 message = arrival.message = arrival.message or self._opened(arrival.data)
-                if message.session in now:
+                if message.session in this.sessions:
                     later.append(arrival)
-                elif self._taken(message, arrival, draws):
+                elif self._taken(message, arrival, this):
                     now[message.session] = arrival
+                    this.sessions.add(message.session)
+            except _Later:
+                later.append(arrival)
+                this.sessions.add(arrival.session or "")
             except ComityError as error:
                 self._noted(arrival.message, error)
                 _fail(arrival, error)
@@ -126,8 +142,8 @@ class Desk:
             _log.error("a round of feedback failed: %s", type(error).__name__)
             for session, arrival in now.items():
                 self._talks.pop(session, None)  # what is stored counts
-                if arrival.plan is not None:
-                    self._lost.add(arrival.plan.name)
+                if arrival.asked is not None:
+                    self._lost.add(arrival.asked.plan.name)
                 _fail(arrival, error)
             if not isinstance(error, Exception):
                 raise
@@ -136,7 +152,7 @@ class Desk:
     def _opened(self, data: bytes) -> Message:
         return open_message(data, keys=self._node.peer_keys(), recipient=self._node.name)
 
-    def _taken(self, message: Message, arrival: _Arrival, draws: Draws) -> bool:
+    def _taken(self, message: Message, arrival: _Arrival, this: _Round) -> bool:
         """Check a message and make its plan or its answer; False if it was answered before."""
         agreement = self._agreement(message)
         digest = hashlib.sha256(arrival.data).hexdigest()
@@ -156,12 +172,12 @@ class Desk:
             if message.topic == "grouping":
                 self._register(message, talk, arrival)
             elif message.topic == "sums":
-                arrival.plan = self._planned(message, talk, digest, draws)
+                arrival.asked = self._planned(message, talk, digest, this)
             else:
                 raise BadInput(f"a conversation does not know '{message.topic[:40]}'")
         except Refused as refusal:
             self._node.note_refusal(message, refusal)
-            arrival.plan, arrival.issued = None, refusal_of(refusal, topic=TOPIC)
+            arrival.asked, arrival.issued = None, refusal_of(refusal, topic=TOPIC)
         return True
 
     def _agreement(self, message: Message) -> Agreement:
@@ -194,11 +210,11 @@ class Desk:
         """All plans through the gate, those of one agreement together."""
         by_agreement: dict[str, list[_Arrival]] = {}
         for arrival in arrivals:
-            if arrival.plan is not None and arrival.talk is not None:
+            if arrival.asked is not None and arrival.talk is not None:
                 by_agreement.setdefault(arrival.talk.digest, []).append(arrival)
         for asked in by_agreement.values():
             talk = asked[0].talk
-            plans = [arrival.plan for arrival in asked if arrival.plan is not None]
+            plans = [arrival.asked.plan for arrival in asked if arrival.asked is not None]
             if talk is None:
                 continue
             if talk.digest not in self._gates:
@@ -210,6 +226,7 @@ class Desk:
     def _finished(self, arrivals: list[_Arrival]) -> None:
         """Seal the answers, store them in one commit, and let them leave."""
         rows: list[Answered] = []
+        told: list[Told] = []
         for arrival in arrivals:
             message, talk = arrival.message, arrival.talk
             if message is None or talk is None:
@@ -219,6 +236,7 @@ class Desk:
                 answer = b""
             else:
                 answer = talk.sealer.seal(message.sender, arrival.issued)
+                told += _told(arrival)
             rows.append(
                 Answered(
                     session=message.session,
@@ -226,13 +244,13 @@ class Desk:
                     agreement=talk.digest,
                     number=message.number,
                     digest=hashlib.sha256(arrival.data).hexdigest(),
-                    plan=None if arrival.plan is None else arrival.plan.name,
+                    plan=None if arrival.asked is None else arrival.asked.plan.name,
                     request=arrival.data if arrival.registers and not answer else None,
                     answer=answer,
                 )
             )
         if rows:
-            self.kept.keep(rows)
+            self.kept.keep(rows, told)
         for arrival, row in zip(arrivals, rows, strict=True):
             if arrival.talk is not None:
                 arrival.talk.due += 1
@@ -257,10 +275,11 @@ class Desk:
                 would_pass="linked",
             )
         task = task_of(body["task"], agreement, self._node.name)
+        bind_table(self._node.folder, agreement, self._node.ledger)
         key = book_key(agreement, task.to_dict())
-        if key not in self._books:
+        if key not in self._books or self._books[key].is_old:
             table = self._node.folder.tables_path / "train.parquet"
-            book = self._books[key] = Book(table, task, clause.minimum_group)
+            book = self._books[key] = Book(table, task, clause.minimum_group, key)
             # whatever is asked of these records, under whichever task or agreement, adds up
             book.monitor = self._monitors.setdefault(book.frame, book.monitor)
         book = self._books[key]
@@ -269,7 +288,8 @@ class Desk:
                 f"'{message.sender}' asks about other records than those both ends know: "
                 "agree on the ids of the frame first"
             )
-        return Talk(message.sender, agreement, book, self._sealer(message.session, agreement))
+        lineage = agreement.data_of(self._node.name).lineage
+        return Talk(message.sender, agreement, book, self._sealer(message.session, agreement), lineage)
 
     def _register(self, message: Message, talk: Talk, arrival: _Arrival) -> None:
         name, grouping = read_grouping(message, talk.book)
@@ -277,26 +297,33 @@ class Desk:
             raise BadInput(f"this conversation has a grouping {name!r}; give the new one another name")
         # the monitor is shared, perhaps with an agreement that asks for less
         clause: Any = talk.agreement.clause("validation")
-        if int(grouping.sizes.min()) < clause.minimum_group:
+        if grouping.smallest < clause.minimum_group:
             raise ClauseRefused(
                 "a group is smaller than the clause's minimum",
                 clause="architectures.validation.minimum_group",
-                asked=str(int(grouping.sizes.min())),
+                asked=str(grouping.smallest),
                 would_pass=f"{clause.minimum_group} or more",
             )
         talk.book.monitor.admit_all([grouping.codes])
         talk.groupings[name] = grouping
         arrival.registers = True
 
-    def _planned(self, message: Message, talk: Talk, digest: str, draws: Draws) -> Plan:
-        plan = plan_of(message, talk, digest, draws, self._left, party=self._node.name)
-        if plan.name in self._lost:
+    def _planned(self, message: Message, talk: Talk, digest: str, this: _Round) -> Asked:
+        questions = read_questions(message, talk)
+        if not this.asking.isdisjoint(questions.digests):
+            raise _Later
+        before = self.kept.told.find(questions.digests)
+        asked = plan_of(
+            message, talk, questions, before, this.draws, self._left, digest=digest, party=self._node.name
+        )
+        if asked.plan.name in self._lost:
             raise ClauseRefused(
                 "what was drawn for this question is gone, and is not drawn a second time",
                 clause="architectures.validation",
                 would_pass="the same question again under the next number",
             )
-        return plan
+        this.asking.update(questions.digests[at] for at in asked.new)
+        return asked
 
     # after a restart
 
@@ -353,6 +380,13 @@ class Desk:
             key=self._node.key,
             may_query=False,
         )
+
+
+def _told(arrival: _Arrival) -> Iterator[Told]:
+    """What a release has told for the first time."""
+    release, asked, talk = arrival.issued, arrival.asked, arrival.talk
+    if isinstance(release, Release) and asked is not None and talk is not None:
+        yield from asked.told(talk.digest, release.receipt.sequence, release.body["outcome"]["sums"])
 
 
 def _fail(arrival: _Arrival, error: BaseException) -> None:

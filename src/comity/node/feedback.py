@@ -20,17 +20,16 @@ answer was released already and is lost: then it is refused, for one plan has on
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from comity.errors import ComityError
-from comity.node.desk import Desk
 from comity.node.problems import PROBLEMS, problem
 
 if TYPE_CHECKING:
+    from comity.node.desk import Desk
     from comity.node.service import Node
 
 MAX_BYTES: Final = 64 * 1024**2
@@ -40,14 +39,7 @@ _BINARY: Final[dict[str, Any]] = {"content": {"application/octet-stream": {"sche
 def feedback_routes(node: Node) -> APIRouter:
     """The route `/feedback`."""
     router = APIRouter(responses=PROBLEMS)
-    desks: list[Desk] = []
-    making = threading.Lock()
-
-    def desk() -> Desk:
-        with making:
-            if not desks:
-                desks.append(Desk(node))
-            return desks[0]
+    opened: list[Desk] = []
 
     @router.post(
         "/feedback",
@@ -64,8 +56,9 @@ def feedback_routes(node: Node) -> APIRouter:
             if len(body) > MAX_BYTES:
                 return JSONResponse({"code": "too-large"}, status_code=413)
         try:
-            first = desks[0] if desks else await asyncio.to_thread(desk)
-            answer = await asyncio.wrap_future(first.ask(bytes(body)))
+            if not opened:
+                opened.append(await asyncio.to_thread(lambda: node.desk))
+            answer = await asyncio.wrap_future(opened[0].ask(bytes(body)))
         except ComityError as error:
             return problem(error)
         if not answer:

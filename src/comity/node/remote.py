@@ -2,13 +2,15 @@
 
 What `comity.validate.LocalValidator` answers in process about 0/1 labels, a provider's node answers over
 mutual TLS, under a signed agreement and charged to the provider's ledger. Every answer's signature and
-receipt are checked before it counts: the provider's ledger holds the release, and says the same of it.
+receipt are checked before it counts: the provider's ledger holds the release, and says the same of it. Every
+message is kept in the folder (`comity.node.transcript`), so that an audit can be asked for later.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -20,10 +22,13 @@ from comity.crypto.canonical import digest
 from comity.crypto.pads import random_name
 from comity.crypto.tls import client_context
 from comity.errors import BadInput, ClauseRefused, PartyFailed, UsageError, VerificationFailed
-from comity.ledger import Cost, PrivacyUnit, Relation, Remaining
+from comity.ledger import Cost, PrivacyUnit, Relation, Remaining, pure
 from comity.node.folder import PartyFolder
 from comity.node.line import Line, code_of
+from comity.node.scored import Sums, scored
+from comity.node.transcript import Transcript
 from comity.plan import Outcome, Receipt
+from comity.validate.arguments import finite_scores
 from comity.validate.frame import Frame
 from comity.validate.group_sums import GroupSum, margin
 from comity.validate.groups import numbered_groups, without_gaps
@@ -81,12 +86,15 @@ class RemoteValidator:
             key=folder.key,
             may_query=True,
         )
+        self._transcript = Transcript(folder, agreement, provider, self.conversation)
         self._number = 0
         self._lock = threading.RLock()
         self._groupings: dict[str, NDArray[np.int64]] = {}
         self._names: dict[str, tuple[Any, ...]] = {}
         self._left: Remaining | None = None
-        self.queries_left: int | None = getattr(agreement.clause("validation"), "queries", None)
+        clause: Any = agreement.clause("validation")
+        self._minimum = int(clause.minimum_group)
+        self.queries_left: int | None = getattr(clause, "queries", None)
         self._ask("open", {"task": task.to_dict(), "frame": digest(self._frame.ids.tolist())})
 
     def close(self) -> None:
@@ -188,41 +196,44 @@ class RemoteValidator:
         metrics: Sequence[str] | None = None,
         epsilon: float = 0.1,
         *,
-        threshold: float = 0.5,
+        threshold: float | None = None,
     ) -> Feedback:
-        """As `LocalValidator.feedback`, for accuracy: of scores of the records with these ids.
+        """As `LocalValidator.feedback`, for metrics that sums over groups of records tell.
+
+        Args:
+            ids: of the records scored, each in the frame and given once.
+            scores: one finite number each; larger means more likely positive.
+            metrics: out of `comity.node.scored.TOLD`; None: accuracy.
+            epsilon: of all of them together.
+            threshold: scores at or above it predict positive; None: 0.5 for scores between 0 and 1, else 0.
 
         Raises:
-            UsageError: for other metrics.
+            UsageError: for other metrics, and scores that a metric cannot use.
+            ClauseRefused, BudgetRefused: as the provider's gate decides; nothing was charged.
         """
-        wanted = _METRICS if metrics is None else tuple(metrics)
-        if wanted != _METRICS:
-            raise UsageError(f"a live conversation tells {', '.join(_METRICS)}; not {', '.join(wanted)}")
         places = self._frame.places(ids)
-        predicted: list[Any] = [None] * len(self._frame)
-        for place, score in zip(places.tolist(), scores, strict=True):
-            predicted[place] = int(score >= threshold)
+        given = finite_scores(scores, len(places))
+        wanted = _METRICS if metrics is None else (metrics,) if isinstance(metrics, str) else tuple(metrics)
+        asked = scored(given, wanted, threshold=threshold, minimum=self._minimum)
         with self._lock:
-            name = f"predicted-{digest(predicted)[:32]}"
-            names = self._names.get(name) or self.register(name, predicted)
-            sizes = self._groupings[name]
-            # right are the positives predicted 1, and those predicted 0 less their positives
-            weights = [1 if each == 1 else -1 for each in names]
-            told = self.sums([self.question(name, weights=weights)], epsilon=epsilon)[0]
-        zeros = sum(int(size) for size, each in zip(sizes, names, strict=True) if each == 0)
-        low, high = told.intervals["sum"]
-        count = len(places)
+            questions = [self._asked(one, places) for one in asked.sums]
+            told = self.sums(questions, epsilon=epsilon / len(questions))
+        numbers = [each.estimates.get("positives") or {0: each.estimates["sum"]} for each in told]
+        estimates, intervals = asked.read(numbers, epsilon)
+        repeated = all(each.repeated for each in told)
+        facts = dict(asked.question.facts)
+        return Feedback(estimates, intervals, told[0].cost, told[0].left, facts, repeated)
 
-        def share(right: float) -> float:
-            return min(1.0, max(0.0, (right + zeros) / count))
-
-        return Feedback(
-            {"accuracy": share(told.estimates["sum"])},
-            {"accuracy": (share(low), share(high))},
-            told.cost,
-            told.left,
-            {},
-        )
+    def _asked(self, one: Sums, places: NDArray[np.int64]) -> GroupSum:
+        """The question for one of a score's sums; its grouping is registered where it is not."""
+        groups: list[int | None] = [None] * len(self._frame)
+        for place, code in zip(places.tolist(), one.codes.tolist(), strict=True):
+            groups[place] = int(code)
+        name = f"{one.name}-{digest(groups)[:32]}"
+        names = self._names.get(name) or self.register(name, groups)
+        # right are the positives predicted 1, and those predicted 0 less their positives
+        weights = [1 if each == 1 else -1 for each in names] if one.signed else None
+        return self.question(name, weights=weights)
 
     def _ask(
         self, topic: str, body: Mapping[str, Any], parts: Mapping[str, bytes] | None = None
@@ -265,6 +276,7 @@ class RemoteValidator:
             self._sealer.set_back(self._provider, self._number)
             raise _raised(self._provider, status, code_of(answer))
         self._number += 1
+        self._transcript.keep(data, answer)
         return answer
 
     def _reach(self, data: bytes) -> tuple[int, bytes]:
@@ -299,17 +311,19 @@ class RemoteValidator:
             sums = [int(value) for value in told["sums"]]
             self._left = _remaining(told["left"])
             self.queries_left = told["left"]["queries"]
-            cost = Cost.from_dict(dict(receipt.cost or {}))
+            repeated = frozenset(int(at) for at in told["repeated"])
+            cost = _cost(receipt, every=len(repeated) == len(questions))
         except (KeyError, TypeError, ValueError):
             raise PartyFailed(f"'{self._provider}' answered in a form that cannot be read") from None
         answers: list[Feedback] = []
         at = 0
-        for question in questions:
+        for place, question in enumerate(questions):
             sizes = self._groupings[question.grouping]
             count = question.values(len(sizes))
             # the noise that was asked and paid for; a provider that adds more answers wrongly
             around = margin(question.scale(len(self._frame), len(sizes), float(epsilon)))
-            answers.append(self._told(question, sums[at : at + count], around, cost))
+            answer = self._told(question, sums[at : at + count], around, cost)
+            answers.append(replace(answer, repeated=place in repeated))
             at += count
         if at != len(sums):
             raise PartyFailed(f"'{self._provider}' answered with {len(sums)} numbers where {at} were due")
@@ -342,6 +356,13 @@ def _line(folder: PartyFolder, provider: str, patience_s: float) -> Line:
         raise BadInput(f"there is no card of '{provider}': get it and run comity party add")
     context = client_context(folder.key, folder.certificate, card.certificate)
     return Line(card, context, "/feedback", patience_s=patience_s)
+
+
+def _cost(receipt: Receipt, *, every: bool) -> Cost:
+    """What a message was charged: nothing, if it was told before as a whole."""
+    if receipt.cost is None and every:
+        return pure(0, unit=PrivacyUnit.label, relation=Relation.change_one)
+    return Cost.from_dict(dict(receipt.cost or {}))
 
 
 def _remaining(left: Mapping[str, Any]) -> Remaining:

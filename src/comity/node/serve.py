@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import signal
 import socket
+import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from comity.node.api import application
 
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
     from comity.node.service import Node
 
 _STOP_TIMEOUT_S = 5
+_GOODBYE_S = 0.2
+"""How long a peer's idle connection may take to close; most are kept open by peers that read nothing."""
 _MOST_CONNECTIONS = 256
 _MOST_HEADER_BYTES = 16 * 1024
 
@@ -35,6 +40,17 @@ def serve(node: Node, listener: socket.socket, ready: Callable[[int], None]) -> 
                 node.start()
                 ready(listener.getsockname()[1])
 
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            stopping = asyncio.ensure_future(super().shutdown(sockets=sockets))
+            await asyncio.sleep(_GOODBYE_S)
+            for connection in filter(_is_idle, list(self.server_state.connections)):
+                connection.transport.abort()
+            await stopping
+
+    if threading.current_thread() is threading.main_thread():
+        # uvicorn gives the signal once more when it has stopped serving; by default that would end this
+        # process before the node has stopped
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     # what goes wrong is logged; that it started and stopped is said by whoever runs this
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(_is_trouble)
@@ -56,6 +72,11 @@ def serve(node: Node, listener: socket.socket, ready: Callable[[int], None]) -> 
     finally:
         node.stop()
         listener.close()
+
+
+def _is_idle(connection: Any) -> bool:
+    """Whether no request is in progress on one of uvicorn's connections."""
+    return connection.cycle is None or connection.cycle.response_complete
 
 
 def _is_trouble(record: logging.LogRecord) -> bool:

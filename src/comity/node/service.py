@@ -28,16 +28,19 @@ from comity.ledger.keeper import Keeper
 from comity.ledger.published import HEADER
 from comity.ledger.published import Ask as LedgerAsk
 from comity.node.card import Card
+from comity.node.committed import bind_table
 from comity.node.deliver import Delivery, Post, https_post
 from comity.node.durable import FAILED, OPEN, Arrivals
 from comity.node.enclave.check import Ask, Attestations
 from comity.node.enclave.quotes import QuoteSource, available_quotes
 from comity.node.folder import PartyFolder
+from comity.node.hold import Hold
 from comity.node.orders import call
 from comity.node.retention import delete_expired, note_ends, take_withdrawal
 from comity.node.sessions import Household, Sessions, require_ml_party, taking_part, terms_of
 from comity.node.state import Sent, SessionRow, State, Status, now
 from comity.node.witness import Witnesses
+from comity.node.worker import stop_all
 from comity.wire import Message, open_message
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 
     from comity.agreement import Agreement
     from comity.crypto.keys import VerifyKey
+    from comity.node.desk import Desk
 
 _log = logging.getLogger("comity.node")
 
@@ -85,7 +89,8 @@ class Node:
             patience_s: seconds that a program waits for another party's next message; a day by default.
 
         Raises:
-            BadInput: if key, certificate, cards, ledger or state cannot be used.
+            BadInput: if key, certificate, cards, ledger or state cannot be used, or another node uses the
+                state.
         """
         self.folder = folder
         self.name = folder.name
@@ -96,6 +101,7 @@ class Node:
         for card in self._peers.values():
             card.verify()
         self.state = State.open(state or folder.state_path)
+        self._hold = Hold(self.state)
         self.ledger = Ledger.open(ledger or folder.ledger_path, key=self.key, owner=self.name)
         self.attestations = Attestations(folder, quotes or available_quotes(), ask)
         self.arrivals = Arrivals()
@@ -119,6 +125,8 @@ class Node:
         self._opening = threading.Lock()
         self._agreements: dict[str, Agreement] = {}
         self._noted = 0
+        self._desk: Desk | None = None
+        self._desking = threading.Lock()
 
     def _offered(self, card: Card, offered: Mapping[str, Any]) -> Mapping[str, Any]:
         """A peer's countersignature of this ledger's head, asked for over HTTPS."""
@@ -154,12 +162,29 @@ class Node:
     def stop(self) -> None:
         """Let programs that wait give up, and close; what is stored goes on after the next start."""
         self.arrivals.stop()
-        self.witnesses.worker.stop()
+        with self._desking:
+            if self._desk is not None:
+                self._desk.stop()
+        self.witnesses.worker.end()
         self._sessions.join(timeout_s=2.0)
-        for delivery in self._deliveries.values():
-            delivery.worker.stop()
+        stop_all([self.witnesses.worker, *(delivery.worker for delivery in self._deliveries.values())])
         self.ledger.close()
+        self.let_go()
         self.state.close()
+
+    def let_go(self) -> None:
+        """Let another node use this one's state."""
+        self._hold.release()
+
+    @property
+    def desk(self) -> Desk:
+        """Where feedback is answered; opened when it is first asked for."""
+        from comity.node.desk import Desk
+
+        with self._desking:
+            if self._desk is None:
+                self._desk = Desk(self)
+            return self._desk
 
     # what comes from other parties
 
@@ -244,6 +269,7 @@ class Node:
             raise ClauseRefused(
                 f"'{self.name}' has no part in '{architecture}'", clause=f"parties.{self.name}.role"
             )
+        bind_table(self.folder, agreement, self.ledger)
         running = sum(row.status is Status.running for row in self.state.sessions())
         if running >= _MOST_RUNNING:
             raise ClauseRefused(
@@ -297,7 +323,8 @@ class Node:
     def take_withdrawal(self, document: object) -> None:
         """Keep a party's signed withdrawal: from now on nothing leaves under its agreement.
 
-        Deleting what is held is for this party's people: `comity agree withdraw --received`.
+        Live conversations under it end, and so do sessions that wait for a message. Deleting what is held is
+        for this party's people: `comity agree withdraw --received`.
 
         Raises:
             BadInput: if it is none, or the agreement is not kept here.
@@ -308,6 +335,13 @@ class Node:
         withdrawal = Withdrawal.read(document, where="the withdrawal")
         take_withdrawal(self.folder, withdrawal, self.ledger)
         _log.info("'%s' has withdrawn from agreement %s", withdrawal.party, withdrawal.agreement[:12])
+        with self._desking:
+            if self._desk is not None:
+                self._desk.end(withdrawal.agreement)
+        for row in self.state.sessions():
+            if row.status is Status.running and row.agreement == withdrawal.agreement:
+                reason = f"party '{withdrawal.party}' withdrew from the agreement"
+                self.arrivals.fail(row.id, "", reason)
 
     # what comes from the party's own people
 

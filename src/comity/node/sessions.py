@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,19 +86,27 @@ class Sessions:
         self._patience_s = patience_s
         self._ended = ended
         self._threads: dict[str, threading.Thread] = {}
+        self._starting = threading.Lock()
 
     def start(self, row: SessionRow, agreement: Agreement) -> None:
-        """Run this party's program of a stored session in a thread of its own."""
-        thread = threading.Thread(
-            target=self._run, args=(row, agreement), name=f"session-{row.id[:8]}", daemon=True
-        )
-        self._threads[row.id] = thread
+        """Run this party's program of a stored session in a thread of its own, once.
+
+        A message may open a session while the node, being started, takes up those that it finds.
+        """
+        with self._starting:
+            if row.id in self._threads:
+                return
+            thread = threading.Thread(
+                target=self._run, args=(row, agreement), name=f"session-{row.id[:8]}", daemon=True
+            )
+            self._threads[row.id] = thread
         thread.start()
 
     def join(self, timeout_s: float) -> None:
-        """Wait a little for programs that have been told to stop."""
-        for thread in self._threads.values():
-            thread.join(timeout=timeout_s)
+        """Wait a little, in all, for programs that have been told to stop."""
+        deadline = time.monotonic() + timeout_s
+        for thread in list(self._threads.values()):
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
     def _run(self, row: SessionRow, agreement: Agreement) -> None:
         channel = self._channel(row, agreement)

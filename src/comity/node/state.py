@@ -33,9 +33,11 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 
-from comity.errors import BadInput
+from comity.errors import BadInput, UsageError
+from comity.ledger.postgres import url_engine
 from comity.ledger.sqlite import WRITING, file_engine, told
 from comity.wire import Kind
 
@@ -372,15 +374,7 @@ def _sent(row: Any) -> Sent:
 
 
 def _url_engine(place: str) -> Engine:
-    from sqlalchemy import create_engine
-    from sqlalchemy.engine import make_url
-
-    from comity.errors import MissingExtra, UsageError
-
     url = make_url(place)
     if url.get_backend_name() != "postgresql":
         raise UsageError("a node's state is kept in SQLite or PostgreSQL: give a path or postgresql://...")
-    try:
-        return create_engine(url.set(drivername="postgresql+psycopg"))
-    except ImportError:
-        raise MissingExtra("A node's state in PostgreSQL", "postgres") from None
+    return url_engine(url, wait=30.0)

@@ -13,6 +13,8 @@ from comity.errors import BadSchema, UsageError
 from comity.node.folder import PartyFolder, write_whole
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from comity.schema import Schema
 
 _NAME = re.compile(r"train|seed|probe|linked-[a-z](-?[a-z0-9])*")
@@ -20,12 +22,19 @@ _NAME = re.compile(r"train|seed|probe|linked-[a-z](-?[a-z0-9])*")
 
 @dataclass(frozen=True)
 class Loaded:
-    """What was loaded; the holder's own figures, not for others."""
+    """What was loaded; the holder's own figures, not for others.
+
+    Attributes:
+        commitment: digest of the commitment to a provider's rows, in hexadecimal.
+        bound: digests of the agreements whose answers will carry it.
+    """
 
     name: str
     rows: int
     columns: tuple[str, ...]
     notes: tuple[str, ...]
+    commitment: str | None = None
+    bound: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -33,19 +42,27 @@ class Loaded:
             "rows": self.rows,
             "columns": list(self.columns),
             "notes": list(self.notes),
+            "commitment": self.commitment,
+            "committed_under": list(self.bound),
         }
 
 
-def load_table(folder: PartyFolder, source: str, schema_path: Path, name: str = "train") -> Loaded:
+def load_table(
+    folder: PartyFolder, source: str, schema_path: Path, name: str = "train", ledger: str | None = None
+) -> Loaded:
     """Read a table, check it, and keep it in the party's folder with the hierarchies its schema implies.
 
     Args:
         source: CSV, Parquet or Arrow, or a postgresql:// URL.
         name: `train` (a provider's rows), `seed` (without ids), `linked-<provider>` (without the target),
             `probe` (features alone).
+        ledger: postgresql://... instead of ledger.db in the folder; of a provider's rows, the commitment is
+            written there for every agreement in force.
 
     Raises:
         UsageError: if there is no such kind of table.
+        ClauseRefused: if answers were given about another table of an agreement's lineage; the present table
+            stays.
         BadTable, BadSchema: if table or schema cannot be used; bounds and levels have to be in the schema,
             since what is taken from the rows themselves would tell of them.
     """
@@ -62,13 +79,46 @@ def load_table(folder: PartyFolder, source: str, schema_path: Path, name: str = 
     wanted = _columns_of(name, schema)
     checked = check_table(read_table(source, schema=wanted), wanted)
     folder.tables_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    commitment, bound = None, tuple[str, ...]()
+    if name == "train":
+        commitment, bound = _commit(folder, checked.table.arrow, ledger)
     place = folder.tables_path / f"{name}.parquet"
     temporary = place.with_suffix(".writing")
     temporary.touch(mode=0o600)
     pq.write_table(checked.table.arrow, temporary)
     os.replace(temporary, place)
     _write_hierarchies(folder, schema_path)
-    return Loaded(name, checked.table.rows, tuple(checked.table.names), tuple(checked.notes))
+    columns, notes = tuple(checked.table.names), tuple(checked.notes)
+    return Loaded(name, checked.table.rows, columns, notes, commitment, bound)
+
+
+def _commit(folder: PartyFolder, table: pa.Table, url: str | None) -> tuple[str, tuple[str, ...]]:
+    """Commit to the rows, in every ledger account that they are to answer for, before any of it is asked."""
+    from datetime import UTC, datetime
+
+    from comity.ledger import Ledger
+    from comity.node.committed import (
+        bind_table,
+        keep_commitment,
+        keep_earlier,
+        make_commitment,
+        own_agreements,
+        require_bindable,
+    )
+
+    commitment, secret = make_commitment(folder, table)
+    agreements, today = own_agreements(folder), datetime.now(UTC).date()
+    in_force = [agreement for agreement in agreements if folder.standing(agreement, today).in_force]
+    if not agreements:
+        keep_commitment(folder, commitment, secret)
+        return commitment.digest.hex(), ()
+    with Ledger.open(url or folder.ledger_path, key=folder.key, owner=folder.name) as ledger:
+        for agreement in in_force:
+            require_bindable(folder, agreement, ledger, commitment)
+        keep_earlier(folder, agreements, ledger, commitment)
+        keep_commitment(folder, commitment, secret)
+        bound = [one.digest for one in in_force if bind_table(folder, one, ledger) is not None]
+    return commitment.digest.hex(), tuple(bound)
 
 
 def _columns_of(name: str, schema: Schema) -> Schema:
@@ -87,15 +137,12 @@ def _columns_of(name: str, schema: Schema) -> Schema:
 
 def _require_public_bounds(schema: Schema, path: Path) -> None:
     """Bounds and levels come from the schema: taken from the rows they would tell of them."""
-    from comity.schema import Role
+    from comity.agreement import missing_bounds
 
     for name, column in schema.columns.items():
-        if column.role is Role.identifier:
-            continue
-        if column.type.is_numeric and (column.min is None or column.max is None):
-            raise BadSchema(f"{path}: the column '{name}' needs 'min' and 'max'; all parties use the same")
-        if not column.type.is_numeric and column.values is None:
-            raise BadSchema(f"{path}: the column '{name}' needs 'values'; all parties use the same")
+        missing = missing_bounds(column)
+        if missing is not None:
+            raise BadSchema(f"{path}: the column '{name}' {missing}")
 
 
 def _write_hierarchies(folder: PartyFolder, schema_path: Path) -> None:

@@ -44,7 +44,8 @@ class Witnesses:
 
     def _ask_again(self) -> None:
         self.worker.woken.wait(timeout=_EVERY_S)
-        self.worker.ending.wait(_SETTLE_S)
+        if self.worker.ending.wait(_SETTLE_S):
+            return
         self.worker.woken.clear()
         self.ask_all()
 
@@ -60,6 +61,8 @@ class Witnesses:
             return True
         try:
             answer = self._offered(card, offer(self._ledger, last))
+            if self.worker.ending.is_set():
+                return False  # the node may be closed by now
             signed = Countersignature.from_dict(answer)
             self._keeper.accept(signed, key=card.key, ledger=self._ledger)
         except ComityError as error:

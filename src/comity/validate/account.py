@@ -6,9 +6,10 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from comity.errors import BudgetRefused, UsageError
+from comity.errors import BudgetRefused
 from comity.ledger import Budget, Ledger, PrivacyUnit, Relation, gaussian_noise_multiplier
 from comity.validate.mechanism import Price
+from comity.validate.parameters import a_number, an_epsilon
 from comity.validate.process import OwnProcess
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class LabelAccount:
         place: str | Path = ":memory:",
         unit: PrivacyUnit = PrivacyUnit.label,
     ) -> None:
+        epsilon, delta = an_epsilon(epsilon), a_number(delta, "delta", least=0)
         Price(epsilon, delta)
         self.epsilon, self.delta, self.unit = epsilon, delta, unit
         self.name = f"local/default/{unit}"
@@ -106,20 +108,25 @@ class LabelAccount:
             BudgetRefused: if too little is left; nothing was charged.
         """
         self._process.require()
-        cost = self._priced(epsilon, 0.0).cost
+        cost = self.pure_cost(epsilon)
         with self._lock:
             self._look()
+            require_within(epsilon, self.epsilon, self.name)
             if not self._opened:
                 self.ledger.open_account(self.name, self._budget())
                 self._opened = True
             self.ledger.charge(cost, account=self.name, purpose=purpose)
         return cost
 
+    def pure_cost(self, epsilon: float) -> Cost:
+        """What `charge_pure` charges."""
+        return self._priced(an_epsilon(epsilon), 0.0).cost
+
     def price(self, epsilon: float | None) -> Price:
         """What an answer would be charged now; nothing is charged.
 
         Raises:
-            BudgetRefused: if all that is left is asked for, and nothing is.
+            BudgetRefused: for more than the whole budget; and for all that is left, if nothing is.
         """
         with self._lock:
             self._look()
@@ -137,8 +144,8 @@ class LabelAccount:
         return Price(epsilon, delta, multiplier, adds_up=multiplier is not None, unit=self.unit)
 
     def _price(self, epsilon: float | None) -> Price:
-        if epsilon is not None and not epsilon > 0:
-            raise UsageError(f"epsilon must be above 0, not {epsilon}")
+        if epsilon is not None:
+            require_within(an_epsilon(epsilon), self.epsilon, self.name)
         if not self._opened and self._is_whole(epsilon):
             return self._priced(self.epsilon, self.delta)
         left = self._left()
@@ -178,4 +185,20 @@ class LabelAccount:
             asked="all that is left",
             left=left.words(),
             would_pass="nothing more",
+        )
+
+
+def require_within(epsilon: float, whole: float, account: str) -> None:
+    """Refuse more than a whole budget before its account is opened, which settles how delta is split.
+
+    Raises:
+        BudgetRefused: naming the account.
+    """
+    if epsilon > whole:
+        raise BudgetRefused(
+            "one answer cannot cost more than the whole budget",
+            clause=f"account {account}",
+            asked=f"epsilon {epsilon:.10g}",
+            left=f"at most epsilon {whole:.10g}",
+            would_pass="a smaller epsilon, or none: all that is left",
         )

@@ -1,10 +1,9 @@
 """Answers kept: a question asked again gets the stored bytes, for free; and what a restart has to know.
 
 Every answer is a note in the validator's ledger: the digest of the question, the noisy sums, who asked and
-when, and the digests of the groupings it told of. Where the ledger is a file, groupings lie
-beside it (compressed,
-each under its own digest, for the owner only), on the disk before the charge. Opening the same ledger
-again replays all of it: account, answers, monitor, and the day's counts.
+when, and the digests of the groupings it told of. Where the ledger is a file, groupings lie beside it
+(compressed, each under its own digest, for the owner only), on the disk before the charge. Opening the same
+ledger again replays all of it: account, answers, monitor, and the day's counts.
 
 Several processes may hold the same labels over one ledger. From looking a question up to keeping its answer
 one of them is `alone`, by a lock on a file that the system takes back when a process dies, and first takes up
@@ -30,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.errors import BadInput, ClauseRefused, UsageError, VerificationFailed
+from comity.errors import BadInput, ClauseRefused, VerificationFailed
 from comity.validate.mechanism import Calibration, NoisySums
 
 if TYPE_CHECKING:
@@ -66,7 +65,8 @@ class Answers:
     Args:
         ledger: of the validator.
         folder: where groupings are kept; None: nowhere, the ledger is in memory.
-        per_day: questions that one asker may ask in one day (UTC), repeats not counted; None: any number.
+        per_day: questions (1 or more) that one asker may ask in one day (UTC), repeats not counted; None: any
+            number.
         clause: the clause that a refusal over the cap names.
     """
 
@@ -78,8 +78,6 @@ class Answers:
         per_day: int | None = None,
         clause: str = "architectures.validation.queries",
     ) -> None:
-        if per_day is not None and per_day < 1:
-            raise UsageError(f"a day has room for 1 question or more, not {per_day}")
         self._ledger, self._folder, self._per_day, self._clause = ledger, folder, per_day, clause
         self._kept: dict[str, NoisySums] = {}
         self._days: Counter[tuple[str, str]] = Counter()
@@ -267,7 +265,7 @@ def smallest(values: NDArray[Any]) -> NDArray[Any]:
     for kind in ("i1", "i2", "i4"):
         if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
             return values.astype(f"<{kind}")
-    return values.astype("<i8")
+    return values.astype("<i8" if high <= np.iinfo(np.int64).max else "<u8")
 
 
 def _feed(hasher: Any, value: Any) -> None:

@@ -19,6 +19,7 @@ from comity.errors import UsageError
 from comity.validate.class_queries import ClassCounts, ClassSums
 from comity.validate.estimate import Base, Part, Question, Reader, Tie, joined
 from comity.validate.metrics import UNIT_BITS, known_metrics, losses
+from comity.validate.parameters import a_number
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +56,7 @@ def attribute_question(
     if not len(scores):
         raise UsageError("there is no record to give feedback on")
     chances = bool(scores.min() >= 0 and scores.max() <= 1)
-    limit = threshold if threshold is not None else (0.5 if chances else 0.0)
+    limit = a_number(threshold, "threshold") if threshold is not None else (0.5 if chances else 0.0)
     predicted = (scores >= limit).astype(np.int64)
     sizes = np.bincount(predicted, minlength=2)
     facts: dict[str, Any] = {

@@ -1,7 +1,8 @@
 """An audit: were the answers computed from the table that the provider had committed to?
 
-Both sides sign the order for it, which names the auditor and what is audited. The provider opens table and
-secret to the auditor alone, the ML party hands over its questions and the answers that it got. The auditor
+Both sides sign the order for it (`comity.validate.audit_order`), which names the auditor and what is audited.
+The provider opens table and secret to the auditor alone, the ML party hands over its questions and the
+answers that it got. The auditor
 builds the commitment again, recomputes every sum exactly, and asks of what is left over whether it can be the
 noise that was promised: of the right law and scale, no larger, no smaller, centred, on its grid, and never
 the same twice. The verdict that leaves is one word for each answer; figures stay with auditor and provider.
@@ -15,64 +16,65 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.crypto.canonical import canonical_bytes
-from comity.crypto.keys import SigningKey, VerifyKey
-from comity.errors import UsageError, VerificationFailed
+from comity.errors import UsageError
 from comity.ledger.commitments import Commitment, check_opened
-from comity.validate.mechanism import NoisySums, Price, calibrate
-from comity.validate.queries import Query
+from comity.validate.audit_order import DOES_NOT_FIT, FITS
+from comity.validate.group_sums import GroupSum
+from comity.validate.mechanism import NoisySums, Price, Sized, calibrate
 
 FALSE_ALARM: Final = 1e-6
 """How often an audit of honest answers finds a fault, over all its answers together."""
 
-_CONTEXT: Final = b"comity audit order 1\n"
 _TELLING: Final = 64.0  # bits of noise from which on no two answers have the same by chance
-_SMOOTH: Final = 8.0  # from this Laplace scale on, whole numbers are fine enough for the continuous law
 
 
-@dataclass(frozen=True)
-class AuditOrder:
-    """What both sides sign before anything is opened.
+class Summed(Sized, Protocol):
+    """What an audit needs of a question: its exact sums, and what its noise is calibrated to."""
+
+    def sums(self, labels: NDArray[Any], /) -> NDArray[np.int64]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class GroupQuestion:
+    """A question of a live conversation with the grouping that it names, for an audit.
 
     Attributes:
-        agreement: its digest.
-        commitment: what the provider committed to.
-        plans: the audited questions' names in the ledger.
-        auditor: who gets to see the table.
+        question: what was asked.
+        codes: (records,) group numbers of the frame, -1 for records in no group.
+        groups: how many groups there are.
     """
 
-    agreement: str
-    commitment: Commitment
-    plans: tuple[str, ...]
-    auditor: str
+    question: GroupSum
+    codes: NDArray[Any]
+    groups: int
 
-    def sign(self, key: SigningKey) -> bytes:
-        """One side's consent."""
-        return key.sign(self._bytes())
+    @property
+    def dimensions(self) -> int:
+        return self.question.values(self.groups)
 
-    def verify(self, signatures: Mapping[str, bytes], keys: Mapping[str, VerifyKey]) -> None:
-        """Check that every side has consented.
+    @property
+    def l1(self) -> int:
+        return self.question.sensitivity
 
-        Args:
-            signatures, keys: by party; every party in `keys` has to have signed.
+    @property
+    def l2(self) -> int:
+        return self.question.sensitivity
 
-        Raises:
-            VerificationFailed: naming the party that has not.
-        """
-        for party, key in keys.items():
-            if party not in signatures:
-                raise VerificationFailed(f"'{party}' has not consented to this audit")
-            key.verify(signatures[party], self._bytes(), what=f"the consent of '{party}' to the audit")
+    @property
+    def largest_sum(self) -> int:
+        return max(1, len(self.codes) * self.question.sensitivity)
 
-    def _bytes(self) -> bytes:
-        facts = {"agreement": self.agreement, "commitment": self.commitment.to_dict(),
-                 "plans": list(self.plans), "auditor": self.auditor}  # fmt: skip
-        return _CONTEXT + canonical_bytes(facts)
+    def sums(self, labels: NDArray[Any], /) -> NDArray[np.int64]:
+        """(dimensions,) exact sums for (records,) labels 0 or 1. Private."""
+        inside = self.codes >= 0
+        codes = self.codes[inside].astype(np.int64)
+        counted = np.bincount(codes, weights=labels[inside], minlength=self.groups)
+        return self.question.exact(counted.astype(np.int64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +82,7 @@ class AuditedAnswer:
     """A question and what was answered, as the ML party holds them.
 
     Attributes:
-        plan: its name in the provider's ledger, from the receipt.
+        plan: its name in the provider's ledger, from the receipt; the answers of one message share it.
         query: what was asked.
         sums: what was answered.
         price: what was charged for it, from the receipt.
@@ -88,7 +90,7 @@ class AuditedAnswer:
     """
 
     plan: str
-    query: Query
+    query: Summed
     sums: NoisySums
     price: Price
     commitment: str | None
@@ -113,9 +115,9 @@ class Audit:
     def ok(self) -> bool:
         return not self.faults
 
-    def verdict(self) -> dict[str, Any]:
+    def verdict(self) -> dict[str, str]:
         """What leaves: one word for each answer."""
-        return {plan: "does not fit" if plan in self.faults else "fits" for plan in self.checked}
+        return {plan: DOES_NOT_FIT if plan in self.faults else FITS for plan in self.checked}
 
     def words(self) -> list[str]:
         """For the auditor and the provider's steward."""
@@ -161,17 +163,19 @@ def audit_answers(
         raise UsageError("an audit needs at least one answer")
     looks = [_Look.at(answer, labels) for answer in audited]
     each = false_alarm / (len(looks) + 1)
-    found: dict[str, list[str]] = {look.plan: look.faults(commitment, each) for look in looks}
+    found: dict[str, list[str]] = {look.plan: [] for look in looks}
+    for look in looks:
+        found[look.plan] += look.faults(commitment, each)
     for plan in _repeated(looks):
         found[plan].append("its noise is that of another answer")
     residuals = np.concatenate([look.residuals for look in looks])
     centre, limit = float(residuals.sum()) / math.sqrt(residuals.size), _largest_lean(looks, each)
     if abs(centre) > limit:
-        for look in looks:
-            found[look.plan].append(f"all answers together lean to one side by {abs(centre):.1f} deviations")
+        for faults in found.values():
+            faults.append(f"all answers together lean to one side by {abs(centre):.1f} deviations")
     return Audit(
-        faults={plan: tuple(faults) for plan, faults in found.items() if faults},
-        checked=tuple(look.plan for look in looks),
+        faults={plan: tuple(dict.fromkeys(faults)) for plan, faults in found.items() if faults},
+        checked=tuple(found),
         detectable=limit / math.sqrt(residuals.size),
     )
 
@@ -226,10 +230,10 @@ class _Look:
             # |X| > t has probability at most 2 e^(-t / scale) on the whole numbers, too
             limit = scale * math.log(8 * count / alarm)
             total = float(np.abs(self.residuals).sum()) / scale
-            smooth = self.answer.sums.calibration.scale >= _SMOOTH
-            # whole numbers shift the mean of |X| by far less than 1 % at this scale
-            low = 0.99 * gamma.ppf(alarm / 4, count) if smooth else 0.0
-            high = 1.01 * gamma.isf(alarm / 4, count) if smooth else math.inf
+            # |X| on the whole numbers lies, as a law, between |Y| rounded down and rounded up, Y continuous
+            steps = count / self.answer.sums.calibration.scale
+            low = max(0.0, float(gamma.ppf(alarm / 4, count)) - steps)
+            high = float(gamma.isf(alarm / 4, count)) + steps
         faults: list[str] = []
         if largest > limit:
             faults.append(f"a sum is {largest:.1f} standard deviations off; noise stays below {limit:.1f}")
@@ -242,14 +246,14 @@ class _Look:
 
 def _repeated(looks: Sequence[_Look]) -> list[str]:
     """Answers that share their noise: the difference of two such answers would have none."""
-    seen: dict[bytes, str] = {}
+    seen: dict[bytes, int] = {}
     again: list[str] = []
-    for look in looks:
+    for at, look in enumerate(looks):
         noise = np.ldexp(look.residuals * look.answer.sums.deviation, look.answer.sums.calibration.shift)
         key = np.rint(noise).tobytes()
         bits = look.residuals.size * math.log2(max(1.0, look.answer.sums.calibration.scale))
-        if bits >= _TELLING and look.plan != seen.setdefault(key, look.plan):
-            again += [look.plan, seen[key]]
+        if bits >= _TELLING and seen.setdefault(key, at) != at:
+            again += [look.plan, looks[seen[key]].plan]
     return list(dict.fromkeys(again))
 
 

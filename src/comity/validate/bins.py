@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from comity.data.bins import quantile_edges
 from comity.data.encode import BinnedColumn, Encoder, LevelColumn
 from comity.errors import BadTable, UsageError
+from comity.validate.parameters import a_count
 
 if TYPE_CHECKING:
     from comity.data.table import Table
@@ -66,7 +67,7 @@ def public_encoder(table: Table, *, minimum: int = 10, bins: int = MOST_BINS) ->
         bins: at most this many per numeric column; fewer where there are many columns or few records.
     """
     share = max(2, MOST_CODES // max(len(table.names), 1))
-    bins = min(bins, share, max(4, table.rows // _RECORDS_PER_BIN))
+    bins = min(a_count(bins, "bins, of a numeric column,"), share, max(4, table.rows // _RECORDS_PER_BIN))
     made: list[BinnedColumn | LevelColumn] = []
     for name in table.names:
         if table.type(name).is_numeric:

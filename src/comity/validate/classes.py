@@ -77,7 +77,11 @@ def class_parts(
         parts.append(Part("right", ChosenSum(right, predicted)))
     for name in ("brier", "log_loss"):
         if scores is not None and name in wanted:
-            parts.append(Part(name, ChosenSum(_losses(scores, name))))
+            loss = _losses(scores, name)
+            # what a record costs at least and at most; half a step of the grid either way
+            ends = loss.min(axis=1).mean() - 0.5, loss.max(axis=1).mean() + 0.5
+            facts[name] = {"range": (max(0.0, ends[0] * 2.0**-UNIT_BITS), ends[1] * 2.0**-UNIT_BITS)}
+            parts.append(Part(name, ChosenSum(loss)))
     return parts, wanted, facts
 
 
@@ -205,7 +209,8 @@ def _auc(base: Base) -> Any:
 
 def _mean_loss(name: str) -> Reader:
     def read(base: Base) -> Any:
-        return base.linear(base.form(name, 2.0**-UNIT_BITS), 0.0, base.facts["records"], (0.0, float("inf")))
+        form, records = base.form(name, 2.0**-UNIT_BITS), base.facts["records"]
+        return base.linear(form, 0.0, records, base.facts[name]["range"])
 
     return read
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.errors import BadInput
+from comity.validate.arguments import as_array, missing
 from comity.validate.estimate import Part, Question, common_length
 from comity.validate.mechanism import NoisySums
 from comity.validate.numbering import highest, numbered_by_first
@@ -190,20 +191,23 @@ def numbered_groups(groups: Any, count: int) -> tuple[tuple[Any, ...], NDArray[n
     Raises:
         BadInput: for another number of entries than records, or no group at all.
     """
-    values = np.asarray(groups if hasattr(groups, "__array__") or isinstance(groups, list) else list(groups))
+    values = as_array(groups, "groups")
     if values.shape != (count,):
         raise BadInput(f"{count} ids came with groups of shape {values.shape}: one group each is needed")
     if values.dtype.kind in "iub" and count:
         names, numbers = _of_integers(values)
     else:
         listed: dict[Any, int] = {}
-        numbers = np.array(
-            [
-                -1 if value is None or value != value else listed.setdefault(value, len(listed))
-                for value in values.tolist()
-            ],
-            dtype=np.int64,
-        )
+        try:
+            numbers = np.array(
+                [
+                    -1 if missing(value) else listed.setdefault(value, len(listed))
+                    for value in values.tolist()
+                ],
+                dtype=np.int64,
+            )
+        except TypeError:
+            raise BadInput("a group's name is a word or a number, not a list or another container") from None
         names = tuple(listed)
     if not names:
         raise BadInput("no record is in any group")

@@ -28,6 +28,7 @@ from comity.data.table import Table
 from comity.errors import BadInput, BudgetRefused, UsageError
 from comity.ledger import Budget, Cost, Ledger, Relation, approximate, gaussian, gaussian_noise_multiplier
 from comity.schema import Schema
+from comity.validate.account import require_within
 from comity.validate.hosted import HostedPrice, HostedQuestion, HostedUnit
 from comity.validate.hosted_classes import HostedClasses
 from comity.validate.hosted_errors import HostedErrors
@@ -36,6 +37,7 @@ from comity.validate.hosted_groups import HostedGroups
 from comity.validate.hosted_model import HostedFeatures, scores, try_model
 from comity.validate.hosted_target import BINARY, HostedTarget
 from comity.validate.mechanism import NoisySums, Price, add_noise, calibrate, read_noisy
+from comity.validate.parameters import a_name, a_number, a_place, an_epsilon, shown
 
 Floats = NDArray[np.float64]
 
@@ -85,11 +87,16 @@ class HostedValidator:
         delta: float = 1e-6,
         ledger: str | Path = ":memory:",
     ) -> None:
+        epsilon, delta = an_epsilon(epsilon), a_number(delta, "delta", least=0)
         Price(epsilon, delta)
         if not delta > 0:
             raise UsageError("hosted feedback adds Gaussian noise, which takes a delta above 0")
-        if target not in schema.columns:
+        if not isinstance(schema, Schema):
+            raise UsageError(f"schema is a comity.schema.Schema, not {shown(schema)}")
+        positive = None if positive is None else a_name(positive, "positive, a value of the target,")
+        if a_name(target, "target") not in schema.columns:
             raise UsageError(f"the target '{target}' is no column of the schema")
+        a_place(ledger, "ledger")
         self.schema, self.target, self.positive = schema, target, positive
         self.unit = HostedUnit.of(schema.unit)
         names = [name for name in schema.features if name not in (target, self.unit.column)]
@@ -116,6 +123,12 @@ class HostedValidator:
             BadInput: for a model or column that cannot be used; nothing was charged.
             BudgetRefused: if too little is left; nothing was charged or read.
         """
+        epsilon = None if epsilon is None else an_epsilon(epsilon)
+        by = None if by is None else a_name(by, "by, a column,")
+        if not isinstance(model, bytes):
+            raise BadInput(f"a model comes as the bytes of an ONNX file, not {shown(model)}")
+        if epsilon is not None:
+            require_within(epsilon, self.epsilon, self._account)
         question = self._question(by)
         key = hashlib.sha256(repr((question, epsilon)).encode() + hashlib.sha256(model).digest()).hexdigest()
         with self._lock:

@@ -77,6 +77,25 @@ class Claim:
     def to_dict(self) -> dict[str, Any]:
         return {"kind": str(self.kind), "where": dict(self.where), "low": self.low, "high": self.high}
 
+    @classmethod
+    def from_dict(cls, document: object) -> Self:
+        """Read the JSON form.
+
+        Raises:
+            BadInput: if it is no claim.
+        """
+        names = {"kind", "where", "low", "high"}
+        if not isinstance(document, Mapping) or set(cast("Mapping[str, Any]", document)) != names:
+            raise BadInput("a claim has kind, where, low and high")
+        fields = cast("Mapping[str, Any]", document)
+        if fields["kind"] not in set(ClaimKind) or not isinstance(fields["where"], Mapping):
+            raise BadInput(f"a claim's kind is one of {', '.join(ClaimKind)}, its where an object")
+        numbers = [fields["low"], fields["high"]]
+        if not all(type(n) in (int, float) and math.isfinite(n) for n in numbers):
+            raise BadInput("a claim's low and high are numbers")
+        where = dict(cast("Mapping[str, Any]", fields["where"]))
+        return cls(ClaimKind(fields["kind"]), where, float(numbers[0]), float(numbers[1]))
+
 
 @dataclass(frozen=True)
 class InsightReport:
@@ -145,7 +164,7 @@ class InsightReport:
             raise BadInput("an insight report's signature is hexadecimal") from None
         if not all(isinstance(text, str) for text in texts):
             raise BadInput("an insight report's party, agreement and time are text")
-        return cls(texts[0], texts[1], texts[2], tuple(_claim(one) for one in claims), signature)
+        return cls(texts[0], texts[1], texts[2], tuple(Claim.from_dict(one) for one in claims), signature)
 
 
 class Outcome(StrEnum):
@@ -163,7 +182,7 @@ class Scored:
     Attributes:
         claim: what was claimed.
         outcome: `wrong` where the observed 99% interval and the claimed one do not meet; `untested` where the
-            group is too small, a column is missing, or scores would be needed.
+            group is too small, a column is missing or has no numbers to bound, or scores would be needed.
         rows: how many rows the group has.
         observed: the quantity there, with its interval; None if untested.
     """
@@ -222,7 +241,7 @@ def _scored(
 ) -> Scored:
     missing = set(claim.where) - set(columns)
     needs_scores = claim.kind in (ClaimKind.auc, ClaimKind.accuracy)
-    if missing or (needs_scores and scores is None):
+    if missing or (needs_scores and scores is None) or not _comparable(claim.where, columns):
         return Scored(claim, Outcome.untested, 0, None)
     group = _group(claim.where, columns, len(labels))
     count = int(group.sum())
@@ -231,6 +250,13 @@ def _scored(
         return Scored(claim, Outcome.untested, count, None)
     meets = observed[1] <= claim.high and claim.low <= observed[2]
     return Scored(claim, Outcome.holds if meets else Outcome.wrong, count, observed)
+
+
+def _comparable(where: Mapping[str, Any], columns: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether bounds are about numbers."""
+    return all(
+        _is_levels(condition) or columns[name].dtype.kind in "iufb" for name, condition in where.items()
+    )
 
 
 def _group(where: Mapping[str, Any], columns: Mapping[str, NDArray[Any]], rows: int) -> NDArray[np.bool_]:
@@ -303,19 +329,6 @@ def _auc(
     variance = auc * (1 - auc) + (positives - 1) * (q1 - auc * auc) + (negatives - 1) * (q2 - auc * auc)
     half = _Z * math.sqrt(max(variance, 0.0) / (positives * negatives))
     return auc, max(0.0, auc - half), min(1.0, auc + half)
-
-
-def _claim(document: object) -> Claim:
-    names = {"kind", "where", "low", "high"}
-    if not isinstance(document, Mapping) or set(cast("Mapping[str, Any]", document)) != names:
-        raise BadInput("a claim has kind, where, low and high")
-    fields = cast("Mapping[str, Any]", document)
-    if fields["kind"] not in set(ClaimKind) or not isinstance(fields["where"], Mapping):
-        raise BadInput(f"a claim's kind is one of {', '.join(ClaimKind)}, its where an object")
-    numbers = [fields["low"], fields["high"]]
-    if not all(type(n) in (int, float) and math.isfinite(n) for n in numbers):
-        raise BadInput("a claim's low and high are numbers")
-    return Claim(ClaimKind(fields["kind"]), dict(fields["where"]), float(numbers[0]), float(numbers[1]))
 
 
 def _is_levels(condition: object) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,10 @@ from comity.validate.classes import CLASS_METRICS, class_parts, class_question
 from comity.validate.estimate import Part, Question
 from comity.validate.group_counts import CountedQuestion, counted_by_group
 from comity.validate.groups import GroupedQuestion, group_question
+from comity.validate.parameters import a_name, shown, two_bounds
 from comity.validate.queries import Query
+
+MOST_LEVELS: Final = 1000
 
 Numbers = NDArray[np.int64]
 Integers = NDArray[np.signedinteger[Any]]
@@ -93,13 +96,11 @@ class ClassLabels:
 
     @classmethod
     def of(cls, labels: Iterable[Any], declared: Sequence[Any]) -> ClassLabels:
-        named = tuple(declared)
-        if len(set(named)) != len(named) or not 2 <= len(named) <= 1000:
-            raise UsageError(f"classes are 2 to 1000 different ones, not {len(named)} with doubles")
+        named = levels_declared(declared, "classes", least=2)
         return cls(arguments.coded(labels, named, "labels", private=True), named)
 
     def scores(self, given: Any, count: int) -> ClassScores:
-        values = arguments.as_array(given)
+        values = arguments.as_array(given, "scores")
         if values.ndim == 2:
             if values.shape != (count, len(self.classes)):
                 raise BadInput(
@@ -109,7 +110,10 @@ class ClassLabels:
             numbers = arguments.finite_scores(values.ravel(), values.size).reshape(values.shape)
             return ClassScores(numbers.argmax(axis=1).astype(np.int64), numbers)
         if values.shape != (count,):
-            raise BadInput(f"{count} ids came with {len(values)} predictions: one each is needed")
+            raise BadInput(
+                f"{count} ids came with predictions of shape {values.shape}: one each is needed, or scores "
+                f"of shape ({count}, {len(self.classes)})"
+            )
         return ClassScores(arguments.coded(values, self.classes, "predictions").astype(np.int64), None)
 
     def question(
@@ -148,9 +152,7 @@ class NumberLabels:
 
     @classmethod
     def of(cls, labels: Iterable[Any], bounds: tuple[float, float]) -> NumberLabels:
-        low, high = (float(end) for end in bounds)
-        if not (np.isfinite([low, high]).all() and low < high):
-            raise UsageError(f"bounds are two finite numbers, the lower one first, not {bounds}")
+        low, high = two_bounds(bounds)
         values = arguments.numeric_labels(labels)
         unit = regression.grid_unit(len(values))
         return cls(regression.on_grid(values, (low, high), unit).astype(np.int32), (low, high), unit)
@@ -208,6 +210,29 @@ def held(
     return BinaryLabels.of(labels) if bounds is None else NumberLabels.of(labels, bounds)
 
 
+def levels_declared(declared: Any, what: str, *, least: int = 1) -> tuple[Any, ...]:
+    """Up to 1000 different values, as a tuple.
+
+    Raises:
+        UsageError: for fewer than `least`, for more, for doubles, and for what is no value.
+    """
+    if isinstance(declared, str | bytes | Mapping) or not isinstance(declared, Iterable):
+        raise UsageError(f"{what}: a list of {least} to {MOST_LEVELS} values, not {shown(declared)}")
+    levels = tuple(declared.tolist() if isinstance(declared, np.ndarray) else declared)
+    try:
+        different = len(set(levels))
+    except TypeError:
+        raise UsageError(f"{what}: one of the values is itself a list or another container") from None
+    if any(arguments.missing(level) for level in levels):
+        raise UsageError(f"{what}: a missing value cannot be declared, leave those records out")
+    if different != len(levels) or not least <= len(levels) <= MOST_LEVELS:
+        doubles = f" with {len(levels) - different} doubles" if different != len(levels) else ""
+        raise UsageError(
+            f"{what}: {least} to {MOST_LEVELS} different values are declared, not {len(levels)}{doubles}"
+        )
+    return levels
+
+
 def columns_coded(
     columns: Mapping[str, Iterable[Any]], domains: Mapping[str, Sequence[Any]], records: int
 ) -> dict[str, tuple[tuple[Any, ...], Integers]]:
@@ -218,12 +243,13 @@ def columns_coded(
         BadTable: for values outside the domain (private to the holder).
     """
     coded: dict[str, tuple[tuple[Any, ...], Integers]] = {}
+    for given, what in ((columns, "columns"), (domains, "domains")):
+        if not isinstance(given, Mapping):
+            raise UsageError(f"{what} is a mapping by the columns' names, not {shown(given)}")
     if set(columns) != set(domains):
         raise UsageError("columns and domains name the same columns: every column needs a declared domain")
     for name, values in columns.items():
-        levels = tuple(domains[name])
-        if len(set(levels)) != len(levels) or not 1 <= len(levels) <= 1000:
-            raise UsageError(f"the domain of column '{name}' is 1 to 1000 different levels")
+        levels = levels_declared(domains[a_name(name, "a column")], f"the domain of column '{name}'")
         codes = arguments.coded(values, levels, f"column '{name}'", private=True)
         arguments.require_count(codes, records, f"column '{name}'")
         coded[name] = (levels, codes)

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity import noise
-from comity.errors import UsageError
+from comity.errors import ClauseRefused, UsageError
 from comity.validate.arguments import finite_scores
 from comity.validate.frame import Frame
+from comity.validate.parameters import a_count, a_number, an_epsilon
 from comity.validate.sparse import AboveThreshold
 
 if TYPE_CHECKING:
@@ -38,14 +39,16 @@ class Comparisons:
         more_right: how many more labels the first predictions get right than the second; exact, and private.
         epsilon: the price of all questions together (pure); it has been charged.
         yeses: how many may be answered with yes; any number with no.
+        minimum: least number of records that two predictions differ in, unless in none.
 
     Made by `LocalValidator.comparisons`, which charges.
     """
 
     def __init__(
-        self, frame: Frame, more_right: MoreRight, epsilon: float, *, yeses: int, cost: Cost
+        self, frame: Frame, more_right: MoreRight, epsilon: float, *, yeses: int, cost: Cost, minimum: int = 1
     ) -> None:
         self._frame = frame
+        self._minimum = minimum
         self._more_right = more_right
         self.cost = cost
         self._vector = AboveThreshold(epsilon, sensitivity=2, yeses=yeses)
@@ -71,21 +74,35 @@ class Comparisons:
         Args:
             ids: of the records scored, as in `LocalValidator.feedback`.
             scores, than: one number each for both models; at or above `threshold` predicts 1.
+            by: a share of the records, from -1 to 1.
 
         Raises:
-            ClauseRefused: if all yeses have been given.
+            ClauseRefused: if all yeses have been given, or the models differ in too few of the predictions.
             BadInput: as `LocalValidator.feedback`.
+            UsageError: for a threshold that is no finite number, or `by` out of range.
         """
+        by, threshold = a_number(by, "by", least=-1, most=1), a_number(threshold, "threshold")
         places = self._frame.places(ids)
         if not len(places):
             raise UsageError("there is no record to compare on")
         mine = finite_scores(scores, len(places)) >= threshold
-        theirs = finite_scores(than, len(places)) >= threshold
+        theirs = finite_scores(than, len(places), "than") >= threshold
+        self._require_difference(int(np.count_nonzero(mine != theirs)))
         return self._vector.reaches(self._more_right(places, mine, theirs), math.ceil(by * len(places)))
 
     def noise(self, records: int) -> float:
         """Standard deviation of the noise in a comparison over this many records, as a share of them."""
-        return self._vector.deviation / records
+        return self._vector.deviation / a_count(records, "the number of records")
+
+    def _require_difference(self, differing: int) -> None:
+        """What is told is about the records that the models predict apart: public facts only."""
+        if 0 < differing < self._minimum:
+            raise ClauseRefused(
+                f"the two models predict fewer than {self._minimum} records apart",
+                clause="architectures.validation.minimum_group",
+                asked=f"a difference in {differing}",
+                would_pass=f"models that differ in the predictions for {self._minimum} records or more",
+            )
 
 
 @dataclass(frozen=True)
@@ -125,8 +142,10 @@ class Ladder:
         climbs: int,
         cost: Cost,
     ) -> None:
-        if step is not None and not 0 < step < 1:
-            raise UsageError(f"step is {step}: it is a share of the records, between 0 and 1")
+        records, climbs = a_count(records, "the number of records"), a_count(climbs, "climbs")
+        epsilon = an_epsilon(epsilon)
+        if step is not None:
+            step = a_number(step, "step, a share of the records,", above=0, most=1)
         self._more_right = more_right
         self.cost = cost
         # a climb's measurement is one number; the search for it takes the larger part
@@ -147,7 +166,9 @@ class Ladder:
 
         Raises:
             BadInput: for another number of scores, NaN or infinities.
+            UsageError: for a threshold that is no finite number.
         """
+        threshold = a_number(threshold, "threshold")
         predicted = finite_scores(scores, self._records) >= threshold
         if self._vector.left < 1:
             return Rung(self._best, False)

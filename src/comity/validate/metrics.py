@@ -7,7 +7,6 @@ Accuracy alone is one sum of right answers; with others it is read from their co
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +19,7 @@ from comity.validate.curve import average_precision, curve_facts
 from comity.validate.cuts import calibration_bins, curve_bins
 from comity.validate.estimate import Base, Part, Question, Reader, Tie, fieller, joined
 from comity.validate.numbering import counted, how_many
+from comity.validate.parameters import a_number, names
 from comity.validate.queries import (
     CountPerGroup,
     GroupCounts,
@@ -28,6 +28,7 @@ from comity.validate.queries import (
     WeightedSum,
     Words,
     grouped,
+    owned,
 )
 
 Floats = NDArray[np.float64]
@@ -146,8 +147,8 @@ def parts_for(
     for metric in ("brier", "log_loss"):
         if metric in wanted and not chances:
             raise UsageError(f"{metric} needs scores between 0 and 1")
-    limit = threshold if threshold is not None else (0.5 if chances else 0.0)
-    predicted = scores >= limit
+    limit = a_number(threshold, "threshold") if threshold is not None else (0.5 if chances else 0.0)
+    predicted = owned(scores >= limit)
     facts: dict[str, Any] = {
         "records": len(scores), "threshold": limit, "predicted": int(np.count_nonzero(predicted)),
     }  # fmt: skip
@@ -165,12 +166,12 @@ def parts_for(
             "sizes": bins.sizes.tolist(),
             "mean_scores": bins.mean_scores(scores).tolist(),
         }
-        parts.append(Part("bins", GroupCounts(bins.numbers, len(bins.sizes))))
+        parts.append(Part("bins", GroupCounts(owned(bins.numbers), len(bins.sizes))))
     if "average_precision" in wanted:
         known = facts["calibration"]["edges"] if "calibration" in wanted else None
         curve = curve_bins(scores, limit, minimum, known)
         facts["average_precision"] = curve_facts(scores, curve)
-        parts.append(Part("curve", GroupCounts(curve.numbers, len(curve.sizes))))
+        parts.append(Part("curve", GroupCounts(owned(curve.numbers), len(curve.sizes))))
     if OF_CLASSES & set(wanted):
         parts.append(Part("classes", GroupCounts(predicted.view(np.uint8), 2)))
     elif "accuracy" in wanted:
@@ -198,7 +199,7 @@ def known_metrics(metrics: Sequence[str], known: Sequence[str]) -> tuple[str, ..
     Raises:
         UsageError: for one that is not known, and for none.
     """
-    wanted = tuple(dict.fromkeys(metrics))
+    wanted = tuple(dict.fromkeys(names(metrics, "metrics")))
     unknown = [metric for metric in wanted if metric not in known]
     if unknown or not wanted:
         named = ", ".join(map(repr, unknown)) or "(none given)"
@@ -207,7 +208,7 @@ def known_metrics(metrics: Sequence[str], known: Sequence[str]) -> tuple[str, ..
 
 
 def _total(records: int) -> GroupCounts:
-    return GroupCounts(np.zeros(records, dtype=np.uint8), 1)
+    return GroupCounts(owned(np.zeros(records, dtype=np.uint8)), 1)
 
 
 def losses(scores: Floats, name: str) -> tuple[Floats, Floats]:
@@ -219,10 +220,14 @@ def losses(scores: Floats, name: str) -> tuple[Floats, Floats]:
 
 
 def _loss(scores: Floats, name: str, facts: dict[str, Any]) -> WeightedSum:
-    """What a positive label adds to the loss, in 2^-16; the rest of the loss is public."""
+    """What a positive label adds to the loss, in 2^-16; the rest of the loss is public, and its range too."""
     public, positive = losses(scores, name)
-    facts[name] = {"public": float(public.sum())}
-    return WeightedSum(np.trunc((positive - public) * 2.0**UNIT_BITS).astype(np.int64))
+    gained, total = positive - public, float(public.sum())
+    # the smaller of both costs, and the larger, added up over records
+    middle, half = total + float(gained.sum()) / 2, float(np.abs(gained).sum()) / 2
+    low, high = max(0.0, middle - half) / len(scores), (middle + half) / len(scores)
+    facts[name] = {"public": total, "range": (low, high)}
+    return WeightedSum(owned(np.trunc(gained * 2.0**UNIT_BITS).astype(np.int64)))
 
 
 def _positives(base: Base) -> Floats:
@@ -312,7 +317,7 @@ def _prevalence(base: Base) -> Any:
 def _mean_loss(name: str) -> Any:
     def read(base: Base) -> Any:
         form = base.form(name, 2.0**-UNIT_BITS)
-        return base.linear(form, base.facts[name]["public"], base.facts["records"], (0.0, math.inf))
+        return base.linear(form, base.facts[name]["public"], base.facts["records"], base.facts[name]["range"])
 
     return read
 

@@ -25,10 +25,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.errors import BadInput, ClauseRefused, UsageError
+from comity.errors import BadInput, ClauseRefused
 from comity.validate.frame import Frame
 from comity.validate.isolation import RowSpace
 from comity.validate.numbering import numbered_by_first
+from comity.validate.parameters import a_count
 from comity.validate.probing import Probing
 
 Integers = NDArray[np.int64]
@@ -65,10 +66,8 @@ class Monitor:
         admitted: Sequence[NDArray[Any]] = (),
         clause: str = "architectures.validation.minimum_group",
     ) -> None:
-        if minimum < 1:
-            raise UsageError(f"the minimum group has 1 record or more, not {minimum}")
+        self.minimum = minimum = a_count(minimum, "the minimum group, in records,")
         self.frame = frame_ids if isinstance(frame_ids, Frame) else Frame(frame_ids)
-        self.minimum = minimum
         self.clause = clause
         self._lock = threading.Lock()
         self._space = RowSpace(len(self.frame))
@@ -170,7 +169,7 @@ class Monitor:
     def _of_collections(self, groups: Sequence[Collection[Any]]) -> Integers:
         numbers = np.full(len(self.frame), -1, dtype=np.int64)
         for at, ids in enumerate(groups):
-            places = self.frame.places(ids, f"group {at}")
+            places = self.frame.places(ids if isinstance(ids, np.ndarray) else list(ids), f"group {at}")
             if (numbers[places] >= 0).any():
                 raise BadInput(
                     f"group {at} shares records with an earlier one; ask for overlapping groups apart"

@@ -17,7 +17,7 @@ _COMPARED: Final = 8
 """So few groups are counted by comparing with each: that is faster than looking up."""
 
 _COMPARED_AT_ONCE: Final = 64
-"""So few groups of records that make one block: looking up would take longer for some labels than for others."""
+"""So few groups of records that make one block: a look-up's time would depend on the labels."""
 
 
 def counted(

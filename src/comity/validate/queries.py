@@ -100,13 +100,37 @@ class Query(ABC):
 
 
 def frozen(values: Any, dtype: Any) -> NDArray[Any]:
-    """The values as an array of that type that cannot be written to; whole numbers as small as they came."""
+    """The values as an array of that type that cannot be written to; whole numbers as small as they came.
+
+    What anybody else could still write to is copied: bounds computed from it have to hold when it is counted.
+
+    Raises:
+        BadInput: for values that are no whole numbers.
+    """
     array = np.asarray(values)
-    if not (dtype is np.integer and array.dtype.kind in "iu"):
-        array = array.astype(np.int64 if dtype is np.integer else dtype, copy=False)
-    view = array.view()
-    view.setflags(write=False)
-    return view
+    if array.dtype.kind not in "iub":
+        raise BadInput(f"a query's numbers are whole ones, not {array.dtype}")
+    made = array if dtype is np.integer and array.dtype.kind in "iu" else array.astype(
+        np.int64 if dtype is np.integer else dtype, copy=False
+    )  # fmt: skip
+    if made is array and _writable(array):
+        made = array.copy(order="K")
+    return owned(made)
+
+
+def owned(array: NDArray[Any]) -> NDArray[Any]:
+    """An array that nobody else holds, made read-only: `frozen` need not copy it."""
+    array.setflags(write=False)
+    return array
+
+
+def _writable(array: Any) -> bool:
+    """Whether an array, or one that it is a view of, can be written to."""
+    while isinstance(array, np.ndarray):
+        if array.flags.writeable:
+            return True
+        array = array.base
+    return not (array is None or isinstance(array, bytes))
 
 
 def require_magnitude(weights: Integers) -> None:
@@ -123,7 +147,7 @@ def small(groups: Groups, size: int) -> Groups:
     """Group numbers below `size`, in one byte where they fit: what is counted and kept is the same."""
     if groups.dtype.itemsize == 1 or size > 1 << 7:
         return groups
-    return frozen(groups.astype(np.int8), np.integer)
+    return owned(groups.astype(np.int8))
 
 
 class CountPerGroup(Query):
@@ -208,7 +232,7 @@ class WeightedSum(Query):
     @classmethod
     def ranks(cls, scores: NDArray[np.float64]) -> WeightedSum:
         """Twice the centred midranks of scores: 2 rank - n - 1, between 1 - n and n - 1, adding up to 0."""
-        return cls(doubled_centred_ranks(scores))
+        return cls(owned(doubled_centred_ranks(scores)))
 
     @property
     def rows(self) -> int:

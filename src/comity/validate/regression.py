@@ -17,6 +17,7 @@ from comity.errors import UsageError
 from comity.validate.estimate import Base, Part, Question, Reader, fieller, joined
 from comity.validate.metrics import known_metrics
 from comity.validate.number_queries import DIFFERENCE, MAGNITUDE, SQUARE, DifferenceSum
+from comity.validate.queries import owned
 
 Floats = NDArray[np.float64]
 
@@ -52,8 +53,8 @@ def number_parts(
     wanted = known_metrics(metrics, NUMBER_METRICS)
     if not len(scores):
         raise UsageError("there is no record to give feedback on")
-    predicted = on_grid(scores, bounds, unit)
-    middle = np.full(len(scores), unit // 2, dtype=np.int64)
+    predicted = owned(on_grid(scores, bounds, unit))
+    middle = owned(np.full(len(scores), unit // 2, dtype=np.int64))
     facts: dict[str, Any] = {
         "records": len(scores),
         "bounds": tuple(bounds),
@@ -130,8 +131,22 @@ def _r2(base: Base) -> Any:
         return 0.0, (-math.inf, 1.0)
     share = max(top / about, 0.0)
     z = base.z(errors - share * bottom)
-    low, high = fieller(top, about, pieces, z, (0.0, math.inf))
+    low, high = _of_errors(top, about, pieces, z)
     return 1 - share, (1 - high, 1 - low)
+
+
+def _of_errors(top: float, about: float, pieces: tuple[float, float, float], z: float) -> tuple[float, float]:
+    """All shares of 0 or more that the noise does not refute, where `about` is above 0.
+
+    Where it could as well be 0, no share is too large; but those that are too small for the errors, which may
+    be known well, are refuted all the same (the half line of Fieller's set).
+    """
+    above, both, below = pieces
+    square, linear, constant = about**2 - z**2 * below, top * about - z**2 * both, top**2 - z**2 * above
+    if square >= 0 or constant <= 0 or top <= 0:
+        return fieller(top, about, pieces, z, (0.0, math.inf))
+    # the roots lie on either side of 0, since their product is below it
+    return (linear - math.sqrt(linear**2 - square * constant)) / square, math.inf
 
 
 _READERS: Final[Mapping[str, Reader]] = {

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.errors import BadInput
-from comity.validate.queries import Integers, Labels, Query, Words, grouped
+from comity.validate.queries import Integers, Labels, Query, Words, frozen, grouped
 
 WEIGHT_BITS: Final = 12
 """A record that is not shortened has weight 2^12."""
@@ -84,9 +84,7 @@ class ScoreStatistics(Query):
         if self._longest() >= 2.0**30:
             raise BadInput("rows of this query could leave the range of exact arithmetic: use a coarser mix")
         for name, array in (("codes", codes), ("mix", mix)):
-            view = array.view()
-            view.setflags(write=False)
-            object.__setattr__(self, name, view)
+            object.__setattr__(self, name, frozen(array, array.dtype))
 
     @property
     def rows(self) -> int:

@@ -20,10 +20,14 @@ import numpy as np
 
 from comity import noise
 from comity.errors import ClauseRefused, UsageError
+from comity.validate.parameters import a_count, an_epsilon
 from comity.validate.process import OwnProcess
 
 _FINE_BITS: Final = 10
 """A grid of 2^-10 of the sensitivity: noise rounds by no more than that."""
+
+_LARGEST_SCALE: Final = 2.0**40
+"""Of noise in records: more of them than any table has."""
 
 
 class AboveThreshold:
@@ -42,10 +46,8 @@ class AboveThreshold:
     """
 
     def __init__(self, epsilon: float, *, sensitivity: int, yeses: int = 1) -> None:
-        if not epsilon > 0 or sensitivity < 1 or yeses < 1:
-            raise UsageError(
-                "a sparse vector needs epsilon above 0, a sensitivity and a number of yeses of 1 or more"
-            )
+        epsilon = an_epsilon(epsilon)
+        sensitivity, yeses = a_count(sensitivity, "the sensitivity"), a_count(yeses, "the number of yeses")
         self.epsilon = epsilon
         self.sensitivity = sensitivity
         self.left = yeses
@@ -53,6 +55,11 @@ class AboveThreshold:
         for_threshold = epsilon / (1 + (2 * yeses) ** (2 / 3))
         scales = (sensitivity / for_threshold, 2 * yeses * sensitivity / (epsilon - for_threshold))
         self.deviation = float(np.sqrt(2 * np.square(scales).sum()))
+        if max(scales) > _LARGEST_SCALE:
+            raise UsageError(
+                f"for epsilon {epsilon:g} and {yeses:g} yeses the noise would be larger than any table: "
+                "take a larger epsilon, or fewer yeses"
+            )
         self._own_scale = math.ldexp(scales[1], _FINE_BITS) * (1 + 2.0**-40)
         self._threshold_noise = _laplace(math.ldexp(scales[0], _FINE_BITS) * (1 + 2.0**-40))
         self._lock = threading.Lock()

@@ -21,12 +21,14 @@ from comity.ledger import PrivacyUnit, Relation, pure
 from comity.validate.account import LabelAccount
 from comity.validate.answers import Answers, Asked, query_digest
 from comity.validate.attributes import attribute_question
-from comity.validate.checks import check_bins, over_frame, taken
+from comity.validate.checks import check_bins, check_weights, over_frame, taken
+from comity.validate.feedback import Feedback
 from comity.validate.frame import Frame, id_array
 from comity.validate.groups import in_order_of_appearance, numbered_groups
 from comity.validate.labels import BinaryLabels, NumberLabels, columns_coded, held, require_levels
 from comity.validate.mechanism import NoisySums, Price, answer, calibrate, noise_multiplier
 from comity.validate.monitor import Monitor
+from comity.validate.parameters import a_count, a_name, a_number, a_place, an_epsilon, names, shown
 from comity.validate.queries import Query
 
 if TYPE_CHECKING:
@@ -36,33 +38,12 @@ if TYPE_CHECKING:
 _DEFAULT_METRICS = ("auc", "calibration", "confusion")
 
 
-@dataclass(frozen=True)
-class Feedback:
-    """The answer to a question about scores.
-
-    Attributes:
-        estimates: by metric (see `metrics`, `classes`, `regression`); by metric and group where groups were
-            asked for.
-        intervals: likewise, 95% intervals (low, high) that cover what the labels held would give exactly.
-        cost: what it was charged, relation change-one; nothing for a question asked before.
-        left: what one more answer may cost.
-        groups: public facts about the groups asked about: sizes, score edges, mean scores.
-        repeated: whether it is an earlier answer, given again.
-    """
-
-    estimates: Mapping[str, Any]
-    intervals: Mapping[str, Any]
-    cost: Cost
-    left: Remaining
-    groups: Mapping[Any, Any]
-    repeated: bool = False
-
-
 @dataclass(frozen=True, eq=False)
 class _Answered:
     sums: NoisySums
     cost: Cost
-    repeated: bool
+    price: Price | None
+    """None for an earlier answer."""
 
 
 class LocalValidator:
@@ -109,19 +90,21 @@ class LocalValidator:
         store: str | Path | None = None,
         per_day: int | None = None,
     ) -> None:
+        place = ":memory:" if store is None else a_place(store, "store")
+        per_day = None if per_day is None else a_count(per_day, "per_day, the questions of a day,")
         self._frame = Frame(ids)
+        self.monitor = Monitor(self._frame, minimum=minimum)
         self._held = held(labels, classes, bounds)
         if len(self._held.codes) != len(self._frame):
             raise BadTable(
                 f"{len(self._frame)} ids came with {len(self._held.codes)} labels: one each is needed"
             )
-        self._columns = columns_coded(columns or {}, domains or {}, len(self._frame))
+        declared = {} if columns is None else columns, {} if domains is None else domains
+        self._columns = columns_coded(*declared, len(self._frame))
         if self._columns and not isinstance(self._held, BinaryLabels):
             raise UsageError("groups by a private column are for labels 0 and 1")
         unit = PrivacyUnit.record if self._columns else PrivacyUnit.label
-        place = ":memory:" if store is None else Path(store)
-        self._account = LabelAccount(float(epsilon), float(delta), place=place, unit=unit)
-        self.monitor = Monitor(self._frame, minimum=minimum)
+        self._account = LabelAccount(epsilon, delta, place=place, unit=unit)
         folder = None if store is None else Path(f"{store}.groupings")
         self._answers = Answers(self._account.ledger, folder, per_day=per_day)
         self._answers.replay(self._frame, self._private(), self.monitor)
@@ -210,6 +193,8 @@ class LocalValidator:
                 single out records, the question probes, or the day's cap is reached.
             BudgetRefused: if too little is left. Nothing was charged in any of these cases.
         """
+        epsilon = None if epsilon is None else an_epsilon(epsilon)
+        threshold = None if threshold is None else a_number(threshold, "threshold")
         asked = id_array(ids, "the question")
         places = None if self._frame.is_whole(asked) else self._frame.places(asked)
         records = len(asked)
@@ -227,9 +212,11 @@ class LocalValidator:
         purpose = f"feedback: {', '.join(wanted)} of {records} records"
         told = self._answered(places, question.query, epsilon, purpose, asker=asker, by=by)
         estimates, intervals = question.read(told.sums)
-        return Feedback(
-            estimates, intervals, told.cost, self.remaining(), dict(question.facts), told.repeated
-        )
+        left, facts = self.remaining(), dict(question.facts)
+        if told.price is None:
+            return Feedback(estimates, intervals, told.cost, left, facts, True, epsilon)
+        own = told.price.epsilon, told.price.delta
+        return Feedback(estimates, intervals, told.cost, left, facts, False, *own)
 
     def _question(
         self, scores: Any, wanted: tuple[str, ...], threshold: float | None, groups: Any, by: str | None
@@ -238,16 +225,14 @@ class LocalValidator:
             return self._held.question(scores, wanted, threshold, self.monitor.minimum, groups)
         if groups is not None:
             raise UsageError("groups are the ML party's own or by a column, not both at once")
-        if by not in self._columns:
+        if a_name(by, "by, a column,") not in self._columns:
             known = ", ".join(self._columns) or "none"
             raise UsageError(f"there is no column '{by}' to ask by; there are: {known}")
         return attribute_question(scores, self._columns[by][0], wanted, threshold)
 
     def _wanted(self, metrics: Sequence[str] | None, by: str | None) -> tuple[str, ...]:
-        if isinstance(metrics, str):
-            return (metrics,)
         if metrics is not None:
-            return tuple(metrics)
+            return names(metrics, "metrics")
         if isinstance(self._held, BinaryLabels):
             return _DEFAULT_METRICS if by is None else ("accuracy", "precision", "recall", "f1")
         return ("mae", "rmse", "r2") if isinstance(self._held, NumberLabels) else ("accuracy", "confusion")
@@ -269,6 +254,9 @@ class LocalValidator:
         self, ids: Iterable[Any], query: Query, epsilon: float | None = None, *, asker: str = "ml_party"
     ) -> tuple[NoisySums, Cost]:
         """`statistics`, and what they were charged."""
+        epsilon = None if epsilon is None else an_epsilon(epsilon)
+        if not isinstance(query, Query):
+            raise UsageError(f"a query is one of comity.validate, as GroupCounts, not {shown(query)}")
         asked = id_array(ids, "the question")
         places = None if self._frame.is_whole(asked) else self._frame.places(asked)
         if query.rows != len(asked):
@@ -294,14 +282,22 @@ class LocalValidator:
             yeses: how many may be answered with yes; any number with no.
 
         Raises:
+            UsageError: for arguments out of range, or
             BudgetRefused: if too little is left; nothing was charged.
         """
         from comity.validate.ladder import Comparisons
 
         self._require_binary()
-        with self._lock, self._answers.alone():
-            cost = self._account.charge_pure(epsilon, f"comparisons, until {yeses} are answered with yes")
-        return Comparisons(self._frame, self._more_right, epsilon, yeses=yeses, cost=cost)
+        opened = Comparisons(
+            self._frame,
+            self._more_right,
+            epsilon,
+            yeses=yeses,
+            cost=self._account.pure_cost(epsilon),
+            minimum=self.monitor.minimum,
+        )
+        self._charge_pure(epsilon, f"comparisons, until {yeses} are answered with yes")
+        return opened
 
     def ladder(self, epsilon: float, *, step: float | None = None, climbs: int = 5) -> Ladder:
         """Open a leaderboard that many adaptive submissions cannot overfit.
@@ -312,14 +308,21 @@ class LocalValidator:
             climbs: how many submissions may be told.
 
         Raises:
+            UsageError: for arguments out of range, or
             BudgetRefused: if too little is left; nothing was charged.
         """
         from comity.validate.ladder import Ladder
 
         self._require_binary()
+        cost = self._account.pure_cost(epsilon)
+        opened = Ladder(len(self), self._more_right, epsilon, step=step, climbs=climbs, cost=cost)
+        self._charge_pure(epsilon, f"a ladder of at most {climbs} climbs")
+        return opened
+
+    def _charge_pure(self, epsilon: float, purpose: str) -> None:
+        """Charge what has been made, and so checked, and has told nothing yet."""
         with self._lock, self._answers.alone():
-            cost = self._account.charge_pure(epsilon, f"a ladder of at most {climbs} climbs")
-        return Ladder(len(self), self._more_right, epsilon, step=step, climbs=climbs, cost=cost)
+            self._account.charge_pure(epsilon, purpose)
 
     def _more_right(
         self, places: NDArray[np.int64], mine: NDArray[np.bool_], theirs: NDArray[np.bool_] | None
@@ -344,18 +347,20 @@ class LocalValidator:
         by: str | None = None,
     ) -> _Answered:
         """Seen before? -> check -> charge -> run -> keep, one question at a time."""
+        a_name(asker, "asker")
         require_levels(query, self._held.levels if by is None else len(self._columns[by][0]) * 2)
         asked = Asked(query_digest((query, by), places, epsilon), asker, purpose)
         with self._lock, self._answers.alone():
             known = self._answers.kept(asked.digest)
             if known is not None:
                 free = pure(0, unit=self._account.unit, relation=Relation.change_one)
-                return _Answered(known, free, True)
+                return _Answered(known, free, None)
             self._answers.require_room(asker)
             # sums and noise must fit whatever is left: the noise of the whole budget is the smallest there is
             calibrate(query, Price(self._account.epsilon, self._account.delta))
             try:
                 check_bins(query, self.monitor.minimum)
+                check_weights(query, self.monitor.minimum)
                 groupings = over_frame(query, places, len(self._frame))
                 self._account.price(epsilon)  # a question that cannot be paid for leaves no trace
                 self.monitor.admit_all(groupings)
@@ -366,7 +371,7 @@ class LocalValidator:
             price = self._account.charge(epsilon, purpose)
             sums = answer(query, self._labels(places, by), price)
             self._answers.keep(asked, written, sums)
-            return _Answered(sums, price.cost, False)
+            return _Answered(sums, price.cost, price)
 
     def _labels(self, places: NDArray[np.int64] | None, by: str | None) -> NDArray[Any]:
         """What a query is about: the labels, or pairs of a column's level and the label."""
@@ -387,4 +392,8 @@ class LocalValidator:
         return self
 
     def __reduce__(self) -> NoReturn:
-        raise UsageError("a validator holds labels and a budget: it is not pickled and leaves no process")
+        raise UsageError(
+            "a validator holds labels and a budget: it is not pickled and leaves no process. Pickle a model "
+            "without it (model.set_params(validator=None)); another process opens a validator of its own "
+            "over the same store="
+        )
