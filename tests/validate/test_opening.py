@@ -23,14 +23,14 @@ def people(rows: int, seed: int) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def test_it_reads_more_out_of_the_seed_rows_than_a_straight_line() -> None:
-    """On average over 10 draws of 200 seed rows, by 0.12 (standard deviation of one 0.013)."""
+    """On average over 4 draws of 200 seed rows; each is the same in every run."""
     frame, labels = people(6_000, 1)
     tests, truth = people(6_000, 2)
     table = features_table(frame)
     encoder = public_encoder(table)
     columns, coded = Columns.of(encoder, table), Columns.of(encoder, features_table(tests))
     gains = []
-    for at in range(0, 2_000, 200):
+    for at in range(0, 800, 200):
         rows = slice(at, at + 200)
         start = LogisticRegression().fit(frame[rows], labels[rows])
         seeds = Columns.of(encoder, features_table(frame[rows]))
@@ -82,7 +82,7 @@ def test_seeds_that_do_not_fit_are_refused_and_nothing_is_spent() -> None:
 
 
 def test_bins_are_read_only_where_they_say_more_than_a_line() -> None:
-    """The truth is the start's own line: of 10 draws of 200 seed rows at most 3 are read (measured 0)."""
+    """The truth is the start's own line: of 4 draws of 200 seed rows at most 1 is read (measured 0)."""
     rng = np.random.default_rng(7)
     frame = pd.DataFrame(rng.normal(size=(4_000, 4)), columns=list("abcd"))
     odds = frame["a"] - 0.6 * frame["b"] + 0.3 * frame["c"]
@@ -91,12 +91,57 @@ def test_bins_are_read_only_where_they_say_more_than_a_line() -> None:
     encoder = public_encoder(table)
     columns = Columns.of(encoder, table)
     read = 0
-    for at in range(0, 2_000, 200):
+    for at in range(0, 800, 200):
         seeds = Columns.of(encoder, features_table(frame[at : at + 200]))
         begun = opening(columns, seeds, labels[at : at + 200], 10)
-        read += begun.slope != 0
-        assert -0.5 <= begun.slope <= 0
-        if begun.slope == 0:
-            assert begun.constant == 0
-            assert not any(values.any() for values in begun.values)
-    assert read <= 3
+        read += begun.correction.slope != 0
+        assert -1 <= begun.correction.slope <= 0
+        if begun.correction.slope == 0:
+            assert begun.correction.constant == 0
+            assert begun.likeness is None
+            assert not any(values.any() for values in begun.correction.values)
+    assert read <= 1
+
+
+def test_what_columns_say_only_together_is_read_too() -> None:
+    """The sign of a product: no column tells anything by itself. Start 0.49, opening 0.99 (mean of three)."""
+    rng = np.random.default_rng(8)
+    X = rng.normal(size=(6_000, 3))
+    labels = (X[:, 0] * X[:, 1] > 0).astype(int)
+    table = features_table(X)
+    encoder = public_encoder(table)
+    columns = Columns.of(encoder, table)
+    gains = []
+    for at in range(0, 600, 200):
+        rows = slice(at, at + 200)
+        start = LogisticRegression().fit(X[rows], labels[rows])
+        begun = opening(columns, Columns.of(encoder, features_table(X[rows])), labels[rows], 10)
+        assert begun.likeness is not None
+        scores = start.decision_function(X)
+        before = roc_auc_score(labels[600:], scores[600:])
+        gains.append((before, roc_auc_score(labels[600:], begun.scores(columns, scores)[600:])))
+    before, after = np.mean(gains, axis=0)
+    assert before < 0.6
+    assert after > 0.9
+
+
+def test_many_seed_rows_are_read_by_their_bins_alone() -> None:
+    frame, labels = people(3_000, 9)
+    table = features_table(frame)
+    encoder = public_encoder(table)
+    columns = Columns.of(encoder, table)
+    seeds = Columns.of(encoder, features_table(frame[:700]))
+    assert opening(columns, seeds, labels[:700], 10).likeness is None
+
+
+def test_a_rare_class_is_left_to_the_start() -> None:
+    """The square again, which 200 seed rows tell at once unless fewer than 20 of them are of one class."""
+    frame, labels = people(3_000, 10)
+    table = features_table(frame)
+    encoder = public_encoder(table)
+    columns = Columns.of(encoder, table)
+    rare, often = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    for few, read in ((19, False), (60, True)):
+        rows = np.r_[rare[:few], often[: 200 - few]]
+        begun = opening(columns, Columns.of(encoder, features_table(frame.iloc[rows])), labels[rows], 10)
+        assert (begun.correction.slope != 0) == read
