@@ -239,14 +239,15 @@ def test_a_submission_needs_a_threshold_that_is_a_number(bad: Any) -> None:
 
 
 def test_models_that_differ_in_few_predictions_are_not_compared() -> None:
-    opened = LocalValidator(range(ROWS), LABELS).comparisons(0.5)
+    validator = LocalValidator(range(ROWS), LABELS)
+    opened = validator.comparisons(0.5)
     other = SCORES.copy()
     other[:9] = 0.99
     with pytest.raises(ClauseRefused, match="fewer than 10 records apart"):
         opened.better(range(ROWS), SCORES, other)
     other[9] = 0.99
     opened.better(range(ROWS), SCORES, other)
-    opened.better(range(ROWS), SCORES, SCORES)
+    validator.comparisons(0.5).better(range(ROWS), SCORES, SCORES)  # the first may have said yes and be closed
 
 
 def test_a_weighted_sum_that_tells_of_few_records_is_refused_before_a_charge() -> None:
