@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -17,13 +18,16 @@ from comity.crypto.keys import SigningKey
 from comity.errors import BadInput, ClauseRefused, ComityError, VerificationFailed
 from comity.ledger import Ledger
 from comity.node.audit_evidence import Evidence
+from comity.node.audit_opening import require_whole
 from comity.node.audits import Request, ask_audit, open_audit, run_audit, verify_verdict
 from comity.node.committed import bind_table, committed_table
 from comity.node.folder import PartyFolder
 from comity.node.remote import RemoteValidator
 from comity.node.state import State
 from comity.node.tables import load_table
+from comity.node.transcript import read_transcript
 from comity.validate.audit_order import AuditVerdict
+from comity.wire import Query, Sealer, open_message
 
 
 @dataclass
@@ -112,6 +116,11 @@ def asked(houses: Any, tmp_path_factory: pytest.TempPathFactory) -> Scene:
         ids = sorted(rows.column("id").to_pylist())
         ages = dict(zip(rows.column("id").to_pylist(), rows.column("age").to_pylist(), strict=True))
         with RemoteValidator(town.analyst, agreement, "north", town.task, ids) as north:
+            alone = np.zeros(len(ids), dtype="<i2")
+            groups = len({age // 20 for age in ages.values()})
+            alone[:groups] = np.arange(groups)
+            with pytest.raises(ClauseRefused):  # groups of one, under the name that is taken next
+                north._ask("grouping", {"name": "age"}, {"codes": alone.tobytes()})
             north.register("age", [ages[each] // 20 for each in ids])
             north.positives("age", 2, epsilon=0.5)
             asking = [north.question("age"), north.question("age", weights=[1, -2, 3])]
@@ -258,8 +267,6 @@ def test_an_order_by_nobody_of_the_agreement_is_refused(scene: Scene) -> None:
 
 def test_questions_that_were_never_asked_are_not_answered(scene: Scene) -> None:
     """An ML party signs other messages under the numbers of old ones: the provider has the old ones."""
-    from comity.wire import Query, Sealer, open_message
-
     request, analyst = scene.ask(auditor="north"), scene.folders["analyst"]
     messages = list(request.evidence.messages)
     keys = {"analyst": analyst.verify_key}
@@ -277,6 +284,59 @@ def test_questions_that_were_never_asked_are_not_answered(scene: Scene) -> None:
     forged = scene.signed(replace(request, evidence=evidence), evidence=evidence.digest)
     with pytest.raises(VerificationFailed, match="not one that this node has taken"):
         scene.run(forged)
+
+
+def paired(scene: Scene, change: Callable[[list[bytes]], tuple[int, bytes]]) -> Request:
+    """An order whose evidence has another message in one place, signed again."""
+    request = scene.ask(auditor="north")
+    messages = list(request.evidence.messages)
+    at, message = change(messages)
+    messages[at] = message
+    evidence = Evidence(tuple(messages), request.evidence.answers)
+    return scene.signed(replace(request, evidence=evidence), evidence=evidence.digest)
+
+
+def test_a_grouping_that_was_refused_is_not_what_an_answer_is_about(scene: Scene) -> None:
+    """Whether an answer fits a group of one is that record's label: a verdict would be an exact answer."""
+    analyst = scene.folders["analyst"]
+    at = next(one.groupings[0] for one in scene.ask(auditor="north").evidence.answers if one.groupings)
+
+    def refused(messages: list[bytes]) -> tuple[int, bytes]:
+        session = open_message(messages[at], keys={"analyst": analyst.verify_key}, recipient="north").session
+        sent = [sent for sent, answer in read_transcript(analyst.sessions_path / session, "north") if answer]
+        return at, sent[0]
+
+    with pytest.raises(VerificationFailed, match="not one that this node has taken"):
+        scene.run(paired(scene, refused))
+
+
+def test_what_a_session_is_about_is_not_said_afterwards(scene: Scene) -> None:
+    analyst = scene.folders["analyst"]
+    keys = {"analyst": analyst.verify_key}
+    at = next(one.opened for one in scene.ask(auditor="north").evidence.answers if not one.groupings)
+
+    def later(messages: list[bytes]) -> tuple[int, bytes]:
+        old = open_message(messages[at], keys=keys, recipient="north")
+        name = {"session": old.session, "agreement": old.agreement}
+        sealer = Sealer(**name, party="analyst", key=analyst.key, may_query=True)
+        for _ in range(9):
+            sealer.pass_over("north")
+        return at, sealer.seal("north", Query(old.topic, old.body, {}))
+
+    with pytest.raises(VerificationFailed, match="not preceded by the messages that say what it is about"):
+        scene.run(paired(scene, later))
+
+
+def test_a_commitment_that_leaves_columns_out_binds_to_nothing(scene: Scene) -> None:
+    committed = committed_table(scene.folders["north"])
+    assert committed is not None
+    table = pq.read_table(scene.folders["north"].tables_path / "train.parquet")
+    require_whole(table, committed, scene.agreement, "north")
+    for columns in (("id",), (*committed.columns, "id"), committed.columns[::-1]):
+        with pytest.raises(VerificationFailed, match="every column that was agreed on"):
+            require_whole(table, replace(committed, columns=columns), scene.agreement, "north")
+    with pytest.raises(VerificationFailed, match="every column that was agreed on"):
+        require_whole(table.select(["id"]), replace(committed, columns=("id",)), scene.agreement, "north")
 
 
 def test_an_order_for_another_commitment_fits_nothing(scene: Scene) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from comity.architectures import find
+from comity.data.labels import require_value
 from comity.errors import BadInput, PartyFailed, UsageError
 from comity.node.folder import PartyFolder
 from comity.node.orders import give_order
 from comity.node.state import Status
+from comity.schema import Column
 
 _POLL_S = 0.2
 _POLL_LONGEST_S = 5.0
@@ -31,12 +33,16 @@ def open_session(
 
     Raises:
         UsageError: if there is no such architecture; the names there are stand in it.
-        BadInput: if task or agreement cannot be used.
+        BadInput: if task or agreement cannot be used, or a target of the agreement has no such value.
         ComityError: whatever the node raised.
     """
     find(architecture)
-    body = {"architecture": architecture, "task": read_task(task), "options": dict(options)}
-    found = give_order(folder, "run", body, agreement=chosen_agreement(folder, agreement))
+    asked, chosen = read_task(task), chosen_agreement(folder, agreement)
+    for data in folder.agreement(chosen).data:
+        if asked["target"] in data.columns:
+            _require_positive(task, data.columns[asked["target"]], asked["target"], asked["positive"])
+    body = {"architecture": architecture, "task": asked, "options": dict(options)}
+    found = give_order(folder, "run", body, agreement=chosen)
     return str(found["session"])
 
 
@@ -120,9 +126,18 @@ def read_task(path: Path) -> dict[str, Any]:
     for name in ("target", "id"):
         if data[name] not in read.columns:
             raise BadInput(f"the task {path}: its {name} '{data[name]}' is no column of its schema")
+    _require_positive(path, read.columns[data["target"]], data["target"], str(data["positive"]))
     return {
         "schema": read.to_dict(),
         "target": data["target"],
         "positive": str(data["positive"]),
         "id": data["id"],
     }
+
+
+def _require_positive(path: Path, column: Column, target: str, positive: str) -> None:
+    """A mistyped value would open a session that has no positive record, and fails in a model."""
+    try:
+        require_value(column, target, positive)
+    except BadInput as error:
+        raise BadInput(f"the task {path}: its positive {error}") from None

@@ -48,6 +48,21 @@ class OpenedTable:
     ledger: str
 
 
+def require_whole(table: pa.Table, commitment: Commitment, agreement: Agreement, provider: str) -> None:
+    """A commitment binds to the columns that it names: all of the table, and all that were agreed on.
+
+    Raises:
+        VerificationFailed: if it leaves some out, or names one twice.
+    """
+    names = tuple(table.column_names)
+    agreed = set(agreement.data_of(provider).columns)
+    if tuple(commitment.columns) != names or len(set(names)) != len(names) or not agreed <= set(names):
+        raise VerificationFailed(
+            f"the commitment of '{provider}' does not bind it to every column that was agreed on: what it "
+            "left out could be changed afterwards"
+        )
+
+
 def account_of(agreement: Agreement, provider: str) -> Account:
     """The account whose lineage the commitment is of; it is the same for every privacy unit."""
     return Account(provider, agreement.data_of(provider).lineage, PrivacyUnit.label)
@@ -71,7 +86,9 @@ def own_table(folder: PartyFolder, agreement: Agreement, ledger: Ledger) -> Open
     commitment = Commitment.from_dict(entry.body["commitment"])
     place, secret = files_of(folder, commitment)
     head = ledger.checkpoint().ledger.hex()
-    return OpenedTable(pq.read_table(place), secret, commitment, entry.seq, head)
+    table = pq.read_table(place)
+    require_whole(table, commitment, agreement, folder.name)
+    return OpenedTable(table, secret, commitment, entry.seq, head)
 
 
 def sealed_table(opened: OpenedTable, ledger: Ledger, order: AuditOrder, agreement: Agreement) -> str:
@@ -116,6 +133,7 @@ def unsealed_table(
     if not is_commitment(entry) or str(entry.body.get("account")).rpartition("/")[0] != lineage:
         raise VerificationFailed("the ledger's entry in the opening is no commitment to this data")
     commitment = Commitment.from_dict(entry.body["commitment"])
+    require_whole(table, commitment, agreement, order.provider)
     place = note.inclusion.checkpoint.ledger.hex()
     return signed, OpenedTable(table, secret, commitment, entry.seq, place)
 

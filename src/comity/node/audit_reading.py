@@ -7,7 +7,7 @@ that the plan of that receipt is this very question, and that it cost what the q
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -96,6 +96,7 @@ def read_answer(
     for message in (opened, question, *groupings, answer):
         if (message.session, message.agreement) != (opened.session, agreement.digest):
             raise VerificationFailed("an answer and its question are of different sessions or agreements")
+    _require_order(opened, groupings, question)
     receipt, entry = _receipt(answer, party, agreement)
     about = _Messages(opened, question, answer, groupings)
     raw = evidence.messages[asked.question]
@@ -123,6 +124,22 @@ def read_answer(
         same=told.same,
         fault="" if paid else "what was charged for it is not the price that was asked at",
     )
+
+
+def _require_order(opened: Message, groupings: Sequence[Message], question: Message) -> None:
+    """The first message opens, groupings with names of their own follow, and the question comes after them.
+
+    Raises:
+        VerificationFailed: otherwise; a question would not say what it is about.
+    """
+    names = [message.body.get("name") for message in groupings if message.topic == "grouping"]
+    if (
+        opened.number != 0
+        or any(not 0 < message.number < question.number for message in groupings)
+        or len({str(name) for name in names}) != len(names)
+        or question.number == 0
+    ):
+        raise VerificationFailed("a question is not preceded by the messages that say what it is about")
 
 
 def _read(evidence: Evidence, asked: Asked, order: AuditOrder, agreement: Agreement) -> ReadAnswer:
@@ -166,7 +183,8 @@ def _of_session(about: _Messages, provider: str, agreement: Agreement) -> tuple[
     """An answer of the architecture `validation`, mode linked."""
     opened, question, answer = about.opened, about.question, about.answer
     try:
-        task, options = Task.from_dict(opened.body["task"]), Options(**opened.body["options"])
+        task = task_of(opened.body["task"], agreement, provider)
+        options = Options(**opened.body["options"])
         query = ScoreStatistics.from_message(question.body["question"], question.parts)
         outcome = answer.body["outcome"]
         calibration = Calibration(outcome["law"], int(outcome["shift"]), float(outcome["scale"]))
@@ -203,10 +221,11 @@ def _of_conversation(
         outcome = about.answer.body["outcome"]
         values, scales = _told_sums(outcome, len(asked))
         before = {int(at) for at in outcome["repeated"]}
+        scaled = list(zip(asked, scales, strict=True))
     except (KeyError, TypeError, ValueError):
         raise BadInput("an answer is none that a live conversation gives") from None
     parts: list[tuple[Summed, NoisySums]] = []
-    for each, scale in zip(asked, scales, strict=True):
+    for each, scale in scaled:
         query = GroupQuestion(each, groupings[each.grouping].codes, sizes[each.grouping])
         sums, values = values[: query.dimensions], values[query.dimensions :]
         parts.append((query, _sums(sums, query, Calibration("laplace", 0, scale))))

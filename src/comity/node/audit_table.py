@@ -130,6 +130,8 @@ def _about_other_records(answer: ReadAnswer, table: pa.Table) -> str:
     """Both ends agreed on the ids of the frame before the first question."""
     if answer.task.id not in table.column_names or answer.task.target not in table.column_names:
         return "the committed table has no such target or id"
+    if table.column(answer.task.id).null_count or table.column(answer.task.target).null_count:
+        return "the committed table has rows without an id or a target"
     ids = sorted(table.column(answer.task.id).to_pylist())
     if digest(ids) != answer.frame or any(_rows(each) not in (None, len(ids)) for each in answer.questions):
         return "it is about other records than the committed table has"

@@ -23,10 +23,11 @@ from comity.node.audit_opening import account_of, own_table, sealed_table, unsea
 from comity.node.audit_reading import ReadAnswer, read_answer, read_answers
 from comity.node.audit_table import Recomputed, recompute
 from comity.node.conversations import Conversations
+from comity.node.durable import OPEN
 from comity.node.folder import PartyFolder
 from comity.node.state import State, now
 from comity.validate.audit_order import AuditOrder, AuditVerdict, hexadecimal
-from comity.wire import open_message
+from comity.wire import Message, open_message
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,12 @@ def check_request(request: Request, folder: PartyFolder) -> tuple[Agreement, lis
     return agreement, read_answers(request.evidence, order, agreement)
 
 
-def consent(request: Request, folder: PartyFolder, state: State) -> bytes:
-    """The provider's signature under an order, whose messages are those that its node has.
+def consent(request: Request, answers: Sequence[ReadAnswer], folder: PartyFolder, state: State) -> bytes:
+    """The provider's signature under an order, each answer of which was given to the very question it names.
+
+    An exact sum stands behind each word of a verdict: an answer that could be paired with another question
+    would tell whether its exact sum is near, which no noise hides. Of a conversation only what this node took
+    and registered counts, not what it refused; of a session only the invitation that opened it.
 
     Raises:
         BadInput: if the order is about another provider.
@@ -140,23 +145,46 @@ def consent(request: Request, folder: PartyFolder, state: State) -> bytes:
         raise BadInput(
             f"this order is about the answers of '{order.provider}', this folder is '{folder.name}'"
         )
-    keys = {name: folder.agreement(order.agreement).party(name).key for name in (order.party, folder.name)}
+    party = {"keys": {order.party: folder.agreement(order.agreement).party(order.party).key}}
     talks = Conversations(state.engine, state.name)
-    for data in request.evidence.messages:
-        recipient = _recipient(data, keys, order)
-        if recipient != folder.name:
-            continue
-        message = open_message(data, keys=keys, recipient=recipient)
-        taken = talks.find(message.session, message.number)
-        stored = state.incoming(message.session, order.party, message.number)
-        digests = {hashlib.sha256(stored).hexdigest()} if stored is not None else set[str]()
-        digests |= {taken.digest} if taken is not None and taken.sender == order.party else set()
-        if hashlib.sha256(data).hexdigest() not in digests:
-            raise VerificationFailed(
-                f"message {message.number} of session {message.session[:12]} is not one that this node has "
-                f"taken from '{order.party}': nothing was answered"
+    for asked, answer in zip(request.evidence.answers, answers, strict=True):
+        opened = open_message(request.evidence.messages[asked.opened], recipient=folder.name, **party)
+        for at in (asked.opened, *asked.groupings, asked.question):
+            data = request.evidence.messages[at]
+            message = open_message(data, recipient=folder.name, **party)
+            plan = answer.plan if at == asked.question else None
+            taken = (
+                _of_a_session(message, data, order, state)
+                if opened.topic == OPEN
+                else _of_a_talk(message, data, plan, talks)
             )
+            if not taken:
+                raise VerificationFailed(
+                    f"message {message.number} of session {message.session[:12]} is not one that this node "
+                    f"has taken from '{order.party}' for the answer that it is said to belong to"
+                )
     return order.sign(folder.key)
+
+
+def _of_a_session(message: Message, data: bytes, order: AuditOrder, state: State) -> bool:
+    """Whether a message is one of a session of validation that this node has run for the ML party."""
+    row = state.session(message.session)
+    known = row is not None and (row.agreement, row.architecture, row.opener) == (
+        order.agreement,
+        "validation",
+        order.party,
+    )
+    return known and state.incoming(message.session, order.party, message.number) == data
+
+
+def _of_a_talk(message: Message, data: bytes, plan: str | None, talks: Conversations) -> bool:
+    """Whether a message registered something in a conversation or, with a plan, is that plan's question."""
+    row = talks.find(message.session, message.number)
+    if row is None or row.sender != message.sender or row.digest != hashlib.sha256(data).hexdigest():
+        return False
+    if plan is not None:
+        return row.plan == plan
+    return row.request is not None and row.answer == b""
 
 
 def open_audit(request: Request, folder: PartyFolder, ledger: Ledger, state: State) -> dict[str, Any]:
@@ -168,9 +196,9 @@ def open_audit(request: Request, folder: PartyFolder, ledger: Ledger, state: Sta
         ClauseRefused: if the order names no auditor but the provider itself.
         BadInput, VerificationFailed: as `check_request`, `consent` and `own_table`.
     """
-    agreement, _ = check_request(request, folder)
+    agreement, answers = check_request(request, folder)
     order = request.order
-    signed = consent(request, folder, state)
+    signed = consent(request, answers, folder, state)
     if order.auditor == folder.name:
         raise ClauseRefused(
             "the order names this party itself as the auditor: nothing is opened to anybody",
@@ -223,7 +251,8 @@ def run_audit(
     if order.provider == folder.name:
         if ledger is None or state is None:
             raise BadInput("a provider computes its answers again by its own ledger and state")
-        signed, opened = consent(request, folder, state), own_table(folder, agreement, ledger)
+        signed = consent(request, answers, folder, state)
+        opened = own_table(folder, agreement, ledger)
     else:
         signed, opened = unsealed_table(opening, order, folder, agreement)
     found = recompute(answers, order, opened)
@@ -265,12 +294,3 @@ def _auditor(agreement: Agreement, provider: str, wanted: str | None) -> str:
             would_pass=provider if named is None else f"{named}, or {provider} itself",
         )
     return chosen
-
-
-def _recipient(data: bytes, keys: Mapping[str, Any], order: AuditOrder) -> str:
-    """Which of the two sides a message of the evidence was sent to."""
-    try:
-        open_message(data, keys={order.party: keys[order.party]}, recipient=order.provider)
-    except VerificationFailed:
-        return order.party
-    return order.provider

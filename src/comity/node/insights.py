@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +11,7 @@ import numpy as np
 
 from comity.agreement import Agreement
 from comity.architectures.definition import Task
+from comity.data.labels import require_value
 from comity.errors import BadInput, ClauseRefused
 from comity.node.folder import PartyFolder
 from comity.node.state import now
@@ -90,9 +91,11 @@ def sign_report(folder: PartyFolder, agreement: Agreement, claims: Sequence[Clai
 
     Raises:
         ClauseRefused: if it is no ML party of it.
-        BadInput: without claims.
+        BadInput: without claims, or if one names a column or level that no data of the agreement have.
     """
     _require_ml_party(agreement, folder.name)
+    for number, claim in enumerate(claims, start=1):
+        _require_known(agreement, claim, f"claim {number}")
     return InsightReport.sign(
         folder.key, party=folder.name, agreement=agreement.digest, time=now(), claims=tuple(claims)
     )
@@ -115,7 +118,7 @@ def score(
         scores: a column of the source with the model's probabilities, for claims about the model.
 
     Raises:
-        BadInput: if the agreement is not kept here, or no row is left.
+        BadInput: if the agreement is not kept here, the target has no such value, or no row is left.
         ClauseRefused: if the report is by no ML party, or this party has no data under the agreement.
         VerificationFailed: if its signature does not fit.
         BadTable: if the rows do not fit the agreement's columns.
@@ -126,6 +129,7 @@ def score(
     schema = agreement.data_of(folder.name).table_schema
     if schema.target is None:
         raise BadInput(f"the data of '{folder.name}' has no target under this agreement: nothing to score by")
+    require_value(schema.columns[schema.target], schema.target, positive)
     later = _later(source, schema, scores)
     fresh, left_out = _fresh(later, folder, schema)
     if not fresh.rows:
@@ -147,6 +151,28 @@ def _require_ml_party(agreement: Agreement, name: str) -> None:
             f"'{name}' is no ML party of this agreement, and insight reports are theirs",
             clause=f"parties.{name}.role",
         )
+
+
+def _require_known(agreement: Agreement, claim: Claim, place: str) -> None:
+    """That some provider can score the claim's group: by features, at levels that their schema lists."""
+    schemas = [data.table_schema for data in agreement.data]
+    features = list(dict.fromkeys(name for schema in schemas for name in schema.features))
+    for name, condition in claim.where.items():
+        if name not in features:
+            raise BadInput(
+                f"{place}: '{name}' is no feature of the agreement's data; its features are "
+                f"{', '.join(features) or 'none'}"
+            )
+        listed = [schema.columns[name].values for schema in schemas if name in schema.features]
+        if isinstance(condition, Mapping) or None in listed:
+            continue
+        levels = list(dict.fromkeys(level for values in listed for level in values or ()))
+        for level in condition:
+            if str(level) not in levels:
+                raise BadInput(
+                    f"{place}: {str(level)!r} is no level of the column '{name}'; its levels are "
+                    f"{', '.join(levels)}"
+                )
 
 
 def _later(source: str, schema: Schema, scores: str | None) -> Table:

@@ -163,7 +163,7 @@ class AuditVerdict:
         """
         values = _only(document, "an audit's verdict", {"order", "consents", "words", "time", "signature"})
         words, consents = values["words"], values["consents"]
-        if not isinstance(words, Mapping) or not set(words.values()) <= {FITS, DOES_NOT_FIT}:
+        if not isinstance(words, Mapping) or any(word not in (FITS, DOES_NOT_FIT) for word in words.values()):
             raise BadInput(f"an audit's verdict says '{FITS}' or '{DOES_NOT_FIT}' of each answer")
         if not isinstance(consents, Mapping) or not isinstance(values["time"], str):
             raise BadInput("an audit's verdict has consents by party, and a time")
