@@ -6,8 +6,10 @@ import pyarrow as pa
 import pytest
 
 from comity.data import binary_labels, positive_class, read_table
+from comity.data.labels import require_value
 from comity.data.table import Table
-from comity.errors import BadTable
+from comity.errors import BadInput, BadTable
+from comity.schema import Column
 
 
 def table(values: list) -> Table:
@@ -46,3 +48,23 @@ def test_labels() -> None:
     assert binary_labels(table(["a", "a"]), "y", "b").values.tolist() == [0, 0]
     with pytest.raises(BadTable, match="row 2 has no value in the target y"):
         binary_labels(table(["a", None]), "y", "a")
+
+
+@pytest.mark.parametrize(
+    ("column", "fits", "not_fitting", "words"),
+    [
+        ({"type": "category", "values": ["nein", "ja"]}, ["ja"], ["JA", ""], "its values are nein, ja"),
+        ({"type": "integer", "min": 0, "max": 1}, ["1", "0"], ["2", "ja", "nan"], "numbers from 0 up to 1"),
+        ({"type": "number"}, ["-3.5"], ["inf", "True"], "it has numbers"),
+        ({"type": "text"}, ["ja", "JA"], [], ""),
+    ],
+)
+def test_the_positive_value_is_held_against_the_schema(
+    column: dict[str, object], fits: list[str], not_fitting: list[str], words: str
+) -> None:
+    read = Column.model_validate({"role": "target", **column})
+    for value in fits:
+        require_value(read, "Kauf", value)
+    for value in not_fitting:
+        with pytest.raises(BadInput, match=f"^{value!r} is no value of the target 'Kauf'; .*{words}$"):
+            require_value(read, "Kauf", value)

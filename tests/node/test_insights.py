@@ -95,3 +95,39 @@ def test_what_are_no_claims(town: Any, tmp_path: Path, capsys: pytest.CaptureFix
         assert words in capsys.readouterr().out
     path.unlink()
     assert comity(*asked, "--agreement", town.agreement.digest[:12]) == 3
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        ("{jb: [clerk]}", "claim 2: 'jb' is no feature of the agreement's data; its features are age, job"),
+        ("{ill: ['yes']}", "claim 2: 'ill' is no feature"),
+        (
+            "{job: [clerk, Smith]}",
+            "claim 2: 'Smith' is no level of the column 'job'; its levels are baker, clerk, smith",
+        ),
+    ],
+)
+def test_claims_about_what_the_agreement_does_not_have_are_not_signed(
+    town: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], where: str, words: str
+) -> None:
+    path, out = tmp_path / "other.yaml", tmp_path / "report.json"
+    path.write_text(
+        "- {kind: share, where: {age: {low: 30, high: null}}, low: 0, high: 1}\n"
+        f"- {{kind: share, where: {where}, low: 0, high: 1}}\n"
+    )
+    asked = ("insight", "sign", str(path), "--folder", str(tmp_path / "analyst"), "--out", str(out))
+    assert comity(*asked, "--agreement", town.agreement.digest[:12]) == 3
+    assert words in capsys.readouterr().out
+    assert not out.exists()
+
+
+def test_a_mistyped_positive_value_condemns_nobody(
+    town: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claims, report = str(tmp_path / "claims.yaml"), str(tmp_path / "report.json")
+    about = ("--agreement", town.agreement.digest[:12], "--out", report)
+    assert comity("insight", "sign", claims, "--folder", str(tmp_path / "analyst"), *about) == 0
+    later = ("insight", "score", report, str(tmp_path / "later.parquet"), "--folder", str(tmp_path / "north"))
+    assert comity(*later, "--positive", "YES") == 3
+    assert "'YES' is no value of the target 'ill'; its values are no, yes" in capsys.readouterr().out

@@ -247,7 +247,7 @@ def test_models_that_differ_in_few_predictions_are_not_compared() -> None:
         opened.better(range(ROWS), SCORES, other)
     other[9] = 0.99
     opened.better(range(ROWS), SCORES, other)
-    validator.comparisons(0.5).better(range(ROWS), SCORES, SCORES)  # the first may have said yes and be closed
+    validator.comparisons(0.5).better(range(ROWS), SCORES, SCORES)  # the first may have said yes: closed
 
 
 def test_a_weighted_sum_that_tells_of_few_records_is_refused_before_a_charge() -> None:

@@ -205,13 +205,19 @@ def verify(
     Exit 6 if a signature does not fit, or an answer does not fit the table that was committed to.
     """
     from comity.cli.output import check_apart, check_writable, write_json
-    from comity.errors import VerificationFailed
+    from comity.errors import BadInput, VerificationFailed
     from comity.node.audits import verify_verdict
     from comity.node.card import read_json
 
     check_apart({"VERDICT": verdict}, {"--json": json})
     check_writable(json, "--json")
-    found = verify_verdict(read_json(verdict, "the verdict", largest=_LARGEST), folder_of(folder))
+    read = read_json(verdict, "the verdict", largest=_LARGEST)
+    if isinstance(read, dict) and set(read) == {"order", "signature", "evidence"}:
+        raise BadInput(
+            f"{verdict} is an order, not a verdict: give it to comity audit run, and what that writes "
+            "(--out) to verify"
+        )
+    found = verify_verdict(read, folder_of(folder))
     if json is not None:
         write_json({**found.to_dict(), "ok": found.ok}, json)
     if json != "-":

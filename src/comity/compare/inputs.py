@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from comity.architectures.definition import Task
 from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
+from comity.compare.split import split_tables
 from comity.crypto.canonical import digest
 from comity.data.check import check_table
 from comity.data.labels import binary_labels, positive_class
 from comity.data.read import read_table
-from comity.data.split import hold_out, seed_rows
 from comity.data.table import Table, concat_tables
 from comity.errors import BadTable, UsageError
 from comity.schema import Column, ColumnType, Role, Schema, read_schema
@@ -109,7 +109,8 @@ def prepare_inputs(settings: Settings, folder: Path) -> Inputs:
             "give roles with --schema",
             private=False,
         )
-    train, test, seeds = _split(settings, task, tables)
+    split = split_tables(settings, task, tables, _read_test(settings, task))
+    train, test, seeds = split.train, split.test, split.seeds
     folders = {name: folder / name for name in (*tables, ML_PARTY, MEDIATOR)}
     members = _sample(concat_tables(list(train.values())), settings.seed)
     _write(folders, task, train, test, seeds, members)
@@ -130,7 +131,7 @@ def prepare_inputs(settings: Settings, folder: Path) -> Inputs:
         seed_rows={name: table.rows for name, table in seeds.items()},
         frame=_frame(task, train),
         inferred=inferred,
-        notes=(*notes, *_choices(settings, positive, train, seeds)),
+        notes=(*notes, *split.notes, *_choices(settings, positive, train, seeds)),
     )
 
 
@@ -289,48 +290,11 @@ def _finite_ends(numbers: NDArray[np.float64]) -> tuple[float, float]:
     return float(np.nanmin(numbers)), float(np.nanmax(numbers))
 
 
-def _split(
-    settings: Settings, task: Task, tables: Mapping[str, Table]
-) -> tuple[dict[str, Table], Table, dict[str, Table]]:
-    """Training rows without seed rows, test rows, and seed rows per provider."""
-    import numpy as np
-
-    train: dict[str, Table] = {}
-    held: list[Table] = []
-    for stream, (name, table) in enumerate(tables.items()):
-        if settings.test is not None:
-            train[name] = table
-            continue
-        labels = binary_labels(table, task.target, task.positive).values
-        kept, out = hold_out(labels, seed=settings.seed, stream=stream)
-        train[name] = table.take(kept)
-        held.append(table.take(out))
-    test = _read_test(settings, task) if settings.test is not None else concat_tables(held)
-    labels = [binary_labels(table, task.target, task.positive).values for table in train.values()]
-    _require_two_classes(binary_labels(test, task.target, task.positive).values, "the test rows")
-    chosen = seed_rows(labels, seed=settings.seed, count=settings.seed_rows)
-    seeds: dict[str, Table] = {}
-    for (name, table), rows in zip(list(train.items()), chosen, strict=True):
-        seeds[name] = table.take(rows)
-        rest = np.ones(table.rows, dtype=bool)
-        rest[rows] = False
-        train[name] = table.take(rest)
-        if not rest.any():
-            raise BadTable(
-                f"provider '{name}' has no rows left after the seed rows were taken; lower --seed-rows",
-                private=False,
-            )
-    return train, test, seeds
-
-
-def _read_test(settings: Settings, task: Task) -> Table:
+def _read_test(settings: Settings, task: Task) -> Table | None:
+    if settings.test is None:
+        return None
     table = check_table(read_table(settings.test, schema=task.schema), task.schema).table
     return _with_ids(table, settings.id, "test")
-
-
-def _require_two_classes(labels: NDArray[np.uint8], what: str) -> None:
-    if labels.min(initial=1) == labels.max(initial=0):
-        raise BadTable(f"{what} have one value of the target only; bring rows of both", private=False)
 
 
 def _sample(table: Table, seed: int) -> Table:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from comity.data.table import Table
-from comity.errors import BadTable
+from comity.errors import BadInput, BadTable
+from comity.schema import Column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,6 +71,39 @@ def binary_labels(table: Table, target: str, positive: str) -> Labels:
         raise BadTable(f"{table.source}: row {row} has no value in the target {target}; leave such rows out")
     hit = np.array([level == positive for level in levels], dtype=np.uint8)
     return Labels(hit[codes], positive, tuple(level for level in levels if level != positive))
+
+
+def require_value(column: Column, target: str, positive: str) -> None:
+    """Hold the value that is to count as 1 against the target's schema, before any row is read.
+
+    Raises:
+        BadInput: if the target cannot have it. A text, or a category without listed values, may have any.
+    """
+    if column.type.is_numeric:
+        if not _within(column, positive):
+            raise BadInput(f"{positive!r} is no value of the target '{target}'; it has {_bounds(column)}")
+    elif column.values is not None and positive not in column.values:
+        shown = ", ".join(column.values[:_SHOWN_CLASSES])
+        more = len(column.values) - _SHOWN_CLASSES
+        raise BadInput(
+            f"{positive!r} is no value of the target '{target}'; its values are {shown}"
+            + (f", ... {more} more" if more > 0 else "")
+        )
+
+
+def _within(column: Column, value: str) -> bool:
+    try:
+        number = float(value)
+    except ValueError:
+        return False
+    least = -math.inf if column.min is None else column.min
+    most = math.inf if column.max is None else column.max
+    return math.isfinite(number) and least <= number <= most
+
+
+def _bounds(column: Column) -> str:
+    least = "" if column.min is None else f" from {column.min:g}"
+    return f"numbers{least}" + ("" if column.max is None else f" up to {column.max:g}")
 
 
 def _named_class(positive: str, levels: tuple[str, ...], table: Table, target: str) -> str:

@@ -313,8 +313,13 @@ class RemoteValidator:
             self.queries_left = told["left"]["queries"]
             repeated = frozenset(int(at) for at in told["repeated"])
             cost = _cost(receipt, every=len(repeated) == len(questions))
+            # what an audit could not read is not taken for an answer
+            sound = repeated <= set(range(len(questions))) and len(told["scales"]) in (1, len(questions))
+            sound = sound and all(float(scale) > 0 for scale in told["scales"])
         except (KeyError, TypeError, ValueError):
             raise PartyFailed(f"'{self._provider}' answered in a form that cannot be read") from None
+        if not sound:
+            raise PartyFailed(f"'{self._provider}' states noise or repeats that cannot be")
         answers: list[Feedback] = []
         at = 0
         for place, question in enumerate(questions):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _WIDE = 112  # all columns
 _MEDIUM = 80  # without CPU and messages
 _BAR_CELLS = 8
+_FEW_BAR_CELLS = 4  # where the table is narrow
 _MOST_COLUMNS = 40
 
 
@@ -110,7 +111,7 @@ def _figures(report: Report, width: int) -> Table:
         cells = [
             _name(result),
             numbers.figure(result.auc),
-            _gap(result),
+            _gap(result, _BAR_CELLS if wide else _FEW_BAR_CELLS),
             numbers.plain(result.privacy.epsilon),
             words.guarantee_short(result),
             numbers.seconds(result.cost.wall_s),
@@ -156,15 +157,15 @@ def _name(result: Result) -> Text:
     return Text(result.label, style=style)
 
 
-def _gap(result: Result) -> Text:
+def _gap(result: Result, cells: int = _BAR_CELLS) -> Text:
     """A small bar and the share; the bar stops at its ends, the figure does not."""
     from rich.text import Text
 
     if result.gap_closed is None:
         return Text(numbers.NO_FIGURE)
-    filled = round(max(0.0, min(1.0, result.gap_closed)) * _BAR_CELLS)
+    filled = round(max(0.0, min(1.0, result.gap_closed)) * cells)
     bar = Text("━" * filled, style="" if result.is_baseline else "green")
-    bar.append("─" * (_BAR_CELLS - filled), style="dim")
+    bar.append("─" * (cells - filled), style="dim")
     bar.append(f" {numbers.percent(result.gap_closed)}", style="default")
     return bar
 
@@ -186,10 +187,10 @@ def _attacks(report: Report) -> Iterator[Table | Text]:
     yield Text("\nAttacks: advantage over guessing, 0 learns nothing, 1 is certain", style="bold")
     table = _table()
     table.add_column("architecture", min_width=16, overflow="fold")
-    table.add_column("attack", overflow="fold")
+    table.add_column("attack", max_width=12, overflow="fold")
     table.add_column(Text("advantage [interval]"), no_wrap=True)
     table.add_column("bound", justify="right", no_wrap=True)
-    table.add_column("verdict", overflow="fold")
+    table.add_column("verdict", min_width=15, overflow="fold")
     for result in report.done:
         for attack in result.attacks:
             table.add_row(

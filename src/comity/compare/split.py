@@ -1,0 +1,155 @@
+"""Divides the rows of a pilot: held-out rows that nobody trains on, seed rows, and training rows.
+
+Every provider holds out a share of its own rows. Where `--id` says which rows are one record at several
+providers, a record that one of them holds out is held out by all: otherwise models would be tested on
+records that another provider trained on, and even a random label would seem to be learned.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import compress
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from comity.architectures.definition import Task
+from comity.compare.settings import Settings
+from comity.data.labels import binary_labels
+from comity.data.split import hold_out, seed_rows
+from comity.data.table import Table, concat_tables
+from comity.errors import BadTable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rows of a pilot, each in one place at most.
+
+    Attributes:
+        train: per provider, training rows without the seed rows.
+        test: held-out rows of all providers, each id once, or the rows of `--test`.
+        seeds: per provider, seed rows.
+        notes: what the holders should know of ids that stand in several tables.
+    """
+
+    train: Mapping[str, Table]
+    test: Table
+    seeds: Mapping[str, Table]
+    notes: tuple[str, ...]
+
+
+def split_tables(settings: Settings, task: Task, tables: Mapping[str, Table], test: Table | None) -> Split:
+    """Split the providers' tables, whose id column has unique strings in each of them.
+
+    Args:
+        test: the rows of `--test`, or None to hold rows out of the tables.
+
+    Raises:
+        BadTable: if the test rows have one class, or a provider has no training rows left.
+    """
+    ids = {name: _ids(table, task) for name, table in tables.items()} if settings.id is not None else {}
+    if test is None:
+        train, test, notes = _held_out(settings, task, tables, ids)
+    else:
+        train, notes = dict(tables), _known_test_ids(_ids(test, task) if ids else [], ids)
+    _require_two_classes(binary_labels(test, task.target, task.positive).values)
+    train, seeds = _without_seed_rows(settings, task, train)
+    return Split(train, test, seeds, tuple(notes))
+
+
+def held_out_everywhere(
+    ids: Sequence[Sequence[str]], held: Sequence[NDArray[np.bool_]]
+) -> tuple[list[NDArray[np.bool_]], list[NDArray[np.bool_]]]:
+    """What each provider trains on and is tested on, if a record that one holds out is held out by all.
+
+    Args:
+        ids: per provider, (rows,) ids, unique in each.
+        held: per provider, (rows,) booleans: the rows that it holds out by its own draw.
+
+    Returns:
+        Per provider, (rows,) booleans: its training rows, none with an id that anybody holds out; and its
+        test rows, none with an id that an earlier provider has in the test. A row may be in neither.
+    """
+    out: set[str] = set()
+    tests: list[NDArray[np.bool_]] = []
+    for names, rows in zip(ids, held, strict=True):
+        test = rows & ~_among(names, out)
+        out.update(compress(names, test))
+        tests.append(test)
+    return [~_among(names, out) for names in ids], tests
+
+
+def _held_out(
+    settings: Settings, task: Task, tables: Mapping[str, Table], ids: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, Table], Table, list[str]]:
+    """Training rows per provider, test rows of all, and notes."""
+    held: list[NDArray[np.bool_]] = []
+    for stream, table in enumerate(tables.values()):
+        labels = binary_labels(table, task.target, task.positive).values
+        rows = np.zeros(table.rows, dtype=bool)
+        rows[hold_out(labels, seed=settings.seed, stream=stream)[1]] = True
+        held.append(rows)
+    kept, tests = [~rows for rows in held], held
+    notes: list[str] = []
+    shared = sum(count > 1 for count in Counter(id_ for names in ids.values() for id_ in names).values())
+    if shared:
+        kept, tests = held_out_everywhere(list(ids.values()), held)
+        fewer = sum(int((~own & ~rows).sum()) for own, rows in zip(held, kept, strict=True))
+        notes.append(
+            f"{shared} ids are at several providers: those held out are held out everywhere, "
+            f"which takes {fewer} more rows out of training"
+        )
+    train = {name: table.take(rows) for (name, table), rows in zip(tables.items(), kept, strict=True)}
+    for name, table in train.items():
+        if tables[name].rows and not table.rows:
+            raise BadTable(
+                f"provider '{name}' has no rows to train on: every one is held out, here or under the same "
+                "id at another provider; bring more rows, or a table of test rows with --test",
+                private=False,
+            )
+    test = concat_tables([table.take(rows) for table, rows in zip(tables.values(), tests, strict=True)])
+    return train, test, notes
+
+
+def _known_test_ids(test: Sequence[str], ids: Mapping[str, Sequence[str]]) -> list[str]:
+    known = int(_among(test, {id_ for names in ids.values() for id_ in names}).sum())
+    return [f"{known} test rows have ids that providers hold too"] if known else []
+
+
+def _without_seed_rows(
+    settings: Settings, task: Task, train: Mapping[str, Table]
+) -> tuple[dict[str, Table], dict[str, Table]]:
+    """Per provider, what is left of the training rows, and the seed rows."""
+    labels = [binary_labels(table, task.target, task.positive).values for table in train.values()]
+    chosen = seed_rows(labels, seed=settings.seed, count=settings.seed_rows)
+    left: dict[str, Table] = {}
+    seeds: dict[str, Table] = {}
+    for (name, table), rows in zip(train.items(), chosen, strict=True):
+        seeds[name] = table.take(rows)
+        rest = np.ones(table.rows, dtype=bool)
+        rest[rows] = False
+        left[name] = table.take(rest)
+        if not rest.any():
+            raise BadTable(
+                f"provider '{name}' has no rows left after the seed rows were taken; lower --seed-rows",
+                private=False,
+            )
+    return left, seeds
+
+
+def _require_two_classes(labels: NDArray[np.uint8]) -> None:
+    if labels.min(initial=1) == labels.max(initial=0):
+        raise BadTable("the test rows have one value of the target only; bring rows of both", private=False)
+
+
+def _ids(table: Table, task: Task) -> list[str]:
+    return table.arrow.column(task.id).to_pylist()
+
+
+def _among(names: Sequence[str], known: set[str]) -> NDArray[np.bool_]:
+    return np.fromiter((name in known for name in names), dtype=bool, count=len(names))

@@ -1,0 +1,140 @@
+"""A record that one provider holds out is held out by all; without shared ids nothing changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from comity.architectures.definition import Task
+from comity.compare.inputs import prepare_inputs
+from comity.compare.settings import Settings
+from comity.compare.split import Split, held_out_everywhere, split_tables
+from comity.data.split import hold_out
+from comity.data.table import Table
+from comity.errors import BadTable
+from comity.schema import Column, ColumnType, Role, Schema
+
+ROWS = 200
+SCHEMA = Schema(
+    columns={
+        "pid": Column(type=ColumnType.text, role=Role.identifier),
+        "x": Column(type=ColumnType.number, role=Role.quasi_identifier, min=0, max=1),
+        "ill": Column(type=ColumnType.category, role=Role.target, values=("no", "yes")),
+    }
+)
+TASK = Task(schema=SCHEMA, target="ill", positive="yes", id="pid")
+
+
+def settings_of(**changes: Any) -> Settings:
+    given: dict[str, Any] = {
+        "providers": ["north=north.csv", "south=south.csv"],
+        "target": "ill",
+        "positive": "yes",
+        "id": "pid",
+        "test": None,
+        "schema": None,
+        "epsilon": "1",
+        "delta": 1e-6,
+        "k": 5,
+        "seed_rows": 20,
+        "architectures": None,
+        "mode": None,
+        "partition": "rows",
+        "seed": 3,
+        "keep": None,
+    }
+    return Settings.parse(**(given | changes))
+
+
+def table_of(ids: list[str], seed: int) -> Table:
+    """Noise and coin flips; a row's x is the same in no other row."""
+    draw = np.random.default_rng(seed)
+    labels = np.where(draw.random(len(ids)) < 0.5, "yes", "no")
+    return Table(pa.table({"pid": ids, "x": draw.random(len(ids)), "ill": labels.tolist()}))
+
+
+def ids_of(*tables: Table) -> list[str]:
+    return [id_ for table in tables for id_ in table.arrow.column("pid").to_pylist()]
+
+
+def everywhere(split: Split) -> list[str]:
+    return ids_of(*split.train.values(), *split.seeds.values())
+
+
+@given(st.lists(st.dictionaries(st.integers(0, 9).map(str), st.booleans()), min_size=1, max_size=4))
+def test_held_out_ids_are_in_no_training_rows_and_once_in_the_test(providers: list[dict[str, bool]]) -> None:
+    ids = [list(rows) for rows in providers]
+    held = [np.array(list(rows.values()), dtype=bool) for rows in providers]
+    kept, tests = held_out_everywhere(ids, held)
+    out = {id_ for rows in providers for id_, own in rows.items() if own}
+    tested = [ids[n][row] for n, rows in enumerate(tests) for row in np.flatnonzero(rows)]
+    trained = [{ids[n][row] for row in np.flatnonzero(rows)} for n, rows in enumerate(kept)]
+    assert sorted(tested) == sorted(out)
+    assert trained == [set(rows) - out for rows in providers]
+
+
+def test_shared_ids_are_held_out_everywhere() -> None:
+    ids = [f"p{row}" for row in range(ROWS)]
+    tables = {"north": table_of(ids, 0), "south": table_of(ids[::-1], 1)}
+    split = split_tables(settings_of(), TASK, tables, None)
+    tested = ids_of(split.test)
+    assert len(set(tested)) == len(tested) > 0.2 * ROWS
+    assert set(tested).isdisjoint(everywhere(split))
+    assert set(tested) | set(everywhere(split)) == set(ids)
+    assert sum(table.rows for table in split.seeds.values()) == 20
+    fewer = 2 * ROWS - 2 * round(0.2 * ROWS) - len(everywhere(split))
+    assert split.notes == (
+        f"{ROWS} ids are at several providers: those held out are held out everywhere, "
+        f"which takes {fewer} more rows out of training",
+    )
+
+
+@pytest.mark.parametrize("id", ["pid", None])
+def test_without_shared_ids_each_provider_holds_out_its_own_draw(id: str | None) -> None:
+    names = ("north", "south")
+    tables = {name: table_of([f"{name}{row}" for row in range(ROWS)], n) for n, name in enumerate(names)}
+    split = split_tables(settings_of(id=id), TASK, tables, None)
+    expected: list[str] = []
+    for stream, table in enumerate(tables.values()):
+        labels = np.array([value == "yes" for value in table.strings("ill")], dtype=np.uint8)
+        expected += ids_of(table.take(hold_out(labels, seed=3, stream=stream)[1]))
+    assert ids_of(split.test) == expected
+    assert sorted(everywhere(split) + expected) == sorted(ids_of(*tables.values()))
+    assert split.notes == ()
+
+
+def test_a_given_test_table_stays_whole_and_known_ids_are_noted() -> None:
+    tables = {"north": table_of([f"p{row}" for row in range(ROWS)], 0)}
+    test = table_of([f"p{row}" for row in range(ROWS - 7, ROWS + 40)], 1)
+    settings = settings_of(providers=["north=north.csv"], test="test.csv")
+    split = split_tables(settings, TASK, tables, test)
+    assert split.test is test
+    assert sorted(everywhere(split)) == sorted(ids_of(tables["north"]))
+    assert split.notes == ("7 test rows have ids that providers hold too",)
+
+
+def test_a_provider_whose_rows_are_all_held_out_elsewhere_is_refused() -> None:
+    north = table_of([f"p{row}" for row in range(ROWS)], 0)
+    alone = split_tables(settings_of(providers=["north=north.csv"]), TASK, {"north": north}, None)
+    south = alone.test.take(np.arange(10))
+    with pytest.raises(BadTable, match="'south' has no rows to train on"):
+        split_tables(settings_of(), TASK, {"north": north, "south": south}, None)
+
+
+def test_the_note_reaches_the_document(tmp_path: Path) -> None:
+    from pyarrow import csv
+
+    ids = [f"p{row}" for row in range(ROWS)]
+    for n, name in enumerate(("north", "south")):
+        csv.write_csv(table_of(ids[:: 1 - 2 * n], n).arrow, tmp_path / f"{name}.csv")
+    settings = settings_of(providers=[f"{name}={tmp_path / name}.csv" for name in ("north", "south")])
+    inputs = prepare_inputs(settings, tmp_path / "run")
+    assert any(note.startswith(f"{ROWS} ids are at several") for note in inputs.describe(settings)["notes"])
+    trained = {id_ for table in inputs.train.values() for id_ in table.column("pid").to_pylist()}
+    assert trained.isdisjoint(inputs.test.column("pid").to_pylist())
