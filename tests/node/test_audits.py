@@ -230,6 +230,27 @@ def test_another_table_is_not_loaded_once_answers_were_given(
     assert committed_table(north) == before
 
 
+def test_a_load_that_breaks_off_leaves_no_table_under_anothers_commitment(
+    scene: Scene, tmp_path: Path, houses: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, schema = PartyFolder.create(tmp_path / "own", "own"), tmp_path / "schema.json"
+    schema.write_text(json.dumps(houses.SCHEMA))
+    first, second = scene.folders["north"].tables_path / "train.parquet", changed(scene)
+    load_table(own, str(first), schema)
+
+    def broken(*_: object) -> None:
+        raise OSError("the disk is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("comity.node.tables.os.replace", broken)
+        with pytest.raises(BadInput, match="cannot write"):
+            load_table(own, str(second), schema)
+    assert not list(own.tables_path.glob("train.parquet"))
+    assert not list(own.tables_path.glob("*.writing"))
+    load_table(own, str(second), schema)
+    assert pq.read_table(own.tables_path / "train.parquet").equals(pq.read_table(second))
+
+
 def test_a_node_refuses_to_answer_from_another_table(scene: Scene, tmp_path: Path) -> None:
     """The files beside the table were exchanged by hand."""
     north = scene.folders["north"]

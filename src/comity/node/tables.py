@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from comity.errors import BadSchema, UsageError
+from comity.errors import BadInput, BadSchema, UsageError
 from comity.node.folder import PartyFolder, write_whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from comity.ledger import Commitment
     from comity.schema import Schema
 
 _NAME = re.compile(r"train|seed|probe|linked-[a-z](-?[a-z0-9])*")
@@ -79,27 +81,36 @@ def load_table(
     wanted = _columns_of(name, schema)
     checked = check_table(read_table(source, schema=wanted), wanted)
     folder.tables_path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    commitment, bound = None, tuple[str, ...]()
-    if name == "train":
-        commitment, bound = _commit(folder, checked.table.arrow, ledger)
     place = folder.tables_path / f"{name}.parquet"
     temporary = place.with_suffix(".writing")
     temporary.touch(mode=0o600)
-    pq.write_table(checked.table.arrow, temporary)
-    os.replace(temporary, place)
+    commitment, bound = None, tuple[str, ...]()
+    try:
+        pq.write_table(checked.table.arrow, temporary)
+        if name == "train":
+            commitment, bound = _put_committed(folder, checked.table.arrow, temporary, place, ledger)
+        else:
+            os.replace(temporary, place)
+    finally:
+        temporary.unlink(missing_ok=True)
     _write_hierarchies(folder, schema_path)
     columns, notes = tuple(checked.table.names), tuple(checked.notes)
     return Loaded(name, checked.table.rows, columns, notes, commitment, bound)
 
 
-def _commit(folder: PartyFolder, table: pa.Table, url: str | None) -> tuple[str, tuple[str, ...]]:
-    """Commit to the rows, in every ledger account that they are to answer for, before any of it is asked."""
+def _put_committed(
+    folder: PartyFolder, table: pa.Table, written: Path, place: Path, url: str | None
+) -> tuple[str, tuple[str, ...]]:
+    """Put rows in place, committed to in every ledger account that they answer for before any is asked.
+
+    The table that was there is taken away first: whoever asks in between finds none. A load that breaks off
+    leaves no table under another one's commitment.
+    """
     from datetime import UTC, datetime
 
     from comity.ledger import Ledger
     from comity.node.committed import (
         bind_table,
-        keep_commitment,
         keep_earlier,
         make_commitment,
         own_agreements,
@@ -110,15 +121,28 @@ def _commit(folder: PartyFolder, table: pa.Table, url: str | None) -> tuple[str,
     agreements, today = own_agreements(folder), datetime.now(UTC).date()
     in_force = [agreement for agreement in agreements if folder.standing(agreement, today).in_force]
     if not agreements:
-        keep_commitment(folder, commitment, secret)
+        _swap(folder, commitment, secret, written, place)
         return commitment.digest.hex(), ()
     with Ledger.open(url or folder.ledger_path, key=folder.key, owner=folder.name) as ledger:
         for agreement in in_force:
             require_bindable(folder, agreement, ledger, commitment)
         keep_earlier(folder, agreements, ledger, commitment)
-        keep_commitment(folder, commitment, secret)
+        _swap(folder, commitment, secret, written, place)
         bound = [one.digest for one in in_force if bind_table(folder, one, ledger) is not None]
     return commitment.digest.hex(), tuple(bound)
+
+
+def _swap(folder: PartyFolder, commitment: Commitment, secret: bytes, written: Path, place: Path) -> None:
+    """One table with its commitment for another."""
+    from comity.node.committed import committed_table, keep_commitment
+
+    with suppress(BadInput):
+        if committed_table(folder) == commitment:
+            os.replace(written, place)
+            return
+    place.unlink(missing_ok=True)
+    keep_commitment(folder, commitment, secret)
+    os.replace(written, place)
 
 
 def _columns_of(name: str, schema: Schema) -> Schema:
