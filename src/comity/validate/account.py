@@ -196,9 +196,8 @@ def require_within(epsilon: float, whole: float, account: str) -> None:
     """
     if epsilon > whole:
         raise BudgetRefused(
-            "one answer cannot cost more than the whole budget",
+            f"one answer cannot cost more than the whole budget, epsilon {whole:.10g}",
             clause=f"account {account}",
             asked=f"epsilon {epsilon:.10g}",
-            left=f"at most epsilon {whole:.10g}",
             would_pass="a smaller epsilon, or none: all that is left",
         )
