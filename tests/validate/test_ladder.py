@@ -139,3 +139,13 @@ def test_a_copy_of_a_validator_opens_from_the_same_budget() -> None:
     provider.comparisons(0.6)
     with pytest.raises(BudgetRefused):
         copy.deepcopy(provider).comparisons(0.6)
+
+
+def test_they_say_where_they_stand() -> None:
+    provider, _ = validator(2_000, 5)
+    assert repr(provider.comparisons(0.2, yeses=3)) == (
+        "Comparisons: 3 more may be answered with yes, any number with no"
+    )
+    assert repr(provider.ladder(0.5, step=0.1)) == (
+        "Ladder: best loss told 0.5, the next has to be better by 0.1"
+    )

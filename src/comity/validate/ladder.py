@@ -53,6 +53,9 @@ class Comparisons:
         self.cost = cost
         self._vector = AboveThreshold(epsilon, sensitivity=2, yeses=yeses)
 
+    def __repr__(self) -> str:
+        return f"Comparisons: {self.left} more may be answered with yes, any number with no"
+
     @property
     def left(self) -> int:
         """How many more questions may be answered with yes."""
@@ -155,6 +158,9 @@ class Ladder:
         self.step = least if step is None else step
         self._records = records
         self._best = 0.5
+
+    def __repr__(self) -> str:
+        return f"Ladder: best loss told {self._best:.4g}, the next has to be better by {self.step:.4g}"
 
     @property
     def loss(self) -> float:
