@@ -34,6 +34,7 @@ IMPORTS: dict[str, tuple[str, ...]] = {
     "matplotlib": ("matplotlib.figure", "matplotlib.backends.backend_svg"),
     "opendp": ("opendp.measurements", "opendp.transformations", "opendp.combinators"),
     "pyarrow": ("pyarrow.parquet", "pyarrow.csv", "pyarrow.dataset"),
+    "pytest-xdist": ("xdist",),
     "python-stdnum": ("stdnum",),
     "pyyaml": ("yaml",),
     "scikit-learn": ("sklearn.linear_model", "sklearn.ensemble"),
