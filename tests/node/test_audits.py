@@ -164,12 +164,14 @@ def test_the_whole_loop_as_commands(scene: Scene, tmp_path: Path, capsys: pytest
     # with the auditor that the agreement names
     opening = str(tmp_path / "opening.json")
     assert comity(*asking) == 0
+    # an earlier verdict is none on this order
+    assert comity("audit", "verify", verdict, "--folder", analyst, "--order", order) == 6
     assert comity("audit", "run", order, "--folder", north, "--out", verdict, "--yes") == 3
     assert comity("audit", "open", order, "--folder", north, "--out", opening, "--yes") == 0
     assert comity("audit", "run", order, "--folder", court, "--out", verdict, "--yes") == 3
     told = comity("audit", "run", order, "--opening", opening, "--folder", court, "--out", verdict, "--yes")
     assert told == 0, capsys.readouterr().out
-    assert comity("audit", "verify", verdict, "--folder", analyst) == 0
+    assert comity("audit", "verify", verdict, "--folder", analyst, "--order", order) == 0
     assert "audited by 'court'" in capsys.readouterr().out
     with scene.ledger("north") as ledger:
         notes = [entry.body["text"] for entry in ledger.events("note")]

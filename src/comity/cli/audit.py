@@ -198,9 +198,15 @@ def run(
 def verify(
     verdict: Annotated[Path, typer.Argument(metavar="VERDICT", help="What comity audit run wrote.")],
     folder: FolderOption,
+    order: Annotated[
+        Path | None,
+        typer.Option("--order", metavar="FILE", help="The order that the verdict has to be about."),
+    ] = None,
     json: JsonFile = None,
 ) -> int:
-    """As the ML party, check a verdict: who signed it, and that it is about the order signed here.
+    """As the ML party, check a verdict: who signed it, and that it is about an order signed here.
+
+    Without --order it may be about an earlier one, of fewer answers; the order's digest is printed.
 
     Exit 6 if a signature does not fit, or an answer does not fit the table that was committed to.
     """
@@ -209,7 +215,7 @@ def verify(
     from comity.node.audits import verify_verdict
     from comity.node.card import read_json
 
-    check_apart({"VERDICT": verdict}, {"--json": json})
+    check_apart({"VERDICT": verdict, "--order": order}, {"--json": json})
     check_writable(json, "--json")
     read = read_json(verdict, "the verdict", largest=_LARGEST)
     if isinstance(read, dict) and set(read) == {"order", "signature", "evidence"}:
@@ -218,6 +224,11 @@ def verify(
             "(--out) to verify"
         )
     found = verify_verdict(read, folder_of(folder))
+    if order is not None and (wanted := _read_request(order).order.digest) != found.order.digest:
+        raise VerificationFailed(
+            f"the verdict is about the order {found.order.digest[:12]}, {order} is {wanted[:12]}: ask for "
+            "the verdict on this one"
+        )
     if json is not None:
         write_json({**found.to_dict(), "ok": found.ok}, json)
     if json != "-":

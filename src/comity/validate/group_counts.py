@@ -18,7 +18,7 @@ from comity.validate.many import listed, read_many
 from comity.validate.mechanism import NoisySums
 from comity.validate.metrics import METRICS, OF_CLASSES, SignedCounts, assembled, known_metrics
 from comity.validate.numbering import counted
-from comity.validate.queries import GroupCounts, Query
+from comity.validate.queries import CountPerGroup, GroupCounts, Query
 
 Integers = NDArray[np.int64]
 
@@ -99,31 +99,15 @@ def counted_by_group(
     return CountedQuestion(query, names, question, counts.sum(axis=1), counts[:, 1], threshold)
 
 
-class _Shape(Query):
+class _Shape(CountPerGroup):
     """Stands in a group's question for the query that is asked of all groups at once."""
 
-    def __init__(self, dimensions: int) -> None:
-        self._dimensions = dimensions
+    def __init__(self, size: int) -> None:
+        self.size = size
 
     @property
     def rows(self) -> int:
         return 0
-
-    @property
-    def dimensions(self) -> int:
-        return self._dimensions
-
-    @property
-    def l2(self) -> int:
-        return 1
-
-    @property
-    def l1(self) -> int:
-        return 1
-
-    @property
-    def largest_sum(self) -> int:
-        return 1
 
     def sums(self, labels: Any) -> Integers:
         raise BadInput("the sums of a group are asked for with those of all groups")
