@@ -26,7 +26,8 @@ from comity.errors import (
     VerificationFailed,
     Withheld,
 )
-from comity.gate import MAX_ATTEMPTS, answer, execute, refusal_of
+from comity.gate import answer, execute, refusal_of
+from comity.gate_checks import MAX_ATTEMPTS
 from comity.ledger import (
     Account,
     Ledger,

@@ -19,11 +19,10 @@ from typing import Any
 from comity.agreement import Agreement, verify_agreement
 from comity.agreement.limits import require_own_data, require_within
 from comity.errors import BudgetRefused, ClauseRefused, ComityError, Refused, Withheld
+from comity.gate_checks import check_attempt, check_queries, check_redrawn, claim_own, draw
 from comity.ledger import Account, Budget, Cost, Entry, Ledger, PrivacyUnit, Relation, without_dp
-from comity.ledger.exact import attempts, exact_outcomes, standing_attempts
-from comity.plan import Outcome, Plan, Receipt, Refusal, Release, Share
-
-MAX_ATTEMPTS = 3
+from comity.ledger.exact import exact_outcomes
+from comity.plan import Notice, Outcome, Plan, Receipt, Refusal, Release, Share
 
 
 def execute(plan: Plan, agreement: Agreement, ledger: Ledger) -> Release | Share:
@@ -44,24 +43,30 @@ def execute(plan: Plan, agreement: Agreement, ledger: Ledger) -> Release | Share
     try:
         check_agreement(plan, agreement, ledger)
         if plan.draws_on is not None:
-            _draw(plan, agreement, ledger, clause)
+            draw(plan, agreement, ledger, clause)
             outcome = run_plan(plan)
-            _check_redrawn(plan, outcome, ledger, clause)
+            check_redrawn(plan, outcome, ledger, clause)
+            _check_outcome(plan, outcome, ledger, clause)
             check_not_ended(agreement.digest, ledger)
             return _issue(plan, outcome, agreement, ledger, clause)
-        _check_queries(plan, agreement, ledger, clause, ledger.size)
+        if plan.own_key:
+            claim_own(plan, agreement, ledger, clause)
+            outcome = run_plan(plan)
+            check_not_ended(agreement.digest, ledger)
+            return _issue(plan, outcome, agreement, ledger, clause)
+        check_queries(plan, agreement, ledger, clause, ledger.size)
         if plan.cost is None:
             for account in plan.accounts:
-                _check_attempt(plan, account, agreement, ledger, clause, ledger.size)
+                check_attempt(plan, account, agreement, ledger, clause, ledger.size)
             charges = [_charge_attempt(plan, account, agreement, ledger, clause) for account in plan.accounts]
             for account, charge in zip(plan.accounts, charges, strict=True):
-                _check_attempt(plan, account, agreement, ledger, clause, charge.seq)
+                check_attempt(plan, account, agreement, ledger, clause, charge.seq)
         else:
             charges = [
                 _charge(plan, agreement, ledger, clause, plan.cost, account) for account in plan.accounts
             ]
         # charges have one order that everybody sees: of several at once, only the first ones pass here
-        _check_queries(plan, agreement, ledger, clause, charges[0].seq)
+        check_queries(plan, agreement, ledger, clause, charges[0].seq)
     except BudgetRefused:
         raise  # the ledger has recorded it, in the same transaction as its decision
     except Refused as refusal:
@@ -99,6 +104,31 @@ def answer(plan: Plan, agreement: Agreement, ledger: Ledger) -> Release | Share 
         return refusal_of(refusal, topic=plan.topic)
 
 
+def notify(
+    agreement: Agreement,
+    ledger: Ledger,
+    *,
+    architecture: str,
+    recipient: str,
+    topic: str,
+    body: Mapping[str, Any],
+    parts: Mapping[str, bytes],
+) -> Notice:
+    """Let out what a protocol needs and no private byte has gone into: keys, key shares, signatures.
+
+    Raises:
+        ClauseRefused: if the agreement is not in force, or has no clause for the architecture.
+    """
+    check_not_ended(agreement.digest, ledger)
+    verify_agreement(agreement, on=datetime.now(UTC).date())
+    agreement.clause(architecture)
+    agreement.party(recipient)
+    told = Outcome(body=body, parts=parts).digest
+    text = f"notice to {recipient} about '{topic}', made of no data"
+    ledger.append("note", {"text": text, "clause": f"architectures.{architecture}", "notice": told})
+    return Notice(topic=topic, body=body, parts=parts)
+
+
 def asked_of(plan: Plan, clause: str) -> dict[str, Any]:
     return {
         "plan": plan.name,
@@ -133,7 +163,8 @@ def check_plan(plan: Plan, agreement: Agreement) -> None:
     for account in plan.accounts:
         require_own_data(agreement, account.provider, account.lineage)
     recipient = agreement.party(plan.recipient)
-    if recipient.role == "provider":
+    computes = plan.sealed and recipient.name in getattr(clause, "compute", ())
+    if recipient.role == "provider" and not computes:
         raise ClauseRefused(
             f"'{recipient.name}' is a provider and gets nothing under this agreement",
             clause=f"parties.{recipient.name}",
@@ -148,72 +179,6 @@ def check_not_ended(agreement: str, ledger: Ledger, *, fresh: bool = True) -> No
         raise ClauseRefused(
             str(ended["text"]), clause=str(ended["clause"]), would_pass=ended.get("would_pass")
         )
-
-
-def _check_queries(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str, before: int) -> None:
-    """How many queries the clause allows on this account; those charged before entry `before` count."""
-    allowed = getattr(agreement.clause(plan.architecture), "queries", None)
-    if allowed is None:
-        return
-    # the digest once: it is made of the whole agreement each time it is asked for
-    charged, wanted = ledger.events("charged", account=plan.account), f"{agreement.digest}/{clause}"
-    asked = sum(
-        entry.body.get("queries", 1)
-        for entry in charged
-        if entry.seq < before and entry.body["clause"] == wanted
-    )
-    if asked + plan.queries > allowed:
-        raise ClauseRefused(
-            "the clause's queries are used up",
-            clause=f"{clause}.queries",
-            asked="one more query",
-            left=f"{max(0, allowed - asked)} of {allowed}",
-        )
-
-
-def _draw(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str) -> None:
-    """Take one of the answers that a share has paid for, which stays taken; a repeated plan takes no second.
-
-    Raises:
-        ClauseRefused: if no such share left under this agreement and account, or its answers are used up.
-    """
-    account = str(plan.account)
-    share = next(
-        (
-            entry.body
-            for entry in ledger.events("released", account=plan.account)
-            if (entry.body["plan"], entry.body["clause"]) == (plan.draws_on, clause)
-            and entry.body.get("agreement") == agreement.digest
-        ),
-        None,
-    )
-    if share is None:
-        raise ClauseRefused(
-            "nothing has left under this agreement that pays for this answer",
-            clause=clause,
-            would_pass="an answer after the share that it opens",
-        )
-    claim = ledger.append("note", {"drawn": plan.draws_on, "plan": plan.name, "account": account})
-    # claims have one order that everybody sees: of several at once, the first ones pass
-    taken = {
-        entry.body["plan"]
-        for entry in ledger.events("note", account=plan.account)
-        if entry.seq < claim.seq and entry.body.get("drawn") == plan.draws_on
-    }
-    if len(taken - {plan.name}) >= share["opens"]:
-        raise ClauseRefused(
-            "the answers that the share has paid for are used up",
-            clause=f"{clause}.queries",
-            asked="one more answer",
-            left=f"0 of {share['opens']}",
-        )
-
-
-def _check_redrawn(plan: Plan, outcome: Outcome, ledger: Ledger, clause: str) -> None:
-    """An answer that a share has paid for is given once; asked again it is repeated byte for byte."""
-    released = ledger.events("released", account=plan.account)
-    if any(e.body["plan"] == plan.name and e.body["outcome"] != outcome.digest for e in released):
-        raise ClauseRefused("what was drawn for this answer is gone: not drawn a second time", clause=clause)
 
 
 def open_account(account: Account, agreement: Agreement, ledger: Ledger) -> None:
@@ -241,34 +206,6 @@ def _charge(
         limit=agreement.clause(plan.architecture).spending_limit,
         queries=plan.queries,
     )
-
-
-def _check_attempt(
-    plan: Plan, account: Account, agreement: Agreement, ledger: Ledger, clause: str, before: int
-) -> None:
-    """One release without differential privacy per lineage, and few attempts at it.
-
-    The first plan that was charged has the lineage to itself, unless its release was withheld.
-    """
-    others = standing_attempts(ledger, account, before=before) - {plan.name}
-    if others:
-        raise ClauseRefused(
-            "this data has been released once without differential privacy, and two such releases "
-            "together can reveal what neither does",
-            clause=clause,
-            asked="another release of the same lineage",
-            left="none",
-            would_pass="the release already made, asked for again, or one with differential privacy",
-        )
-    allowed = min(MAX_ATTEMPTS, getattr(agreement.clause(plan.architecture), "attempts", MAX_ATTEMPTS))
-    if len(attempts(ledger, account, before=before)) >= allowed:
-        raise ClauseRefused(
-            "every attempt at a release without differential privacy tells something, and they are used up",
-            clause=f"{clause}.attempts",
-            asked="one more attempt",
-            left=f"0 of {allowed}",
-            would_pass="a release with differential privacy",
-        )
 
 
 def _charge_attempt(plan: Plan, account: Account, agreement: Agreement, ledger: Ledger, clause: str) -> Entry:
@@ -350,7 +287,7 @@ def released_body(
         "recipient": plan.recipient,
         "clause": clause,
         "outcome": outcome.digest,
-        "exact": plan.cost is None and plan.draws_on is None and not plan.repeats,
+        "exact": plan.cost is None and plan.draws_on is None and not plan.repeats and not plan.own_key,
         "sealed": plan.sealed,
         **({"opens": plan.opens, "agreement": agreement} if plan.opens else {}),
         **({"draws_on": plan.draws_on} if plan.draws_on is not None else {}),

@@ -1,7 +1,7 @@
-"""Plan, Release, Share, Receipt: a purpose with its price and a function still to run, and what comes of it.
+"""Plan, Release, Share, Notice, Receipt: a purpose with its price and a function still to run, and what comes of it.
 
 Techniques make plans; they cannot publish. `comity.gate` takes a plan through the agreement and the
-ledger and is the only module that makes a `Release`, a `Share` or a `Refusal` (a test holds it to that).
+ledger and is the only module that makes a `Release`, a `Share`, a `Notice` or a `Refusal` (a test holds it to that).
 """
 
 from __future__ import annotations
@@ -69,10 +69,13 @@ class Plan:
         check: for releases without differential privacy only: examines the outcome at the provider.
             A differentially private release is never conditioned on a look at private rows.
         sealed: whether the outcome leaves as a share (padded, masked, encrypted, split).
-        opens: for a share, how many later answers its cost pays for.
+        own_key: whether it is sealed under a key that its sender alone has, so that nobody it goes to can open
+            it; such a share has no cost and no check.
+        opens: for a share, how many later answers its cost pays for; or, where it has a check and no cost, how
+            many answers without differential privacy belong to this one release.
         also: other accounts that are charged the same: what is made of several providers' data costs each.
-        draws_on: for an answer that such a share has paid for, the share's plan name; it then has no cost and
-            no check of its own.
+        draws_on: for an answer that such a share has paid for, the share's plan name; it then has no cost of
+            its own, and a check only where the share had none.
         queries: how many of its clause's queries it counts as: a batch asks several at once.
         repeats: places in the ledger of releases to the same recipient whose answers it tells again. If that
             is all it tells, it has no cost; otherwise its cost is that of what is new.
@@ -89,6 +92,7 @@ class Plan:
     run: Callable[[], Outcome]
     check: Callable[[Outcome], Verdict] | None = None
     sealed: bool = False
+    own_key: bool = False
     opens: int = 0
     also: tuple[Account, ...] = ()
     draws_on: str | None = None
@@ -97,15 +101,18 @@ class Plan:
 
     def __post_init__(self) -> None:
         canonical_bytes(dict(self.request))
-        if self.draws_on is not None and (self.cost is not None or self.check is not None or self.opens):
+        if self.draws_on is not None and (self.cost is not None or self.opens):
+            raise ComityError(f"the plan '{self.purpose}' draws on a share: it has no cost of its own")
+        if self.opens and ((self.cost is None and self.check is None) or not self.sealed):
             raise ComityError(
-                f"the plan '{self.purpose}' draws on a share: it has no cost or check of its own"
+                f"the plan '{self.purpose}' pays for later answers: it has to be a charged or checked share"
             )
-        if self.opens and (self.cost is None or not self.sealed):
+        if self.own_key and (not self.sealed or self.cost or self.check or self.draws_on or self.opens):
             raise ComityError(
-                f"the plan '{self.purpose}' pays for later answers: it has to be a charged share"
+                f"the plan '{self.purpose}' is sealed under its sender's own key: a share without cost or check"
             )
-        if self.cost is None and self.check is None and self.draws_on is None and not self.repeats:
+        unpriced = self.cost is None and self.check is None
+        if unpriced and self.draws_on is None and not self.repeats and not self.own_key:
             raise ComityError(
                 f"the plan '{self.purpose}' has neither a cost nor a check: one of them is needed"
             )
@@ -261,6 +268,19 @@ class Share(Issued):
     @property
     def kind(self) -> Kind:
         return Kind.share
+
+
+@dataclass(frozen=True)
+class Notice(Issued):
+    """What a protocol needs and no private byte has gone into: public keys, sealed shares of keys, signatures."""
+
+    topic: str
+    body: Mapping[str, Any]
+    parts: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.notice
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
-ISSUED = {"Release", "Share", "Refusal"}
+ISSUED = {"Release", "Share", "Notice", "Refusal"}
 NETWORK = {
     "aiohttp",
     "asyncio",
@@ -114,6 +114,12 @@ def house() -> list[Module]:
 
 
 Detector = Callable[[Module], Iterator[int]]
+
+
+def notifies(module: Module) -> Iterator[int]:
+    for name, call in module.calls():
+        if name == "comity.gate.notify" or name.rpartition(".")[2] == "send_notice":
+            yield call.lineno
 
 
 def makes_issued(module: Module) -> Iterator[int]:
@@ -228,6 +234,13 @@ RULES: tuple[Rule, ...] = (
         {
             "comity.wire": "defines what can be sent at all",
             "comity.plan": "defines what the gate issues",
+        },
+    ),
+    Rule(
+        notifies,
+        "from comity.architectures.exchange import send_notice\nsend_notice()",
+        {
+            "comity.architectures.exchange": "hands a protocol's keys and signatures to the gate",
         },
     ),
     Rule(

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from comity.errors import BadInput
+from comity.errors import BadInput, MissingExtra
 from comity.schema import Schema
 from comity.wire import Channel
 
@@ -217,12 +218,31 @@ def _always(task: Task, providers: Sequence[str]) -> str | None:
 
 
 @dataclass(frozen=True)
+class InWords:
+    """What it protects, from whom, and at what price: a plain sentence each."""
+
+    protects: str
+    against: str
+    price: str
+
+
+@dataclass(frozen=True)
 class Exposure:
     """Whom a mode trusts with what, what each role's process receives in it, and why it cannot run, if so."""
 
     trust: tuple[Trust, ...]
     seen_by: Mapping[str, tuple[str, ...]]
     skip: Callable[[Task, Sequence[str]], str | None] = _always
+    in_words: InWords | None = None
+
+
+@dataclass(frozen=True)
+class Parties:
+    """Who takes part in a draft: a clause may depend on how many providers there are, or name parties."""
+
+    providers: tuple[str, ...]
+    ml_party: str
+    mediator: str
 
 
 @dataclass(frozen=True)
@@ -234,6 +254,7 @@ class Architecture:
         summary: one sentence for people.
         programs: the program of each role that takes part.
         clause: the clause that a pilot's agreement needs for a run with these options.
+        clause_among: the same where it depends on who takes part as well, such as on how many providers.
         guarantee: what it promises with these options.
         promise: the same where it depends on the task as well, such as on the schema's unit.
         trust: whom it trusts with what.
@@ -242,6 +263,9 @@ class Architecture:
         modes: the modes it has; the first is the default.
         beside: modes that stand in a comparison beside the default one, each in a row of its own.
         charges: whether its guarantee has an epsilon, so that a sweep over epsilon makes sense.
+        exact: modes of one that charges in which nothing that leaves has differential privacy.
+        engine: the module that it runs on and the extra that installs it, where there is one.
+        in_words: what it protects, from whom and at what price, for people.
         skip: why it cannot run for this task and these providers, or None.
         attacks: adversaries run against the result, by name.
         frame: whether its clause fixes a frame: a list of record ids that all parties know, each held once.
@@ -264,6 +288,24 @@ class Architecture:
     frame: bool = False
     exposures: Mapping[str, Exposure] = field(default_factory=dict[str, Exposure])
     tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    clause_among: Callable[[Options, Parties], dict[str, Any]] | None = None
+    exact: tuple[str, ...] = ()
+    engine: tuple[str, str] | None = None
+    in_words: InWords | None = None
+
+    def charged(self, mode: str | None) -> bool:
+        """Whether a run in this mode has an epsilon."""
+        return self.charges and mode not in self.exact
+
+    def clause_of(self, options: Options, parties: Parties) -> dict[str, Any]:
+        """The clause that a run with these options among these parties needs."""
+        return self.clause(options) if self.clause_among is None else self.clause_among(options, parties)
+
+    def unavailable(self) -> str | None:
+        """Why it cannot run on this machine, with the line that mends it; None if it can."""
+        if self.engine is None or find_spec(self.engine[0]) is not None:
+            return None
+        return str(MissingExtra(f"the architecture '{self.name}'", self.engine[1]))
 
     def exposure(self, mode: str | None) -> Exposure:
         """Whom a run in this mode trusts, and what each role sees in it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from comity.architectures.definition import Seat, rounded_delta
 from comity.errors import BadInput, ClauseRefused, ComityError, PartyFailed, VerificationFailed
-from comity.gate import execute, refusal_of
+from comity.gate import execute, notify, refusal_of
 from comity.ledger import Account, PrivacyUnit
 from comity.plan import Outcome, Plan, Receipt
 from comity.wire import Channel, Kind, Message, Query
@@ -70,6 +70,51 @@ def receive_query(channel: Channel, sender: str, topic: str) -> Message:
     return message
 
 
+def send_notice(
+    seat: Seat,
+    channel: Channel,
+    recipient: str,
+    topic: str,
+    body: Mapping[str, Any],
+    parts: Mapping[str, bytes],
+    *,
+    architecture: str,
+) -> None:
+    """Send what a protocol needs and no private byte has gone into, such as a public key.
+
+    Who may call this is listed in tests/house/test_one_door.py: it is no way out for data.
+    """
+    if channel.resend(recipient) is not None:
+        return
+    issued = notify(
+        seat.agreement,
+        seat.ledger,
+        architecture=architecture,
+        recipient=recipient,
+        topic=topic,
+        body=body,
+        parts=parts,
+    )
+    channel.send(recipient, issued)
+
+
+def receive_notice(channel: Channel, sender: str, topic: str) -> Message:
+    """The notice that `sender` owes.
+
+    Raises:
+        ClauseRefused: if the sender refused, with its words.
+        PartyFailed: if it sent something else.
+    """
+    message = channel.receive(sender)
+    _raise_refusal(message)
+    if message.kind is not Kind.notice or message.topic != topic:
+        raise PartyFailed(
+            f"'{sender}' sent a {message.kind} about '{message.topic[:40]}' where a notice of "
+            f"'{topic}' was due"
+        )
+    return message
+
+
 def send_answer(seat: Seat, channel: Channel, plan: Plan) -> None:
     """Take the plan through the gate and send what comes out, be it a refusal.
 
@@ -109,16 +154,20 @@ def receive_share(seat: Seat, channel: Channel, sender: str, topic: str) -> Mess
     return _receive_issued(seat, channel, sender, topic, Kind.share)
 
 
+def _raise_refusal(message: Message) -> None:
+    """Raise what the sender refused with, in its words, if it refused."""
+    if message.kind is not Kind.refusal:
+        return
+    body = message.body
+    told = f"'{message.sender}' refused: {body.get('message', body.get('code', 'no reason given'))}"
+    refusal = ClauseRefused(told, clause=str(body.get("clause", "not named")))
+    refusal.args = (told,)
+    raise refusal
+
+
 def _receive_issued(seat: Seat, channel: Channel, sender: str, topic: str, kind: Kind) -> Message:
     message = channel.receive(sender)
-    if message.kind is Kind.refusal:
-        body = message.body
-        refusal = ClauseRefused(
-            f"'{sender}' refused: {body.get('message', body.get('code', 'no reason given'))}",
-            clause=str(body.get("clause", "not named")),
-        )
-        refusal.args = (f"'{sender}' refused: {body.get('message', body.get('code'))}",)
-        raise refusal
+    _raise_refusal(message)
     if message.kind is not kind or message.topic != topic:
         raise PartyFailed(
             f"'{sender}' sent a {message.kind} about '{message.topic[:40]}' where a {kind} of "

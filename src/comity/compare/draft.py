@@ -12,6 +12,7 @@ from comity.architectures.definition import (
     DELTA_ADDITIVE_SHARE,
     Architecture,
     Options,
+    Parties,
     Task,
     rounded_delta,
 )
@@ -53,7 +54,7 @@ def draft_agreement(
     frame: Mapping[str, Any] | None = None,
 ) -> Draft:
     """Write the agreement of one run of a pilot; its data lineage is the run's own, so runs do not add up."""
-    clause = architecture.clause(options)
+    clause = architecture.clause_of(options, Parties(tuple(providers), ml_party, MEDIATOR))
     if architecture.frame:
         clause["frame"] = dict(frame or {})
     roles = {**dict.fromkeys(providers, "provider"), ml_party: "ml_party"}
@@ -76,7 +77,7 @@ def draft_agreement(
             "seed_rows": seed_rows.get(name, 0),
             "columns": columns,
             "unit": task.schema.unit.model_dump(mode="json"),
-            **({"budget": budget} if architecture.charges else {}),
+            **({"budget": budget} if architecture.charged(options.mode) else {}),
         }
         for name in providers
     ]

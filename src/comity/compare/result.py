@@ -41,15 +41,17 @@ class Cost:
         """Add up what the parties' processes report. Peaks add up too: the processes run at the same time.
 
         A program in a sandbox is no child that the system counts for the party; what it cost stands in the
-        party's figures.
+        party's figures, and so do the bytes that an engine sent past the channel.
         """
         costs = [report["cost"] for report in reports.values()]
-        boxes = [report.get("figures", {}).get("sandbox", {}) for report in reports.values()]
+        figures = [report.get("figures", {}) for report in reports.values()]
+        boxes = [figure.get("sandbox", {}) for figure in figures]
         return cls(
             wall_s=wall_s,
             startup_s=startup_s,
             cpu_s=sum(cost["cpu_s"] for cost in costs) + sum(box.get("cpu_s", 0.0) for box in boxes),
-            bytes_sent=sum(cost["bytes_sent"] for cost in costs),
+            bytes_sent=sum(cost["bytes_sent"] for cost in costs)
+            + sum(figure.get("engine_bytes", 0) for figure in figures),
             peak_rss_mb=sum(cost["peak_rss_mb"] for cost in costs)
             + sum(box.get("peak_rss_mb", 0.0) for box in boxes),
             messages=sum(cost["messages"] for cost in costs),

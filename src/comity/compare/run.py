@@ -91,7 +91,7 @@ def _run_all(
         with Pool(inputs.folders, threads=inputs.threads) as pool:
             for job in jobs[len(results) :]:
                 progress(len(results) + 1, len(jobs) + 1, _title(job))
-                swept = sweeps and job.architecture.charges
+                swept = sweeps and job.architecture.charged(job.options.mode)
                 results.append((job, measure(job.architecture, job.options, inputs, pool, swept=swept)))
                 if pool.broken:
                     break
@@ -113,7 +113,7 @@ def _jobs(settings: Settings, inputs: Inputs) -> tuple[list[_Job], list[dict[str
                 if name in asked:
                     skipped.append(_skipped(architecture, mode, reason))
                 continue
-            epsilons = settings.epsilons if architecture.charges else settings.epsilons[:1]
+            epsilons = settings.epsilons if architecture.charged(mode) else settings.epsilons[:1]
             jobs += [
                 _Job(architecture, _options(settings, epsilon, mode), name in asked) for epsilon in epsilons
             ]
@@ -144,7 +144,7 @@ def _skip_reason(
         return f"it has no mode '{settings.mode}'; it has: {', '.join(architecture.modes)}"
     if architecture.frame and inputs.frame is None:
         return "two providers hold records with the same id, and a frame has one row per record"
-    reason = architecture.skip(inputs.task, inputs.providers)
+    reason = architecture.unavailable() or architecture.skip(inputs.task, inputs.providers)
     return reason or architecture.exposure(mode).skip(inputs.task, inputs.providers)
 
 
@@ -159,8 +159,9 @@ def _options(settings: Settings, epsilon: float, mode: str | None) -> Options:
 
 
 def _title(job: _Job) -> str:
-    if not job.architecture.charges:
-        return job.architecture.name
+    if not job.architecture.charged(job.options.mode):
+        beside = job.options.mode in job.architecture.beside
+        return f"{job.architecture.name} ({job.options.mode})" if beside else job.architecture.name
     if job.options.mode in job.architecture.beside:
         return f"{job.architecture.name} ({job.options.mode}), epsilon {job.options.epsilon:g}"
     return f"{job.architecture.name}, epsilon {job.options.epsilon:g}"

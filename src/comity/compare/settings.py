@@ -14,7 +14,7 @@ from comity.architectures.definition import rounded_delta
 from comity.errors import UsageError
 
 _NAME = re.compile(r"[a-z](-?[a-z0-9])*")
-MODES = ("linked", "hosted", "entrusted", "encrypted")
+MODES = ("linked", "hosted", "entrusted", "encrypted", "private", "exact")
 _SMALLEST_EPSILON = 1e-6
 _SMALLEST_DELTA = 1e-12
 ML_PARTY = "analyst"
