@@ -1,7 +1,8 @@
-"""Plan, Release, Share, Notice, Receipt: a purpose with its price and a function still to run, and what comes of it.
+"""Plan, Release, Share, Receipt: a purpose with its price and a function still to run, and what comes of it.
 
 Techniques make plans; they cannot publish. `comity.gate` takes a plan through the agreement and the
-ledger and is the only module that makes a `Release`, a `Share`, a `Notice` or a `Refusal` (a test holds it to that).
+ledger and is the only module that makes a `Release`, a `Share`, a `Notice` or a `Refusal` (a test holds it
+to that).
 """
 
 from __future__ import annotations
@@ -69,10 +70,10 @@ class Plan:
         check: for releases without differential privacy only: examines the outcome at the provider.
             A differentially private release is never conditioned on a look at private rows.
         sealed: whether the outcome leaves as a share (padded, masked, encrypted, split).
-        own_key: whether it is sealed under a key that its sender alone has, so that nobody it goes to can open
-            it; such a share has no cost and no check.
-        opens: for a share, how many later answers its cost pays for; or, where it has a check and no cost, how
-            many answers without differential privacy belong to this one release.
+        own_key: whether it is sealed under a key that its sender alone has, so that nobody it goes to can
+            open it; such a share has no cost and no check.
+        opens: for a share, how many later answers its cost pays for; or, where it has a check and no cost,
+            how many answers without differential privacy belong to this one release.
         also: other accounts that are charged the same: what is made of several providers' data costs each.
         draws_on: for an answer that such a share has paid for, the share's plan name; it then has no cost of
             its own, and a check only where the share had none.
@@ -109,7 +110,7 @@ class Plan:
             )
         if self.own_key and (not self.sealed or self.cost or self.check or self.draws_on or self.opens):
             raise ComityError(
-                f"the plan '{self.purpose}' is sealed under its sender's own key: a share without cost or check"
+                f"the plan '{self.purpose}' is under its sender's own key: a share without cost or check"
             )
         unpriced = self.cost is None and self.check is None
         if unpriced and self.draws_on is None and not self.repeats and not self.own_key:
@@ -272,7 +273,7 @@ class Share(Issued):
 
 @dataclass(frozen=True)
 class Notice(Issued):
-    """What a protocol needs and no private byte has gone into: public keys, sealed shares of keys, signatures."""
+    """What a protocol needs and no private byte has gone into: keys, sealed shares of keys, signatures."""
 
     topic: str
     body: Mapping[str, Any]

@@ -3,7 +3,8 @@
 A message is a signed header in canonical JSON plus named binary parts whose digests the header holds.
 Two kinds of thing can be sent:
 
-* `Issued`: what the gate has let through (a release, a share, a notice, a refusal). Only `comity.gate` makes them.
+* `Issued`: what the gate has let through (a release, a share, a notice, a refusal). Only `comity.gate` makes
+  them.
 * `Query`: what the ML party or the mediator asks. A provider's channel refuses to send one, so nothing
   leaves a provider but what the gate issued.
 
