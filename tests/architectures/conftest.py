@@ -38,6 +38,32 @@ def write_table(path: Path, rows: int, seed: int) -> Path:
     return path
 
 
+PLAIN_SCHEMA = """
+columns:
+  hours: {role: insensitive, type: integer, min: 0, max: 10000}
+  part: {role: insensitive, type: category, values: [belt, fan, pump]}
+  heat: {role: insensitive, type: number, min: -50, max: 150}
+  failed: {role: target, type: category, values: ["no", "yes"]}
+"""
+
+
+def plain_settings(folder: Path, names: Sequence[str] = ("north", "south"), **changes: Any) -> Settings:
+    """Settings over tables about machines: nothing in them is about anybody."""
+    for number, name in enumerate(names):
+        draw = random.Random(number)
+        with open(folder / f"{name}.csv", "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["hours", "part", "heat", "failed"])
+            for _ in range(600):
+                hours, part = draw.randint(0, 9000), draw.choice(["belt", "fan", "pump"])
+                fails = draw.random() < 0.1 + 0.5 * (hours > 6000) + 0.3 * (part == "belt")
+                writer.writerow([hours, part, round(draw.gauss(60, 9), 1), "yes" if fails else "no"])
+    (folder / "plain.yaml").write_text(PLAIN_SCHEMA, encoding="utf-8")
+    paths = [f"{name}={folder / name}.csv" for name in names]
+    given = {"providers": paths, "target": "failed", "id": None, "schema": folder / "plain.yaml"}
+    return settings_for(folder, (), **(given | changes))
+
+
 def settings_for(folder: Path, names: Sequence[str] = ("north", "south"), **changes: Any) -> Settings:
     """Settings over such tables, two of them unless more providers are named."""
     paths = {name: write_table(folder / f"{name}.csv", 600, n) for n, name in enumerate(names)}
@@ -77,6 +103,13 @@ class Outcome:
         drawn = [entry.body["plan"] for entry in self.ledgers[party].events("note") if "drawn" in entry.body]
         return [entry.kind for entry in self.ledgers[party].events() if entry.body.get("plan") not in drawn]
 
+    def own_key(self, party: str) -> int:
+        """How many shares left that only this party can open."""
+        sealed = {
+            entry.body["plan"] for entry in self.ledgers[party].events("note") if "own_key" in entry.body
+        }
+        return sum(entry.body["plan"] in sealed for entry in self.ledgers[party].events("released"))
+
     def kinds(self, party: str) -> list[str]:
         return [entry.kind for entry in self.ledgers[party].events()]
 
@@ -94,6 +127,7 @@ class Stage:
         architecture: str,
         *,
         options: Options | None = None,
+        mode: str | None = None,
         change: Callable[[dict[str, Any]], None] | None = None,
         wrong_key_for: str | None = None,
         run: str = "run",
@@ -104,7 +138,7 @@ class Stage:
         `wrap` puts something between a party's program and its channel: a party that misbehaves.
         """
         found = find(architecture)
-        options = options or Options(mode=found.modes[0] if found.modes else None)
+        options = options or Options(mode=mode or (found.modes[0] if found.modes else None))
         document = json.loads(json.dumps(self._draft(found, options, run)))
         if change is not None:
             change(document)
@@ -220,8 +254,10 @@ def staged(folder: Path, settings: Settings) -> Stage:
 def stage(tmp_path: Path, request: pytest.FixtureRequest) -> Stage:
     """Two providers; three where the test is about an architecture that needs as many."""
     about = getattr(request.node, "callspec", None)
-    mediated = about is not None and about.params.get("name") == "mediated-release"
-    providers = ("north", "south", "west") if mediated else ("north", "south")
+    if about is not None and about.params.get("name") == "plain":
+        return staged(tmp_path, plain_settings(tmp_path))
+    many = about is not None and about.params.get("name") in ("mediated-release", "federated", "encrypted")
+    providers = ("north", "south", "west") if many else ("north", "south")
     return staged(tmp_path, settings_for(tmp_path, providers))
 
 

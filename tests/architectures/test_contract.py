@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -12,51 +13,93 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from comity.architectures import find, names
-from comity.architectures.definition import Options
+from comity.architectures.definition import InWords, Options
 from comity.compare.settings import MEDIATOR, ML_PARTY
 from comity.errors import PartyFailed, Refused, VerificationFailed
 from comity.ledger import Checkpoint, verify_ledger
+from comity.plan import Outcome
 from comity.schema import Role
 
-SHARING = [name for name in names() if {"provider", "ml_party"} <= set(find(name).programs)]
-CHARGED = [name for name in SHARING if find(name).charges]
+# hosted and encrypted modes of validation have tests of their own that ask the same of them
+OWN_TESTS = {("validation", "hosted"), ("blind-validation", "entrusted"), ("blind-validation", "encrypted")}
+SHARING = [
+    (name, mode)
+    for name in names()
+    if {"provider", "ml_party"} <= set(find(name).programs)
+    for mode in find(name).modes or (None,)
+    if (name, mode) not in OWN_TESTS
+]
+CHARGED = [(name, mode) for name, mode in SHARING if find(name).charged(mode)]
+
+
+class Killed(BaseException):
+    """What a party's program meets when its process is killed."""
+
+
+class Mortal:
+    """A channel whose party is killed at its operation of that number."""
+
+    def __init__(self, channel: Any, last: int) -> None:
+        self._channel, self._last, self.operations = channel, last, 0
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("send", "receive"):
+            self.operations += 1
+            if self.operations > self._last:
+                raise Killed
+        return getattr(self._channel, name)
+
+
+def sharing(cases: list[tuple[str, str | None]]) -> Any:
+    return pytest.mark.parametrize(
+        ("name", "mode"), cases, ids=[name if mode is None else f"{name}-{mode}" for name, mode in cases]
+    )
 
 
 def digest_of(message: Any) -> str:
     return message.body["receipt"]["outcome"]
 
 
-@pytest.mark.parametrize("name", SHARING)
-def test_it_runs_and_learns_and_its_account_balances(name: str, stage: Any) -> None:
-    outcome = stage.play(name)
+@sharing(SHARING)
+def test_it_runs_and_learns_and_its_account_balances(name: str, mode: str | None, stage: Any) -> None:
+    outcome = stage.play(name, mode=mode)
     assert outcome.errors == {}
-    scores = pq.read_table(outcome.sessions[ML_PARTY] / "scores.parquet")
+    judged = [folder / "scores.parquet" for folder in outcome.sessions.values()]
+    tables = [pq.read_table(path) for path in judged if path.is_file()]
     tests = len(stage.inputs.test_labels)
     aucs = [
-        roc_auc_score(stage.inputs.test_labels, np.asarray(scores.column(column))[:tests])
-        for column in scores.column_names
+        roc_auc_score(stage.inputs.test_labels, np.asarray(table.column(column))[:tests])
+        for table in tables
+        for column in table.column_names
     ]
     assert max(aucs) > 0.6
     for provider in stage.inputs.providers:
         kinds = outcome.paid(provider)
-        assert kinds.count("asked") == kinds.count("charged") == kinds.count("released") >= 1
+        own = outcome.own_key(provider)  # what nobody else can open costs nothing
+        assert kinds.count("asked") == kinds.count("charged") + own == kinds.count("released") >= 1
         assert outcome.ledgers[provider].verify().ok
 
 
-@pytest.mark.parametrize("name", SHARING)
-def test_a_provider_sends_only_what_its_ledger_says_it_released(name: str, stage: Any) -> None:
-    outcome = stage.play(name)
+@sharing(SHARING)
+def test_a_provider_sends_only_what_its_ledger_says_it_released(
+    name: str, mode: str | None, stage: Any
+) -> None:
+    outcome = stage.play(name, mode=mode)
     for provider in stage.inputs.providers:
         released = {entry.body["outcome"] for entry in outcome.ledgers[provider].events("released")}
         assert outcome.sent[provider]
         for message in outcome.sent[provider]:
+            if message.kind == "notice":
+                noted = {entry.body.get("notice") for entry in outcome.ledgers[provider].events("note")}
+                assert Outcome(message.body, message.parts).digest in noted
+                continue
             assert message.kind in ("release", "share")
             assert digest_of(message) in released
 
 
-@pytest.mark.parametrize("name", SHARING)
-def test_receipts_prove_that_the_ledger_was_not_cut(name: str, stage: Any) -> None:
-    outcome = stage.play(name)
+@sharing(SHARING)
+def test_receipts_prove_that_the_ledger_was_not_cut(name: str, mode: str | None, stage: Any) -> None:
+    outcome = stage.play(name, mode=mode)
     books = [
         outcome.sessions[party] / "receipts.jsonl"
         for party in (ML_PARTY, MEDIATOR)
@@ -75,28 +118,28 @@ def test_receipts_prove_that_the_ledger_was_not_cut(name: str, stage: Any) -> No
         assert receipt["sequence"] in {entry.seq for entry in outcome.ledgers[provider].events("released")}
 
 
-@pytest.mark.parametrize("name", SHARING)
-def test_it_refuses_without_a_clause(name: str, stage: Any) -> None:
+@sharing(SHARING)
+def test_it_refuses_without_a_clause(name: str, mode: str | None, stage: Any) -> None:
     def change(document: dict[str, Any]) -> None:
         other = "pooled" if name != "pooled" else "alone"
         document["architectures"] = {other: {"unsafe_pilot": True}}
 
-    expect_refusal(stage, name, change)
+    expect_refusal(stage, name, mode, change)
 
 
-@pytest.mark.parametrize("name", CHARGED)
-def test_it_refuses_without_a_budget(name: str, stage: Any) -> None:
+@sharing(CHARGED)
+def test_it_refuses_without_a_budget(name: str, mode: str | None, stage: Any) -> None:
     def change(document: dict[str, Any]) -> None:
         clause = document["architectures"][name]
         clause["epsilon"] = clause["epsilon"] / 10
         for data in document["data"]:
             data["budget"]["epsilon"] = data["budget"]["epsilon"] / 10
 
-    expect_refusal(stage, name, change)
+    expect_refusal(stage, name, mode, change)
 
 
-def expect_refusal(stage: Any, name: str, change: Callable[[dict[str, Any]], None]) -> None:
-    outcome = stage.play(name, change=change)
+def expect_refusal(stage: Any, name: str, mode: str | None, change: Callable[[dict[str, Any]], None]) -> None:
+    outcome = stage.play(name, mode=mode, change=change)
     assert outcome.figures == {}
     assert isinstance(outcome.errors[ML_PARTY], Refused | PartyFailed)
     assert any(isinstance(outcome.errors[provider], Refused) for provider in stage.inputs.providers)
@@ -104,23 +147,54 @@ def expect_refusal(stage: Any, name: str, change: Callable[[dict[str, Any]], Non
         assert "released" not in outcome.kinds(provider)
         assert "charged" not in outcome.kinds(provider)
         assert all(message.kind == "refusal" for message in outcome.sent[provider])
-    assert not (outcome.sessions[ML_PARTY] / "scores.parquet").exists()
+    assert no_half_result(outcome)
 
 
-@pytest.mark.parametrize("name", CHARGED)
-def test_the_same_budget_is_not_spent_twice(name: str, stage: Any) -> None:
-    assert stage.play(name).errors == {}
-    again = stage.play(name)
+@sharing(CHARGED)
+def test_the_same_budget_is_not_spent_twice(name: str, mode: str | None, stage: Any) -> None:
+    assert stage.play(name, mode=mode).errors == {}
+    again = stage.play(name, mode=mode)
     assert any(isinstance(again.errors.get(provider), Refused) for provider in stage.inputs.providers)
 
 
-@pytest.mark.parametrize("name", SHARING)
+@sharing(SHARING)
 @pytest.mark.parametrize("party", ["north", ML_PARTY])
-def test_a_wrong_key_is_refused(name: str, party: str, stage: Any) -> None:
-    outcome = stage.play(name, wrong_key_for=party)
+def test_a_wrong_key_is_refused(name: str, mode: str | None, party: str, stage: Any) -> None:
+    outcome = stage.play(name, mode=mode, wrong_key_for=party)
     assert any(isinstance(error, VerificationFailed) for error in outcome.errors.values())
     assert ML_PARTY not in outcome.figures
-    assert not (outcome.sessions[ML_PARTY] / "scores.parquet").exists()
+    assert no_half_result(outcome)
+
+
+@sharing(SHARING)
+@pytest.mark.parametrize("when", ["second", "middle"])
+def test_a_killed_party_leaves_no_half_result(name: str, mode: str | None, when: str, stage: Any) -> None:
+    """One provider dies at its second message, or halfway through."""
+    living: list[Mortal] = []
+
+    def counted(party: str, channel: Any) -> Any:
+        if party != "north":
+            return channel
+        living.append(Mortal(channel, 10**9))
+        return living[0]
+
+    def wrap(party: str, channel: Any) -> Any:
+        return Mortal(channel, last) if party == "north" else channel
+
+    last = 1
+    if when == "middle":
+        assert stage.play(name, mode=mode, wrap=counted, run="counted").errors == {}
+        last = living[0].operations // 2
+    outcome = stage.play(name, mode=mode, wrap=wrap)
+    assert isinstance(outcome.errors["north"], Killed)
+    assert isinstance(outcome.errors[ML_PARTY], PartyFailed)
+    assert no_half_result(outcome)
+    for provider in stage.inputs.providers:
+        assert outcome.ledgers[provider].verify().ok
+
+
+def no_half_result(outcome: Any) -> bool:
+    return not any((folder / "scores.parquet").exists() for folder in outcome.sessions.values())
 
 
 @pytest.mark.parametrize("name", names())
@@ -132,6 +206,8 @@ def test_it_says_what_it_protects_and_whom_it_trusts(name: str) -> None:
     assert architecture.seen_by
     guarantee = architecture.guarantee(Options())
     assert guarantee.note
+    assert architecture.in_words is not None
+    assert all(f"{getattr(architecture.in_words, field.name)}".endswith(".") for field in fields(InWords))
     if architecture.charges:
         assert (guarantee.epsilon, guarantee.delta) == (1.0, 1e-6)
         assert guarantee.unit is not None

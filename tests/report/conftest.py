@@ -14,6 +14,11 @@ def result(architecture: str, auc: float | None, gap: float | None, **more: Any)
         "architecture": architecture,
         "mode": None,
         "summary": f"What {architecture} does, in one sentence.",
+        "in_words": {
+            "protects": f"What {architecture} protects.",
+            "against": f"Whom {architecture} protects it from.",
+            "price": f"What {architecture} costs.",
+        },
         "utility": {"auc": auc, "accuracy": 0.85, "gap_closed": gap, "rows_used": 39073, "model": "boosted"},
         "privacy": {
             "epsilon": None,

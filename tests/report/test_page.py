@@ -78,6 +78,7 @@ def test_has_every_section(document: dict[str, Any], rendered: dict[str, Page]) 
         "summary",
         "utility",
         "epsilon",
+        "in-words",
         "guarantees",
         "attacks",
         "cost",
@@ -87,6 +88,13 @@ def test_has_every_section(document: dict[str, Any], rendered: dict[str, Page]) 
     ]
     links = [attributes["href"] for attributes in page.tags("a")]
     assert links == [f"#{ident}" for ident in ids]
+
+
+def test_says_in_plain_words_what_each_protects(document: dict[str, Any], rendered: dict[str, Page]) -> None:
+    text = page_of(document, rendered).text
+    for result in document["results"]:
+        if "error" not in result:
+            assert all(sentence in text for sentence in result["in_words"].values())
 
 
 def test_loads_nothing(document: dict[str, Any], rendered: dict[str, Page]) -> None:
@@ -167,7 +175,13 @@ def test_users_words_are_escaped(document: dict[str, Any]) -> None:
     document["inputs"]["positive"] = EVIL
     document["inputs"]["providers"] = [{"name": EVIL, "rows": 1}, {"name": "مستشفى\u202e", "rows": 2}]
     document["inputs"]["schema"] = [{EVIL: EVIL}]
-    document["results"][3] |= {"architecture": EVIL, "mode": EVIL, "summary": EVIL, "seen_by": {EVIL: [EVIL]}}
+    document["results"][3] |= {
+        "architecture": EVIL,
+        "mode": EVIL,
+        "summary": EVIL,
+        "in_words": {"price": EVIL},
+        "seen_by": {EVIL: [EVIL]},
+    }
     document["results"][3]["trust"] = [{"party": EVIL, "assumption": EVIL}]
     document["results"][3]["privacy"]["attacks"] = {EVIL: {"advantage": 0.5, "low": 0.4, "high": 0.6}}
     document["results"][5]["error"] = EVIL

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comity.architectures.definition import Architecture, Guarantee, Options, Seat, Trust
+from comity.architectures.definition import Architecture, Guarantee, InWords, Options, Seat, Trust
 from comity.architectures.models import keep_scores, logistic_scores
 from comity.wire import Channel
 
@@ -35,4 +35,9 @@ ARCHITECTURE = Architecture(
     trust=(Trust("ml_party", "keeps the seed rows it was given to itself"),),
     seen_by={"ml_party": ("the seed rows, features and labels",)},
     baseline=True,
+    in_words=InWords(
+        protects="Nothing: the ML party uses the seed rows that it was given.",
+        against="Nobody: these rows are disclosed outright.",
+        price="The model learns from few rows, and from nothing else that providers hold.",
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comity.architectures.definition import Architecture, Guarantee, Options, Seat, Trust
+from comity.architectures.definition import Architecture, Guarantee, InWords, Options, Seat, Trust
 from comity.architectures.models import boosted_scores, keep_scores, logistic_scores
 from comity.wire import Channel
 
@@ -41,4 +41,9 @@ ARCHITECTURE = Architecture(
     trust=(Trust("provider", "has the skill to train a model of its own"),),
     seen_by={"provider": ("its own table",), "ml_party": ("nothing",)},
     baseline=True,
+    in_words=InWords(
+        protects="Every row: none leaves its provider.",
+        against="Everybody else.",
+        price="Each provider learns from its own rows alone, and has to build models itself.",
+    ),
 )

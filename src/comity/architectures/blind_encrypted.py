@@ -36,7 +36,7 @@ from comity.architectures.blind_encrypted_answers import (
 )
 from comity.architectures.blind_frame import TOPIC, frame_of, mediator_of, require_agreed, taught
 from comity.architectures.blind_opening import await_opening
-from comity.architectures.definition import Exposure, Seat, Task, Trust
+from comity.architectures.definition import Exposure, InWords, Seat, Task, Trust
 from comity.architectures.exchange import receive_release, send_query
 from comity.crypto.bfv import DecryptionKey, Scheme
 from comity.crypto.pads import random_key, random_name
@@ -84,6 +84,11 @@ EXPOSURE = Exposure(
         ),
     },
     skip=_absent,
+    in_words=InWords(
+        protects="Each record's label, with differential privacy; and groups and predictions from everybody.",
+        against="The ML party, the mediator and the other providers.",
+        price="Nobody can check what is asked; ciphertexts cost bandwidth and time.",
+    ),
 )
 
 

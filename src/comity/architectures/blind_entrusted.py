@@ -36,7 +36,7 @@ from comity.architectures.blind_frame import (
     taught,
 )
 from comity.architectures.blind_opening import await_opening, refused, send_drawn, send_opening
-from comity.architectures.definition import Exposure, Seat, Trust
+from comity.architectures.definition import Exposure, InWords, Seat, Trust
 from comity.architectures.exchange import (
     receive_query,
     receive_release,
@@ -79,6 +79,11 @@ EXPOSURE = Exposure(
             "features and ids, which it had before",
         ),
     },
+    in_words=InWords(
+        protects="Each record's label, with differential privacy; and predictions from providers.",
+        against="The ML party and the other providers; the mediator holds the labels.",
+        price="Everything rests on the mediator, which could read and pass on every label.",
+    ),
 )
 
 

@@ -24,7 +24,16 @@ from comity.architectures import blind_asker, blind_mediator, blind_provider
 from comity.architectures import blind_encrypted as encrypted
 from comity.architectures import blind_entrusted as entrusted
 from comity.architectures.blind_frame import MINIMUM_GROUP, PORTIONS
-from comity.architectures.definition import Architecture, Guarantee, Options, Pilot, Program, Seat, Trust
+from comity.architectures.definition import (
+    Architecture,
+    Guarantee,
+    InWords,
+    Options,
+    Pilot,
+    Program,
+    Seat,
+    Trust,
+)
 from comity.architectures.models import membership_attack
 from comity.architectures.validation import label_attack
 from comity.attack.result import AttackResult
@@ -129,4 +138,10 @@ ARCHITECTURE = Architecture(
     attacks=_attacks,
     frame=True,
     exposures={"entrusted": entrusted.EXPOSURE, "encrypted": encrypted.EXPOSURE},
+    in_words=InWords(
+        protects="Each record's label, with differential privacy; and the ML party's predictions from "
+        "providers.",
+        against="The ML party, the mediator (which adds up padded labels), and the other providers.",
+        price="A mediator that colludes with nobody, one list of ids for all, and somewhat more noise.",
+    ),
 )

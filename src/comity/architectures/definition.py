@@ -225,6 +225,9 @@ class InWords:
     against: str
     price: str
 
+    def to_dict(self) -> dict[str, str]:
+        return {"protects": self.protects, "against": self.against, "price": self.price}
+
 
 @dataclass(frozen=True)
 class Exposure:
@@ -310,6 +313,10 @@ class Architecture:
     def exposure(self, mode: str | None) -> Exposure:
         """Whom a run in this mode trusts, and what each role sees in it."""
         return self.exposures.get(mode or "", Exposure(self.trust, self.seen_by))
+
+    def words(self, mode: str | None) -> InWords | None:
+        """The mode's own plain words, or the architecture's."""
+        return self.exposure(mode).in_words or self.in_words
 
     def promised(self, options: Options, task: Task) -> Guarantee:
         """What it promises for this task."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from comity.architectures.definition import (
     Architecture,
     Guarantee,
+    InWords,
     Options,
     Pilot,
     Seat,
@@ -303,4 +304,11 @@ ARCHITECTURE = Architecture(
     },
     skip=_skip,
     attacks=_attacks,
+    in_words=InWords(
+        protects="That a row can be told from k - 1 others by its quasi-identifiers.",
+        against="The ML party and whoever gets the table from it, as far as they know no more than quasi-"
+        "identifiers.",
+        price="Values become coarser and some rows are left out; what is not generalised is readable, and"
+        " there is no differential privacy.",
+    ),
 )

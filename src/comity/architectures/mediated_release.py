@@ -13,7 +13,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from comity.architectures.definition import Architecture, Guarantee, Options, Pilot, Seat, Task, Trust
+from comity.architectures.definition import (
+    Architecture,
+    Guarantee,
+    InWords,
+    Options,
+    Pilot,
+    Seat,
+    Task,
+    Trust,
+)
 from comity.architectures.direct_release import learn_from_releases
 from comity.architectures.exchange import receive_release, send_query
 from comity.architectures.mediated_mediator import mediator as mediate
@@ -171,4 +180,10 @@ ARCHITECTURE = Architecture(
     },
     skip=_skip,
     attacks=_attacks,
+    in_words=InWords(
+        protects="That a row can be told from k - 1 others, and which provider it came from.",
+        against="The ML party and whoever gets the table from it; the mediator is trusted with the origin.",
+        price="A mediator has to be found, values become coarser than in a direct release, and there is "
+        "no differential privacy.",
+    ),
 )

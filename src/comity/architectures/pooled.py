@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comity.architectures.definition import Architecture, Guarantee, Options, Pilot, Seat, Trust
+from comity.architectures.definition import Architecture, Guarantee, InWords, Options, Pilot, Seat, Trust
 from comity.architectures.exchange import (
     account_of,
     receive_query,
@@ -89,4 +89,9 @@ ARCHITECTURE = Architecture(
     seen_by={"ml_party": ("every provider's raw rows, features and labels",)},
     attacks=_attacks,
     baseline=True,
+    in_words=InWords(
+        protects="Nothing.",
+        against="Nobody: the ML party gets every raw row.",
+        price="Whatever is personal or secret in the tables is given away.",
+    ),
 )

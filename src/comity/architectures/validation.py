@@ -25,6 +25,7 @@ from comity.architectures.definition import (
     DELTA_ADDITIVE_SHARE,
     Architecture,
     Guarantee,
+    InWords,
     Options,
     Pilot,
     Seat,
@@ -312,4 +313,10 @@ ARCHITECTURE = Architecture(
     charges=True,
     attacks=_attacks,
     exposures={"hosted": hosted_terms.EXPOSURE},
+    in_words=InWords(
+        protects="Each record's label, with differential privacy; no row leaves its provider.",
+        against="The ML party, whatever else it knows and however it combines answers.",
+        price="Answers are noisy, the budget is used up for good, and providers see what is asked; it "
+        "suits an ML party that has the features.",
+    ),
 )

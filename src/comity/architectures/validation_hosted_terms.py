@@ -14,6 +14,7 @@ from comity.architectures.definition import (
     DELTA_ADDITIVE_SHARE,
     Exposure,
     Guarantee,
+    InWords,
     Options,
     Pilot,
     Task,
@@ -99,6 +100,11 @@ EXPOSURE = Exposure(
         ),
     },
     skip=skip,
+    in_words=InWords(
+        protects="Each record, or each person, with differential privacy; no row, id or label leaves.",
+        against="The ML party, whatever else it knows and however it combines answers.",
+        price="The provider sees the ML party's model; answers are noisier than in linked mode.",
+    ),
 )
 
 

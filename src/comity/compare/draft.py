@@ -88,7 +88,7 @@ def draft_agreement(
             "parties": [{"name": name, "role": role, "key": keys[name]} for name, role in roles.items()],
             "purpose": {
                 "text": f"Measure what '{architecture.name}' buys and costs for predicting {task.target}",
-                "legal_basis": "consent",
+                "legal_basis": "not_personal" if clause.get("not_personal") else "consent",
             },
             "data": data,
             "architectures": {architecture.name: clause},

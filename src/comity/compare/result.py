@@ -75,10 +75,12 @@ class Result:
         """The CONTRACT form; `alone` and `pooled` are the ends of the gap."""
         utility = self.utility or Utility(None, None, None)
         exposure = self.architecture.exposure(self.options.mode)
+        words = self.architecture.words(self.options.mode)
         document: dict[str, Any] = {
             "architecture": self.architecture.name,
             "mode": self.options.mode or (self.architecture.modes[0] if self.architecture.modes else None),
             "summary": self.architecture.summary,
+            "in_words": None if words is None else words.to_dict(),
             "utility": {
                 "auc": utility.auc,
                 "accuracy": utility.accuracy,

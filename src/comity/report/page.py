@@ -94,6 +94,7 @@ def _sections(report: Report, *, has_epsilon: bool) -> list[tuple[str, str]]:
     if report.done:
         listed.append(("utility", "Utility"))
         listed += [("epsilon", "Against ε")] if has_epsilon else []
+        listed += [("in-words", "In plain words")] if any(any(r.in_words) for r in report.done) else []
         listed += [
             ("guarantees", "Promises"),
             ("attacks", "Attacks"),

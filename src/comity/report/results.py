@@ -119,6 +119,7 @@ class Result:
     cost: Cost
     summary: str | None
     model: str | None
+    in_words: tuple[str | None, str | None, str | None]
     trust: tuple[tuple[str, str], ...]
     seen_by: tuple[tuple[str, tuple[str, ...]], ...]
     error: str | None
@@ -166,6 +167,7 @@ class Result:
             ),
             summary=_text(entry.get("summary")),
             model=_text(utility.get("model"), MAX_NAME),
+            in_words=_in_words(entry.get("in_words")),
             trust=tuple(_trust(entry.get("trust"))),
             seen_by=tuple(
                 (clean_text(who, MAX_NAME), _texts(what))
@@ -187,6 +189,12 @@ def _trust(value: object) -> Iterator[tuple[str, str]]:
         entry = _mapping(entry)
         if assumption := _text(entry.get("assumption")):
             yield _text(entry.get("party"), MAX_NAME) or "every party", assumption
+
+
+def _in_words(value: object) -> tuple[str | None, str | None, str | None]:
+    """What it protects, from whom, and at what price, as the architecture says it."""
+    words = _mapping(value)
+    return _text(words.get("protects")), _text(words.get("against")), _text(words.get("price"))
 
 
 def _error(value: object) -> str | None:

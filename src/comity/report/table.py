@@ -54,6 +54,7 @@ class ComparisonTable:
                 yield from _attacks(self.report)
             else:
                 yield _cards(self.report)
+            yield from _in_words(self.report)
             yield from _who_to_trust(self.report)
         yield from _not_run(self.report)
         yield Text(f"\n{words.PILOT} {words.PILOT_WHY}", style="italic")
@@ -229,6 +230,24 @@ def _cards(report: Report) -> Table:
         grid.add_row(Text("cost"), Text(f"{spent}, {sent}"))
         grid.add_row(Text(""), Text(""))
     return grid
+
+
+def _in_words(report: Report) -> Iterator[Table | Text]:
+    """What it protects, from whom and at what price, if there is one architecture; the page has all."""
+    from rich.table import Table
+    from rich.text import Text
+
+    told = {result.label: result.in_words for result in report.done if any(result.in_words)}
+    if len(told) != 1:
+        return
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, sentence in zip(("protects", "from whom", "at what price"), *told.values(), strict=True):
+        if sentence:
+            grid.add_row(Text(label), Text(sentence))
+    yield Text("\nIn plain words", style="bold")
+    yield grid
 
 
 def _who_to_trust(report: Report) -> Iterator[Table | Text]:
