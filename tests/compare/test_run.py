@@ -4,88 +4,41 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import pytest
 
 from comity.architectures import find, names
 from comity.compare.progress import quiet
 from comity.compare.run import run_comparison
-from comity.compare.settings import Settings
 from comity.errors import BadInput
 from comity.ledger import verify_ledger
 
 pytestmark = pytest.mark.slow
 
 
-def write_table(path: Path, rows: int, seed: int) -> Path:
-    draw = random.Random(seed)
-    lines = ["pid,age,job,pulse,ill"]
-    for row in range(rows):
-        age, job, pulse = draw.randint(18, 80), draw.choice("abc"), round(draw.gauss(70, 9), 1)
-        chance = 0.1 + 0.5 * (age > 50) + 0.3 * (job == "b")
-        lines.append(f"{seed}-{row},{age},{job},{pulse},{'yes' if draw.random() < chance else 'no'}")
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
-def settings_for(folder: Path, **changes: Any) -> Settings:
-    paths = {name: write_table(folder / f"{name}.csv", 500, n) for n, name in enumerate(("north", "south"))}
-    given: dict[str, Any] = {
-        "providers": [f"{name}={path}" for name, path in paths.items()],
-        "target": "ill",
-        "positive": "yes",
-        "id": "pid",
-        "test": None,
-        "schema": None,
-        "epsilon": "1",
-        "delta": 1e-6,
-        "k": 5,
-        "seed_rows": 40,
-        "architectures": None,
-        "mode": None,
-        "partition": "rows",
-        "seed": 0,
-        "keep": None,
-    }
-    return Settings.parse(**(given | changes))
-
-
-def processes_of(folder: Path) -> list[int]:
-    """Processes of parties whose folder lies in `folder`."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"comity.node" in words and any(word.startswith(os.fsencode(folder)) for word in words):
-                found.append(int(entry.name))
-    return found
-
-
-def kill_when(title: str, folder: Path, party: str) -> Callable[[int, int, str], None]:
+def kill_when(title: str, folder: Path, party: str, runs: ModuleType) -> Callable[[int, int, str], None]:
     """A progress that kills a party's process when a job begins."""
 
     def progress(done: int, total: int, what: str) -> None:
         if what.startswith(title):
-            for pid in processes_of(folder / party):
+            for pid in runs.processes_of(folder / party):
                 os.kill(pid, signal.SIGKILL)
 
     return progress
 
 
-def test_every_architecture_in_one_run(tmp_path: Path) -> None:
+def test_every_architecture_in_one_run(tmp_path: Path, runs: ModuleType) -> None:
     kept = tmp_path / "kept"
-    comparison = run_comparison(settings_for(tmp_path, keep=kept, epsilon="1,3"), quiet)
+    comparison = run_comparison(
+        runs.settings_for(tmp_path, ("north", "south", "west"), keep=kept, epsilon="1,3"), quiet
+    )
     document = comparison.document
     assert comparison.exit_code == 0, [result.get("error") for result in document["results"]]
     json.dumps(document, allow_nan=False)
@@ -94,54 +47,55 @@ def test_every_architecture_in_one_run(tmp_path: Path) -> None:
         for name in names()
         if name not in {entry["architecture"] for entry in document["skipped"]}
         for mode in (*(find(name).modes[:1] or (None,)), *find(name).beside)
-        for _ in range(2 if find(name).charges else 1)
+        for _ in range(2 if find(name).charged(mode) else 1)
     ]
     for result in document["results"]:
         assert result["utility"]["auc"] > 0.5
         assert result["cost"]["cpu_s"] > 0
     by_name = {result["architecture"]: result for result in document["results"]}
     assert by_name["alone"]["cost"]["messages"] == 0
-    assert by_name["pooled"]["cost"]["messages"] == 4
+    assert by_name["pooled"]["cost"]["messages"] == 6
     ledgers = list(kept.glob("*/ledger.db"))
     assert ledgers
     assert all(verify_ledger(ledger).ok for ledger in ledgers)
-    assert processes_of(tmp_path) == []
+    assert runs.processes_of(tmp_path) == []
 
 
-def test_a_killed_party_fails_its_run_and_the_others_finish(tmp_path: Path) -> None:
+def test_a_killed_party_fails_its_run_and_the_others_finish(tmp_path: Path, runs: ModuleType) -> None:
     kept = tmp_path / "kept"
-    settings = settings_for(tmp_path, keep=kept)
-    comparison = run_comparison(settings, kill_when("direct-release", kept, "south"))
+    some = ["pooled", "direct-release", "validation"]
+    settings = runs.settings_for(tmp_path, keep=kept, architectures=some)
+    comparison = run_comparison(settings, kill_when("direct-release", kept, "south", runs))
     results = {result["architecture"]: result for result in comparison.document["results"]}
     assert comparison.exit_code == 5
     assert "south" in results["direct-release"]["error"]["message"]
     assert results["direct-release"]["utility"]["auc"] is None
     assert all("error" not in result for name, result in results.items() if name != "direct-release")
-    assert processes_of(tmp_path) == []
+    assert runs.processes_of(tmp_path) == []
 
 
-def test_the_seed_fixes_splits_and_models(tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, architectures=["alone", "pooled"])
+def test_the_seed_fixes_splits_and_models(tmp_path: Path, runs: ModuleType) -> None:
+    settings = runs.settings_for(tmp_path, architectures=["alone", "pooled"])
     first, second = (run_comparison(settings, quiet).document["results"] for _ in range(2))
     assert [r["utility"] for r in first] == [r["utility"] for r in second]
 
 
-def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
+def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path, runs: ModuleType) -> None:
     (tmp_path / "kept" / "analyst").mkdir(parents=True)
     with pytest.raises(BadInput, match="already holds a run"):
-        run_comparison(settings_for(tmp_path, keep=tmp_path / "kept"), quiet)
+        run_comparison(runs.settings_for(tmp_path, keep=tmp_path / "kept"), quiet)
 
 
-def test_columns_are_refused_in_words_not_in_silence(tmp_path: Path) -> None:
+def test_columns_are_refused_in_words_not_in_silence(tmp_path: Path, runs: ModuleType) -> None:
     document = run_comparison(
-        settings_for(tmp_path, partition="columns", architectures=["direct-release"]), quiet
+        runs.settings_for(tmp_path, partition="columns", architectures=["direct-release"]), quiet
     ).document
     assert document["results"] == []
     assert "different columns" in document["skipped"][0]["reason"]
 
 
-def test_ctrl_c_leaves_no_process_and_no_result(tmp_path: Path) -> None:
-    settings_for(tmp_path)
+def test_ctrl_c_leaves_no_process_and_no_result(tmp_path: Path, runs: ModuleType) -> None:
+    runs.settings_for(tmp_path)
     script = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from comity.cli import main; main()"
@@ -156,9 +110,9 @@ def test_ctrl_c_leaves_no_process_and_no_result(tmp_path: Path) -> None:
     )
     try:
         deadline = time.monotonic() + 60
-        while not processes_of(tmp_path) and time.monotonic() < deadline:
+        while not runs.processes_of(tmp_path) and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert processes_of(tmp_path)
+        assert runs.processes_of(tmp_path)
         running.send_signal(signal.SIGINT)
         _, errors = running.communicate(timeout=30)
     finally:
@@ -168,7 +122,7 @@ def test_ctrl_c_leaves_no_process_and_no_result(tmp_path: Path) -> None:
     assert "interrupted" in errors
     # one that was just being started when Ctrl-C came ends by itself as soon as it finds its input closed
     deadline = time.monotonic() + 20
-    while processes_of(tmp_path) and time.monotonic() < deadline:
+    while runs.processes_of(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert processes_of(tmp_path) == []
+    assert runs.processes_of(tmp_path) == []
     assert not (tmp_path / "out.json").exists()

@@ -162,7 +162,10 @@ class Trust:
 
 @dataclass(frozen=True)
 class Guarantee:
-    """What is promised, in the words of PRIVACY.md and no more; None where there is no such figure."""
+    """What is promised, in the words of PRIVACY.md and no more; None where there is no such figure.
+
+    `short` is for a table's cell, where there is neither an epsilon nor a k to put there.
+    """
 
     epsilon: float | None = None
     delta: float | None = None
@@ -171,6 +174,7 @@ class Guarantee:
     k: int | None = None
     prior_knowledge: tuple[str, ...] = ()
     note: str = ""
+    short: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -181,6 +185,7 @@ class Guarantee:
             "k": self.k,
             "prior_knowledge": list(self.prior_knowledge),
             "note": self.note,
+            "short": self.short,
         }
 
 

@@ -90,6 +90,7 @@ class Privacy:
     k: int | None
     prior_knowledge: tuple[str, ...]
     note: str | None
+    short: str | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,7 @@ class Result:
                 k=None if k is None else int(k),
                 prior_knowledge=_texts(privacy.get("prior_knowledge")),
                 note=_text(privacy.get("note")),
+                short=_text(privacy.get("short"), MAX_NAME),
             ),
             attacks=tuple(_attacks(privacy.get("attacks"))),
             cost=Cost(

@@ -54,7 +54,7 @@ def guarantee_short(result: Result) -> str:
         return f"DP per {privacy.unit}" if privacy.unit else "DP"
     if privacy.k is not None:
         return f"{privacy.k}-anonymous, no DP"
-    return {"alone-provider": "nothing leaves", "alone": "seed rows disclosed"}.get(
+    return privacy.short or {"alone-provider": "nothing leaves", "alone": "seed rows disclosed"}.get(
         result.architecture, "none"
     )
 
