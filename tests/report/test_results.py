@@ -29,7 +29,8 @@ def test_reads_the_contract(document: dict[str, Any]) -> None:
     assert report.reference_aucs == {"alone": 0.8512, "pooled": 0.9284}
     assert report.results[-1].label == "validation (linked)"
     assert report.results[-1].attacks[0].trials == 2000
-    assert report.skipped == (("federated", "the part 'federated' is not installed"),)
+    (skipped,) = report.skipped
+    assert (skipped.architecture, skipped.reason) == ("federated", "the part 'federated' is not installed")
     assert dict(report.inputs)["seed"] == "20260101"
 
 

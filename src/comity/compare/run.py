@@ -98,11 +98,11 @@ def _run_all(
     return results
 
 
-def _jobs(settings: Settings, inputs: Inputs) -> tuple[list[_Job], list[dict[str, str]]]:
+def _jobs(settings: Settings, inputs: Inputs) -> tuple[list[_Job], list[dict[str, Any]]]:
     """What to run, references first, and what is left out with its reason."""
     asked = settings.architectures or names()
     jobs: list[_Job] = []
-    skipped: list[dict[str, str]] = []
+    skipped: list[dict[str, Any]] = []
     for name in names():
         if name not in asked and name not in _REFERENCES:
             continue
@@ -131,10 +131,12 @@ def _modes(architecture: Architecture, settings: Settings) -> tuple[str | None, 
     return (architecture.modes[0], *(() if settings.architectures else architecture.beside))
 
 
-def _skipped(architecture: Architecture, mode: str | None, reason: str) -> dict[str, str]:
+def _skipped(architecture: Architecture, mode: str | None, reason: str) -> dict[str, Any]:
+    words = architecture.words(mode)
+    told = {"architecture": architecture.name, "in_words": None if words is None else words.to_dict()}
     if mode not in architecture.beside:
-        return {"architecture": architecture.name, "reason": reason}
-    return {"architecture": architecture.name, "mode": mode or "", "reason": f"mode {mode}: {reason}"}
+        return {**told, "reason": reason}
+    return {**told, "mode": mode or "", "reason": f"mode {mode}: {reason}"}
 
 
 def _skip_reason(
@@ -171,7 +173,7 @@ def _document(
     settings: Settings,
     inputs: Inputs,
     results: list[tuple[_Job, Result]],
-    skipped: list[dict[str, str]],
+    skipped: list[dict[str, Any]],
 ) -> dict[str, Any]:
     reference: dict[str, Utility | None] = {
         job.architecture.name: result.utility

@@ -206,6 +206,15 @@ def _error(value: object) -> str | None:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """An architecture that did not run, and why."""
+
+    architecture: str
+    reason: str
+    in_words: tuple[str | None, str | None, str | None] = (None, None, None)
+
+
+@dataclass(frozen=True)
 class Provider:
     """A provider's name and, where known, its number of rows."""
 
@@ -218,7 +227,7 @@ class Report:
     """A whole comparison: its results in the order they were measured, what was skipped, and its inputs."""
 
     results: tuple[Result, ...]
-    skipped: tuple[tuple[str, str], ...]
+    skipped: tuple[Skipped, ...]
     providers: tuple[Provider, ...]
     inputs: tuple[tuple[str, str], ...]
     target: str | None
@@ -301,11 +310,12 @@ def _columns(value: object) -> Iterator[tuple[tuple[str, str], ...]]:
         yield tuple((clean_text(key, MAX_NAME), _shown(row.get(key)) or numbers.NO_FIGURE) for key in keys)
 
 
-def _skipped(value: object) -> Iterator[tuple[str, str]]:
+def _skipped(value: object) -> Iterator[Skipped]:
     for entry in _items(value):
         entry = _mapping(entry)
         if name := _text(entry.get("architecture"), MAX_NAME):
-            yield name, _text(entry.get("reason")) or "no reason given"
+            reason = _text(entry.get("reason")) or "no reason given"
+            yield Skipped(name, reason, _in_words(entry.get("in_words")))
 
 
 def _providers(value: object) -> Iterator[Provider]:

@@ -282,5 +282,5 @@ def _not_run(report: Report) -> Iterator[Text]:
         yield Text(f"\n! {line}", style="bold red")
     if report.skipped:
         yield Text("\nNot run", style="bold")
-        for name, reason in report.skipped:
-            yield Text.assemble((name, "bold"), ": ", reason)
+        for skipped in report.skipped:
+            yield Text.assemble((skipped.architecture, "bold"), ": ", skipped.reason)
