@@ -94,13 +94,14 @@ def claim_own(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str) -> 
     allowed = getattr(agreement.clause(plan.architecture), "queries", None)
     if allowed is None:
         return
-    claimed = {
-        entry.body["plan"]: int(entry.body["queries"])
-        for entry in ledger.events("note", account=plan.account)
-        if entry.seq < claim.seq and entry.body.get("own_key") == wanted
-    }
-    claimed.pop(plan.name, None)
-    asked = sum(claimed.values())
+    asked = 0
+    counted: set[str] = {plan.name}
+    for entry in ledger.events("note", account=plan.account):
+        if entry.seq >= claim.seq or entry.body.get("own_key") != wanted or entry.body["plan"] in counted:
+            continue
+        if asked + int(entry.body["queries"]) <= allowed:  # one that was refused took nothing
+            asked += int(entry.body["queries"])
+            counted.add(entry.body["plan"])
     if asked + plan.queries > allowed:
         raise ClauseRefused(
             "the clause's queries are used up",
