@@ -21,9 +21,9 @@ def write_table(path: Path, rows: int, seed: int) -> Path:
     return path
 
 
-def settings_for(folder: Path, providers: tuple[str, ...] = ("north", "south"), **changes: Any) -> Settings:
+def settings_for(folder: Path, names: tuple[str, ...] = ("north", "south"), **changes: Any) -> Settings:
     """Settings over made-up tables of 500 rows, whose target can be learned from the features."""
-    paths = {name: write_table(folder / f"{name}.csv", 500, n) for n, name in enumerate(providers)}
+    paths = {name: write_table(folder / f"{name}.csv", 500, n) for n, name in enumerate(names)}
     given: dict[str, Any] = {
         "providers": [f"{name}={path}" for name, path in paths.items()],
         "target": "ill",

@@ -86,14 +86,6 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path, runs: Modu
         run_comparison(runs.settings_for(tmp_path, keep=tmp_path / "kept"), quiet)
 
 
-def test_columns_are_refused_in_words_not_in_silence(tmp_path: Path, runs: ModuleType) -> None:
-    document = run_comparison(
-        runs.settings_for(tmp_path, partition="columns", architectures=["direct-release"]), quiet
-    ).document
-    assert document["results"] == []
-    assert "different columns" in document["skipped"][0]["reason"]
-
-
 def test_ctrl_c_leaves_no_process_and_no_result(tmp_path: Path, runs: ModuleType) -> None:
     runs.settings_for(tmp_path)
     script = (

@@ -35,6 +35,7 @@ ARCHITECTURE = Architecture(
     trust=(Trust("ml_party", "keeps the seed rows it was given to itself"),),
     seen_by={"ml_party": ("the seed rows, features and labels",)},
     baseline=True,
+    partitions=("rows", "columns"),
     in_words=InWords(
         protects="Nothing: the ML party uses the seed rows that it was given.",
         against="Nobody: these rows are disclosed outright.",

@@ -80,13 +80,18 @@ class Task:
 
 @dataclass(frozen=True)
 class Options:
-    """The settings of one run. `seed` fixes splits and models; noise never depends on it."""
+    """The settings of one run. `seed` fixes splits and models; noise never depends on it.
+
+    `partition` says whether providers hold different records (`rows`) or different columns of the same ones
+    (`columns`).
+    """
 
     epsilon: float = 1.0
     delta: float = 1e-6
     k: int = 5
     seed: int = 0
     mode: str | None = None
+    partition: str = "rows"
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -95,6 +100,7 @@ class Options:
             "k": self.k,
             "seed": self.seed,
             "mode": self.mode,
+            "partition": self.partition,
         }
 
 
@@ -276,6 +282,7 @@ class Architecture:
         in_words: what it protects, from whom and at what price, for people.
         skip: why it cannot run for this task and these providers, or None.
         attacks: adversaries run against the result, by name.
+        partitions: how the data may be split over providers: by rows, by columns.
         frame: whether its clause fixes a frame: a list of record ids that all parties know, each held once.
     """
 
@@ -294,6 +301,7 @@ class Architecture:
     attacks: Callable[[Pilot], dict[str, AttackResult]] = _no_attacks
     baseline: bool = False
     frame: bool = False
+    partitions: tuple[str, ...] = ("rows",)
     exposures: Mapping[str, Exposure] = field(default_factory=dict[str, Exposure])
     tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     clause_among: Callable[[Options, Parties], dict[str, Any]] | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from comity.architectures.definition import Architecture, Guarantee, InWords, Options, Pilot, Seat, Trust
 from comity.architectures.exchange import (
@@ -19,12 +20,18 @@ from comity.ledger import PrivacyUnit
 from comity.plan import Outcome, Plan, Verdict
 from comity.wire import Channel
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _TOPIC = "raw-table"
 
 
 def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     query = receive_query(channel, seat.ml_party, _TOPIC)
     columns = [*seat.task.features, seat.task.target]
+    if seat.options.partition == "columns":
+        own = seat.agreement.data_of(seat.party).columns
+        columns = [seat.task.id, *(name for name in columns if name in own)]
 
     def run() -> Outcome:
         rows = seat.table("train", columns=columns)
@@ -51,11 +58,14 @@ def _ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
 
     for provider in seat.providers:
         send_query(channel, provider, _TOPIC, {"columns": list(seat.task.features)}, {})
-    tables = [seat.table("seed").select([*seat.task.features, seat.task.target])]
-    for provider in seat.providers:
-        release = receive_release(seat, channel, provider, _TOPIC)
-        tables.append(table_from_bytes(release.parts["table"]))
-    rows = pa.concat_tables(tables, promote_options="permissive")
+    seeds = seat.table("seed").select([*seat.task.features, seat.task.target])
+    tables = [
+        table_from_bytes(receive_release(seat, channel, provider, _TOPIC).parts["table"])
+        for provider in seat.providers
+    ]
+    if seat.options.partition == "columns":
+        tables = [_joined(seat, tables)]
+    rows = pa.concat_tables([seeds, *tables], promote_options="permissive")
     probe = seat.table("probe")
     keep_scores(
         seat,
@@ -65,6 +75,14 @@ def _ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
         },
     )
     return {"rows_used": rows.num_rows}
+
+
+def _joined(seat: Seat, tables: Sequence[pa.Table]) -> pa.Table:
+    """The records that every provider sent, with the columns of all of them."""
+    rows = tables[0]
+    for table in tables[1:]:
+        rows = rows.join(table, keys=seat.task.id, join_type="inner")
+    return rows.select([*seat.task.features, seat.task.target])
 
 
 def _clause(options: Options) -> dict[str, Any]:
@@ -89,6 +107,7 @@ ARCHITECTURE = Architecture(
     seen_by={"ml_party": ("every provider's raw rows, features and labels",)},
     attacks=_attacks,
     baseline=True,
+    partitions=("rows", "columns"),
     in_words=InWords(
         protects="Nothing.",
         against="Nobody: the ML party gets every raw row.",

@@ -52,6 +52,7 @@ def draft_agreement(
     keys: Mapping[str, str],
     seed_rows: Mapping[str, int],
     frame: Mapping[str, Any] | None = None,
+    own_columns: Mapping[str, Sequence[str]] | None = None,
 ) -> Draft:
     """Write the agreement of one run of a pilot; its data lineage is the run's own, so runs do not add up."""
     clause = architecture.clause_of(options, Parties(tuple(providers), ml_party, MEDIATOR))
@@ -75,7 +76,7 @@ def draft_agreement(
             "consent": "the provider's steward, for this pilot",
             "mediator_may_hold": options.mode == "entrusted",
             "seed_rows": seed_rows.get(name, 0),
-            "columns": columns,
+            "columns": columns if own_columns is None else {at: columns[at] for at in own_columns[name]},
             "unit": task.schema.unit.model_dump(mode="json"),
             **({"budget": budget} if architecture.charged(options.mode) else {}),
         }

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from comity.architectures.definition import Task
+from comity.compare.completing import GENERATED_ID, with_ids, with_observed_levels, with_roles
 from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
 from comity.compare.split import split_tables
 from comity.crypto.canonical import digest
@@ -27,15 +28,13 @@ from comity.data.labels import binary_labels, positive_class
 from comity.data.read import read_table
 from comity.data.table import Table, concat_tables
 from comity.errors import BadTable, UsageError
-from comity.schema import Column, ColumnType, Role, Schema, read_schema
+from comity.schema import Schema, read_schema
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
-GENERATED_ID = "comity_row"
-MOST_LEVELS = 2_000
 _MEMBER_SAMPLE = 5_000
 _MANY_SEED_ROWS = 0.1
 
@@ -52,6 +51,7 @@ class Inputs:
             id in common.
         inferred: rows of words about the inferred schema, empty if a schema was given.
         notes: what the holders should know of how their tables were read.
+        columns: each provider's own columns, where the data is split by columns; None where it is by rows.
     """
 
     task: Task
@@ -67,6 +67,12 @@ class Inputs:
     frame: Mapping[str, Any] | None
     inferred: tuple[Mapping[str, str], ...]
     notes: tuple[str, ...]
+    columns: Mapping[str, tuple[str, ...]] | None = None
+
+    @property
+    def _disclosed(self) -> int:
+        """Seed rows: every provider's own, or the same records with each provider's columns."""
+        return sum(self.seed_rows.values()) if self.columns is None else max(self.seed_rows.values())
 
     def describe(self, settings: Settings) -> dict[str, Any]:
         """The public facts of the run, for the results document."""
@@ -82,7 +88,7 @@ class Inputs:
             "test_rows": self.test.num_rows,
             "test": settings.test or "20% of each provider, stratified, held out from everybody",
             "seed": settings.seed,
-            "seed_rows": sum(self.seed_rows.values()),
+            "seed_rows": self._disclosed,
             "epsilons": list(settings.epsilons),
             "delta": settings.delta,
             "k": settings.k,
@@ -109,20 +115,20 @@ def prepare_inputs(settings: Settings, folder: Path) -> Inputs:
             "give roles with --schema",
             private=False,
         )
-    split = split_tables(settings, task, tables, _read_test(settings, task))
+    split = split_tables(settings, task, tables, read_test(settings, task))
     train, test, seeds = split.train, split.test, split.seeds
     folders = {name: folder / name for name in (*tables, ML_PARTY, MEDIATOR)}
-    members = _sample(concat_tables(list(train.values())), settings.seed)
+    members = sample(concat_tables(list(train.values())), settings.seed)
     _write(folders, task, train, test, seeds, members)
     if settings.schema is not None:
-        _write_hierarchies(folders, task, settings.schema.parent, list(tables))
+        write_hierarchies(folders, task, settings.schema.parent, list(tables))
     else:
-        _write_hierarchies(folders, task, None, list(tables))
+        write_hierarchies(folders, task, None, list(tables))
     return Inputs(
         task=task,
         providers=tuple(tables),
         folders=folders,
-        threads=_threads(tuple(tables)),
+        threads=threads_of(tuple(tables)),
         train={name: table.arrow for name, table in train.items()},
         test=test.arrow,
         test_labels=binary_labels(test, task.target, positive).values,
@@ -131,7 +137,7 @@ def prepare_inputs(settings: Settings, folder: Path) -> Inputs:
         seed_rows={name: table.rows for name, table in seeds.items()},
         frame=_frame(task, train),
         inferred=inferred,
-        notes=(*notes, *split.notes, *_choices(settings, positive, train, seeds)),
+        notes=(*notes, *split.notes, *choices(settings, positive, train, seeds)),
     )
 
 
@@ -142,7 +148,7 @@ def _frame(task: Task, train: Mapping[str, Table]) -> dict[str, Any] | None:
     return {"rows": len(ids), "sha256": digest(ids)}
 
 
-def _choices(
+def choices(
     settings: Settings, positive: str, train: Mapping[str, Table], seeds: Mapping[str, Table]
 ) -> list[str]:
     """What was chosen for the user, so that it does not go unnoticed."""
@@ -188,116 +194,25 @@ def _schema(
         schema = found.schema
         keys = ("column", "type", "role", "range", "evidence")
         inferred = tuple(dict(zip(keys, row, strict=True)) for row in found.rows())
-    schema = _with_roles(schema, settings)
+    schema = with_roles(schema, settings)
     notes: list[str] = []
     for name, table in tables.items():
         checked = check_table(table, schema)
         notes += [f"{name}: {note}" for note in checked.notes]
-        tables[name] = _with_ids(checked.table, settings.id, name)
+        tables[name] = with_ids(checked.table, settings.id, name)
     tests = [] if settings.test is None else [read_table(settings.test, schema=schema)]
-    schema, more = _with_observed_levels(schema, [*tables.values(), *tests])
+    schema, more = with_observed_levels(schema, [*tables.values(), *tests])
     return schema, inferred, (*notes, *more)
 
 
-def _with_roles(schema: Schema, settings: Settings) -> Schema:
-    columns = dict(schema.columns)
-    for name, role in ((settings.target, Role.target), (settings.id, Role.identifier)):
-        if name is None:
-            continue
-        if name not in columns:
-            raise BadTable(f"the schema does not name the column '{name}'; add it", private=False)
-        columns[name] = columns[name].model_copy(update={"role": role})
-    for name, column in columns.items():
-        if column.role is Role.target and name != settings.target:
-            columns[name] = column.model_copy(update={"role": Role.sensitive})
-    return Schema(columns=columns, unit=schema.unit)
-
-
-def _with_ids(table: Table, id: str | None, provider: str) -> Table:
-    """The table with a column of unique ids: the named one, or row numbers if none was named."""
-    import pyarrow as pa
-
-    if id is None:
-        return table.with_column(
-            GENERATED_ID, pa.array([f"{provider}-{row}" for row in range(1, table.rows + 1)])
-        )
-    codes, levels = table.levels(id)
-    if (codes < 0).any():
-        rows = int((codes < 0).sum())
-        raise BadTable(
-            f"{table.source}: {rows} rows have no value in the id column '{id}'; every row needs one"
-        )
-    if len(levels) != table.rows:
-        import numpy as np
-
-        counts = np.bincount(codes)
-        raise BadTable(
-            f"{table.source}: {int((counts > 1).sum())} values of the id column '{id}' stand in more than "
-            f"one row, for example {levels[int(counts.argmax())]!r}; an id names one row: remove the repeats"
-        )
-    return table.with_column(id, pa.array(table.strings(id)))
-
-
-def _with_observed_levels(schema: Schema, tables: Sequence[Table]) -> tuple[Schema, list[str]]:
-    """Levels and bounds that the schema leaves open, from all tables: a pilot may look, a node may not.
-
-    A text that is not an identifier is taken as a category. One with too many levels is left out, and a
-    note says so: nothing can be learned from values that hardly recur.
-    """
-    together = concat_tables([table.select(list(schema)) for table in tables])
-    columns: dict[str, Column] = {}
-    notes: list[str] = []
-    for name, column in schema.columns.items():
-        if column.role is Role.identifier:
-            columns[name] = column
-        elif column.type.is_numeric:
-            columns[name] = _with_bounds(column, together, name)
-        else:
-            columns[name] = _with_levels(column, together, name)
-            if columns[name].role is Role.identifier:
-                notes.append(
-                    f"{name} is left out: it has more than {MOST_LEVELS} different texts; models learn "
-                    "from the values, not from a hierarchy: make numbers or groups of it in the table"
-                )
-    return Schema(columns=columns, unit=schema.unit), notes
-
-
-def _with_bounds(column: Column, together: Table, name: str) -> Column:
-    if together.missing(name).all():
-        return column
-    low, high = _finite_ends(together.numbers(name))
-    return column.model_copy(
-        update={
-            "min": low if column.min is None else column.min,
-            "max": high if column.max is None else column.max,
-        }
-    )
-
-
-def _with_levels(column: Column, together: Table, name: str) -> Column:
-    """The column as a category with its levels, or as an identifier, which is not learned from."""
-    if column.values is not None:
-        return column
-    levels = together.levels(name)[1]
-    if len(levels) > MOST_LEVELS and column.role is not Role.target:
-        return column.model_copy(update={"role": Role.identifier, "hierarchy": None})
-    return column.model_copy(update={"type": ColumnType.category, "values": levels})
-
-
-def _finite_ends(numbers: NDArray[np.float64]) -> tuple[float, float]:
-    import numpy as np
-
-    return float(np.nanmin(numbers)), float(np.nanmax(numbers))
-
-
-def _read_test(settings: Settings, task: Task) -> Table | None:
+def read_test(settings: Settings, task: Task) -> Table | None:
     if settings.test is None:
         return None
     table = check_table(read_table(settings.test, schema=task.schema), task.schema).table
-    return _with_ids(table, settings.id, "test")
+    return with_ids(table, settings.id, "test")
 
 
-def _sample(table: Table, seed: int) -> Table:
+def sample(table: Table, seed: int) -> Table:
     import numpy as np
 
     if table.rows <= _MEMBER_SAMPLE:
@@ -317,15 +232,16 @@ def _write(
     features = list(task.features)
     probe = concat_tables([test.select(features), members.select(features)])
     for name, table in train.items():
-        _put(folders[name], "train", table)
-        _put(folders[name], "seed", seeds[name])
-        _put(folders[name], "probe", probe)
-        _put(folders[ML_PARTY], f"linked-{name}", table.select([task.id, *features]))
-    _put(folders[ML_PARTY], "seed", concat_tables(list(seeds.values())).select([*features, task.target]))
-    _put(folders[ML_PARTY], "probe", probe)
+        put(folders[name], "train", table)
+        put(folders[name], "seed", seeds[name])
+        put(folders[name], "probe", probe)
+        put(folders[ML_PARTY], f"linked-{name}", table.select([task.id, *features]))
+    put(folders[ML_PARTY], "seed", concat_tables(list(seeds.values())).select([*features, task.target]))
+    put(folders[ML_PARTY], "probe", probe)
 
 
-def _put(folder: Path, name: str, table: Table) -> None:
+def put(folder: Path, name: str, table: Table) -> None:
+    """Write a table into a party's folder, which is its own."""
     import pyarrow.parquet as pq
 
     tables = folder / "tables"
@@ -334,7 +250,7 @@ def _put(folder: Path, name: str, table: Table) -> None:
     pq.write_table(table.arrow, tables / f"{name}.parquet")
 
 
-def _write_hierarchies(
+def write_hierarchies(
     folders: Mapping[str, Path], task: Task, base: Path | None, providers: Sequence[str]
 ) -> None:
     """The same public hierarchies at every party: the schema's files, else built from bounds and levels."""
@@ -346,7 +262,7 @@ def _write_hierarchies(
         path.write_text(json.dumps(document), encoding="utf-8")
 
 
-def _threads(providers: Sequence[str]) -> dict[str, int]:
+def threads_of(providers: Sequence[str]) -> dict[str, int]:
     """The ML party works while the providers wait, so it may use every core; they work at the same time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {ML_PARTY: cores, **dict.fromkeys(providers, max(1, cores // len(providers)))}

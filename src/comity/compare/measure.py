@@ -60,6 +60,7 @@ def _measure(
             keys=pool.keys,
             seed_rows=inputs.seed_rows,
             frame=inputs.frame,
+            own_columns=inputs.columns,
         ),
         pool,
     )

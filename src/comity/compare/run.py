@@ -13,6 +13,7 @@ from typing import Any
 from comity import __version__
 from comity.architectures import Architecture, find, names
 from comity.architectures.definition import Options
+from comity.compare.columns import prepare_columns
 from comity.compare.inputs import Inputs, prepare_inputs
 from comity.compare.measure import measure
 from comity.compare.pool import Pool
@@ -49,11 +50,10 @@ def run_comparison(settings: Settings, progress: Progress) -> Comparison:
     Raises:
         BadInput, UsageError: before any process starts, if the tables or options cannot be used.
     """
-    if settings.partition == "columns":
-        return Comparison(_nothing_by_columns(settings), 0)
     with _folder(settings.keep) as folder:
         progress(0, 1, "reading tables")
-        inputs = prepare_inputs(settings, folder)
+        prepare = prepare_columns if settings.partition == "columns" else prepare_inputs
+        inputs = prepare(settings, folder)
         jobs, skipped = _jobs(settings, inputs)
         results = _run_all(jobs, inputs, progress, sweeps=len(settings.epsilons) > 1) if jobs else []
         document = _document(settings, inputs, results, skipped)
@@ -62,23 +62,6 @@ def run_comparison(settings: Settings, progress: Progress) -> Comparison:
     if settings.architectures is not None and not document["results"]:
         return Comparison(document, UsageError.exit_code)
     return Comparison(document, 0)
-
-
-def _nothing_by_columns(settings: Settings) -> dict[str, Any]:
-    """The document where every architecture is skipped: none joins tables that hold different columns."""
-    reason = "it runs on tables split by rows; it cannot join tables that hold different columns"
-    return {
-        "comity": __version__,
-        "note": PILOT_NOTE,
-        "inputs": {
-            "providers": [{"name": name} for name, _ in settings.providers],
-            "target": settings.target,
-        },
-        "references": {},
-        "results": [],
-        "skipped": [{"architecture": name, "reason": reason} for name in settings.architectures or names()],
-        "keep": None,
-    }
 
 
 def _run_all(
@@ -144,6 +127,8 @@ def _skip_reason(
 ) -> str | None:
     if settings.mode is not None and architecture.modes and settings.mode not in architecture.modes:
         return f"it has no mode '{settings.mode}'; it has: {', '.join(architecture.modes)}"
+    if settings.partition not in architecture.partitions:
+        return "it runs on tables split by rows; it cannot join tables that hold different columns"
     if architecture.frame and inputs.frame is None:
         return "two providers hold records with the same id, and a frame has one row per record"
     reason = architecture.unavailable() or architecture.skip(inputs.task, inputs.providers)
@@ -157,6 +142,7 @@ def _options(settings: Settings, epsilon: float, mode: str | None) -> Options:
         k=settings.k,
         seed=settings.seed,
         mode=mode,
+        partition=settings.partition,
     )
 
 

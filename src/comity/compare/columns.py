@@ -1,0 +1,181 @@
+"""A pilot over providers that hold different columns of the same records (`--partition columns`).
+
+The tables are joined by `--id` to hold rows out, to draw seed rows, and for the baselines. Every provider
+keeps all of its own rows but the held-out and the seed rows, those that nobody else knows among them: finding
+the records that all of them know is the architecture's part. The target is one provider's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from comity.architectures.definition import Task
+from comity.compare.completing import with_ids, with_observed_levels, with_roles
+from comity.compare.inputs import Inputs, choices, put, read_test, sample, threads_of, write_hierarchies
+from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
+from comity.compare.split import split_tables
+from comity.data.check import check_table
+from comity.data.labels import binary_labels, positive_class
+from comity.data.read import read_table
+from comity.data.table import Table, concat_tables
+from comity.errors import BadTable, UsageError
+from comity.schema import Schema, read_schema
+
+_JOINED = "joined"
+
+
+def prepare_columns(settings: Settings, folder: Path) -> Inputs:
+    """Read, check, join, split and write, as `prepare_inputs` does for rows.
+
+    Raises:
+        UsageError: without --id, or with one provider.
+        BadInput: if the tables have columns in common, no record in common, or no target.
+    """
+    if settings.id is None:
+        raise UsageError("--partition columns needs --id: the column that says which rows are one record")
+    if len(settings.providers) < 2:
+        raise UsageError("--partition columns needs two providers or more, each with columns of its own")
+    tables = _read(settings)
+    schema, inferred, notes = _schema(settings, tables)
+    own = {name: tuple(table.names) for name, table in tables.items()}
+    checked = {
+        name: check_table(table, _only(schema, own[name], settings.id)).table
+        for name, table in tables.items()
+    }
+    tables = {name: with_ids(table, settings.id, name) for name, table in checked.items()}
+    together = join_tables(list(tables.values()), settings.id)
+    if not together.rows:
+        raise BadTable(
+            f"no value of '{settings.id}' stands in every table: the providers know no record in common",
+            private=False,
+        )
+    positive = positive_class(together, settings.target, settings.positive)
+    task = Task(schema=schema, target=settings.target, positive=positive, id=settings.id)
+    split = split_tables(settings, task, {_JOINED: together}, read_test(settings, task))
+    seeds, members = split.seeds[_JOINED], sample(split.train[_JOINED], settings.seed)
+    taken = {*_ids(split.test, task), *_ids(seeds, task)} if settings.test is None else set(_ids(seeds, task))
+    train = {name: _without(table, task, taken) for name, table in tables.items()}
+    folders = {name: folder / name for name in (*tables, ML_PARTY, MEDIATOR)}
+    _write(folders, task, train, split.test, seeds, members)
+    write_hierarchies(folders, task, settings.schema and settings.schema.parent, list(tables))
+    shared = f"{together.rows} records are in every table, by '{settings.id}'; only they can be learned from"
+    return Inputs(
+        task=task,
+        providers=tuple(tables),
+        folders=folders,
+        threads=threads_of(tuple(tables)),
+        train={name: table.arrow for name, table in train.items()},
+        test=split.test.arrow,
+        test_labels=binary_labels(split.test, task.target, positive).values,
+        members=members.arrow,
+        member_labels=binary_labels(members, task.target, positive).values,
+        seed_rows=dict.fromkeys(tables, seeds.rows),
+        frame=None,
+        inferred=inferred,
+        notes=(
+            *notes,
+            shared,
+            *split.notes,
+            *choices(settings, positive, {_JOINED: together}, {_JOINED: seeds}),
+        ),
+        columns=own,
+    )
+
+
+def join_tables(tables: Sequence[Table], id: str) -> Table:
+    """The records that stand in every table, with the columns of all, in the first table's order.
+
+    Args:
+        tables: each with unique strings in the column `id`, and no other column in common.
+    """
+    import pyarrow as pa
+    import pyarrow.compute
+
+    pc: Any = pyarrow.compute  # its functions are made when it is imported, which type checkers do not see
+    first = tables[0].arrow
+    known = first.column(id)
+    for table in tables[1:]:
+        known = known.filter(pc.is_in(known, value_set=table.arrow.column(id).combine_chunks()))
+    columns: dict[str, Any] = {id: known}
+    for table in tables:
+        rows = table.arrow.take(pc.index_in(known, value_set=table.arrow.column(id).combine_chunks()))
+        columns |= {name: rows.column(name) for name in table.names if name != id}
+    return Table(pa.table(columns), " and ".join(table.source for table in tables))
+
+
+def _read(settings: Settings) -> dict[str, Table]:
+    tables = {name: read_table(path) for name, path in settings.providers}
+    holders: dict[str, str] = {}
+    for name, table in tables.items():
+        table.column(settings.id or "")
+        for column in table.names:
+            if column != settings.id and column in holders:
+                raise BadTable(
+                    f"'{holders[column]}' and '{name}' both have the column '{column}': split by columns, "
+                    "each column is one provider's; rename or remove it",
+                    private=False,
+                )
+            holders[column] = name
+    if settings.target not in holders:
+        raise BadTable(f"no provider has the target column '{settings.target}'", private=False)
+    return {name: with_ids(table, settings.id, name) for name, table in tables.items()}
+
+
+def _schema(
+    settings: Settings, tables: Mapping[str, Table]
+) -> tuple[Schema, tuple[Mapping[str, str], ...], tuple[str, ...]]:
+    """The given or an inferred schema of all columns; levels and bounds are filled in from all rows."""
+    inferred: tuple[Mapping[str, str], ...] = ()
+    if settings.schema is not None:
+        schema = read_schema(settings.schema)
+    else:
+        from comity.data.infer import infer_schema
+
+        found = infer_schema(
+            [join_tables(list(tables.values()), settings.id or "")], target=settings.target, id=settings.id
+        )
+        schema = found.schema
+        keys = ("column", "type", "role", "range", "evidence")
+        inferred = tuple(dict(zip(keys, row, strict=True)) for row in found.rows())
+    schema = with_roles(schema, settings)
+    columns, notes = dict(schema.columns), list[str]()
+    for table in tables.values():
+        own = _only(schema, table.names, None)
+        filled, more = with_observed_levels(own, [check_table(table, own).table])
+        columns |= filled.columns
+        notes += more
+    return Schema(columns=columns, unit=schema.unit), inferred, tuple(notes)
+
+
+def _only(schema: Schema, names: Sequence[str], id: str | None) -> Schema:
+    wanted = {*names, *([id] if id else [])}
+    return Schema(
+        columns={name: column for name, column in schema.columns.items() if name in wanted}, unit=schema.unit
+    )
+
+
+def _ids(table: Table, task: Task) -> list[str]:
+    return table.arrow.column(task.id).to_pylist()
+
+
+def _without(table: Table, task: Task, taken: set[str]) -> Table:
+    import numpy as np
+
+    return table.take(np.array([id_ not in taken for id_ in _ids(table, task)], dtype=bool))
+
+
+def _write(
+    folders: Mapping[str, Path],
+    task: Task,
+    train: Mapping[str, Table],
+    test: Table,
+    seeds: Table,
+    members: Table,
+) -> None:
+    features = list(task.features)
+    for name, table in train.items():
+        put(folders[name], "train", table)
+    put(folders[ML_PARTY], "seed", seeds.select([*features, task.target]))
+    put(folders[ML_PARTY], "probe", concat_tables([test.select(features), members.select(features)]))

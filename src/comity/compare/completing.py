@@ -1,0 +1,109 @@
+"""What a pilot makes of tables as read: roles, ids, and the levels and bounds that a schema leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from comity.compare.settings import Settings
+from comity.data.table import Table, concat_tables
+from comity.errors import BadTable
+from comity.schema import Column, ColumnType, Role, Schema
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+GENERATED_ID = "comity_row"
+MOST_LEVELS = 2_000
+
+
+def with_roles(schema: Schema, settings: Settings) -> Schema:
+    columns = dict(schema.columns)
+    for name, role in ((settings.target, Role.target), (settings.id, Role.identifier)):
+        if name is None:
+            continue
+        if name not in columns:
+            raise BadTable(f"the schema does not name the column '{name}'; add it", private=False)
+        columns[name] = columns[name].model_copy(update={"role": role})
+    for name, column in columns.items():
+        if column.role is Role.target and name != settings.target:
+            columns[name] = column.model_copy(update={"role": Role.sensitive})
+    return Schema(columns=columns, unit=schema.unit)
+
+
+def with_ids(table: Table, id: str | None, provider: str) -> Table:
+    """The table with a column of unique ids: the named one, or row numbers if none was named."""
+    import pyarrow as pa
+
+    if id is None:
+        return table.with_column(
+            GENERATED_ID, pa.array([f"{provider}-{row}" for row in range(1, table.rows + 1)])
+        )
+    codes, levels = table.levels(id)
+    if (codes < 0).any():
+        rows = int((codes < 0).sum())
+        raise BadTable(
+            f"{table.source}: {rows} rows have no value in the id column '{id}'; every row needs one"
+        )
+    if len(levels) != table.rows:
+        import numpy as np
+
+        counts = np.bincount(codes)
+        raise BadTable(
+            f"{table.source}: {int((counts > 1).sum())} values of the id column '{id}' stand in more than "
+            f"one row, for example {levels[int(counts.argmax())]!r}; an id names one row: remove the repeats"
+        )
+    return table.with_column(id, pa.array(table.strings(id)))
+
+
+def with_observed_levels(schema: Schema, tables: Sequence[Table]) -> tuple[Schema, list[str]]:
+    """Levels and bounds that the schema leaves open, from all tables: a pilot may look, a node may not.
+
+    A text that is not an identifier is taken as a category. One with too many levels is left out, and a
+    note says so: nothing can be learned from values that hardly recur.
+    """
+    together = concat_tables([table.select(list(schema)) for table in tables])
+    columns: dict[str, Column] = {}
+    notes: list[str] = []
+    for name, column in schema.columns.items():
+        if column.role is Role.identifier:
+            columns[name] = column
+        elif column.type.is_numeric:
+            columns[name] = _with_bounds(column, together, name)
+        else:
+            columns[name] = _with_levels(column, together, name)
+            if columns[name].role is Role.identifier:
+                notes.append(
+                    f"{name} is left out: it has more than {MOST_LEVELS} different texts; models learn "
+                    "from the values, not from a hierarchy: make numbers or groups of it in the table"
+                )
+    return Schema(columns=columns, unit=schema.unit), notes
+
+
+def _with_bounds(column: Column, together: Table, name: str) -> Column:
+    if together.missing(name).all():
+        return column
+    low, high = _finite_ends(together.numbers(name))
+    return column.model_copy(
+        update={
+            "min": low if column.min is None else column.min,
+            "max": high if column.max is None else column.max,
+        }
+    )
+
+
+def _with_levels(column: Column, together: Table, name: str) -> Column:
+    """The column as a category with its levels, or as an identifier, which is not learned from."""
+    if column.values is not None:
+        return column
+    levels = together.levels(name)[1]
+    if len(levels) > MOST_LEVELS and column.role is not Role.target:
+        return column.model_copy(update={"role": Role.identifier, "hierarchy": None})
+    return column.model_copy(update={"type": ColumnType.category, "values": levels})
+
+
+def _finite_ends(numbers: NDArray[np.float64]) -> tuple[float, float]:
+    import numpy as np
+
+    return float(np.nanmin(numbers)), float(np.nanmax(numbers))
