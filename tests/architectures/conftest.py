@@ -250,15 +250,26 @@ def staged(folder: Path, settings: Settings) -> Stage:
     return Stage(folder / "parties", inputs, keys)
 
 
+# these refuse to run among fewer
+_MANY = ("mediated-release", "federated", "encrypted")
+
+
+def _stage_for(name: str, folder: Path) -> Stage:
+    providers = ("north", "south", "west") if name in _MANY else ("north", "south")
+    return staged(folder, settings_for(folder, providers))
+
+
 @pytest.fixture
 def stage(tmp_path: Path, request: pytest.FixtureRequest) -> Stage:
     """Two providers; three where the test is about an architecture that needs as many."""
     about = getattr(request.node, "callspec", None)
-    if about is not None and about.params.get("name") == "plain":
-        return staged(tmp_path, plain_settings(tmp_path))
-    many = about is not None and about.params.get("name") in ("mediated-release", "federated", "encrypted")
-    providers = ("north", "south", "west") if many else ("north", "south")
-    return staged(tmp_path, settings_for(tmp_path, providers))
+    return _stage_for("" if about is None else about.params.get("name", ""), tmp_path)
+
+
+@pytest.fixture(scope="session")
+def stage_for() -> Callable[[str, Path], Stage]:
+    """A stage that an architecture can run on, in a folder of the test's own."""
+    return _stage_for
 
 
 @pytest.fixture
