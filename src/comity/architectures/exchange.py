@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from comity.architectures.definition import Seat, rounded_delta
-from comity.errors import BadInput, ClauseRefused, ComityError, PartyFailed, VerificationFailed
+from comity.errors import (
+    BadInput,
+    ClauseRefused,
+    ComityError,
+    PartyFailed,
+    VerificationFailed,
+    Withheld,
+)
 from comity.gate import execute, notify, refusal_of
 from comity.ledger import Account, PrivacyUnit
 from comity.plan import Outcome, Plan, Receipt
@@ -160,7 +167,8 @@ def _raise_refusal(message: Message) -> None:
         return
     body = message.body
     told = f"'{message.sender}' refused: {body.get('message', body.get('code', 'no reason given'))}"
-    refusal = ClauseRefused(told, clause=str(body.get("clause", "not named")))
+    kind = Withheld if body.get("code") == Withheld.code else ClauseRefused
+    refusal = kind(told, clause=str(body.get("clause", "not named")))
     refusal.args = (told,)
     raise refusal
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from comity.errors import UsageError
+from comity.errors import UsageError, Withheld
 
 if TYPE_CHECKING:
     from comity.compare.run import Comparison
@@ -136,7 +136,12 @@ def try_one(
     )  # fmt: skip
     if comparison.document["results"]:
         return _print(comparison, comparison.document["results"][0], json, html)
-    raise UsageError(comparison.document["skipped"][0]["reason"])
+    skipped = comparison.document["skipped"][0]
+    if "withheld" in skipped:
+        withheld = Withheld(skipped["reason"], clause=f"architectures.{architecture}")
+        withheld.args = (skipped["reason"],)  # the party's words name the clause already
+        raise withheld
+    raise UsageError(skipped["reason"])
 
 
 def _run(

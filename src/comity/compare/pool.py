@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from comity.errors import PartyFailed, error_from
+from comity.errors import PartyFailed, Withheld, error_from
 
 _START_TIMEOUT_S = 120.0
 _ORDER_TIMEOUT_S = 60.0
@@ -263,6 +263,10 @@ def raise_failure(report: Report) -> None:
     if report.event != "failed":
         return
     message = f"party '{report.party}': {report.data['message']}"
+    if report.data.get("code") == Withheld.code:
+        withheld = Withheld(message, clause="see above")
+        withheld.args = (message,)  # its words name the clause already
+        raise withheld
     raise error_from(report.data["exit_code"], message)
 
 

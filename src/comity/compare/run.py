@@ -20,7 +20,7 @@ from comity.compare.pool import Pool
 from comity.compare.progress import Progress
 from comity.compare.result import Result, Utility
 from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
-from comity.errors import BadInput, PartyFailed, UsageError
+from comity.errors import BadInput, PartyFailed, UsageError, Withheld
 
 _REFERENCES = ("alone", "pooled")
 PILOT_NOTE = (
@@ -59,6 +59,8 @@ def run_comparison(settings: Settings, progress: Progress) -> Comparison:
         document = _document(settings, inputs, results, skipped)
     if any("error" in result for result in document["results"]):
         return Comparison(document, PartyFailed.exit_code)
+    if not document["results"] and any("withheld" in entry for entry in document["skipped"]):
+        return Comparison(document, Withheld.exit_code)
     if settings.architectures is not None and not document["results"]:
         return Comparison(document, UsageError.exit_code)
     return Comparison(document, 0)
@@ -155,6 +157,16 @@ def _title(job: _Job) -> str:
     return f"{job.architecture.name}, epsilon {job.options.epsilon:g}"
 
 
+def _is_withheld(result: Result) -> bool:
+    return result.error is not None and result.error["code"] == Withheld.code
+
+
+def _withheld(job: _Job, result: Result) -> dict[str, Any]:
+    """An architecture that ran as it should, and let nothing out: a provider's own check held it back."""
+    reason = f"it ran, and nothing was released: {(result.error or {})['message']}"
+    return {**_skipped(job.architecture, job.options.mode, reason), "withheld": True}
+
+
 def _document(
     settings: Settings,
     inputs: Inputs,
@@ -167,7 +179,11 @@ def _document(
         if job.architecture.name in _REFERENCES
     }
     alone, pooled = reference.get("alone"), reference.get("pooled")
-    shown = [result.to_dict(alone=alone, pooled=pooled) for job, result in results if job.asked]
+    shown = [
+        result.to_dict(alone=alone, pooled=pooled)
+        for job, result in results
+        if job.asked and not _is_withheld(result)
+    ]
     described = inputs.describe(settings)
     above = [result["architecture"] for result in shown if (result["utility"]["gap_closed"] or 0) > 1]
     if above:
@@ -183,7 +199,7 @@ def _document(
             name: None if utility is None else {"auc": utility.auc} for name, utility in reference.items()
         },
         "results": shown,
-        "skipped": skipped,
+        "skipped": [*skipped, *(_withheld(job, result) for job, result in results if _is_withheld(result))],
         "keep": None if settings.keep is None else str(settings.keep),
     }
 
