@@ -452,13 +452,13 @@ def test_every_line_is_json(logged):
 
 def test_an_exceptions_text_is_not_logged(logged):
     try:
-        raise ValueError("patient 4711 has no age")
+        raise ValueError("patient Ada-Lovelace has no age")
     except ValueError:
         logging.getLogger("comity.node").exception("session %s failed", "ab12")
     [line] = logged()
     assert line["error"] == "ValueError"
     assert line["at"][0].startswith("test_doctor.py:")
-    assert "4711" not in json.dumps(line)
+    assert "Ada" not in json.dumps(line)
 
 
 def test_other_libraries_log_templates_without_their_arguments(logged):

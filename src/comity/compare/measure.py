@@ -85,6 +85,7 @@ def _measure(
         guarantee=architecture.promised(options, inputs.task),
         utility=utility,
         cost=Cost.of(reports, wall_s=wall_s, startup_s=pool.startup_s),
+        figures=figures,
         **_attacked(architecture, pilot),
     )
 

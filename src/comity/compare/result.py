@@ -60,7 +60,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Result:
-    """One architecture at one setting, measured."""
+    """One architecture at one setting, measured. `figures` is what each party's program says of its run."""
 
     architecture: Architecture
     options: Options
@@ -70,6 +70,7 @@ class Result:
     attacks: Mapping[str, AttackResult]
     error: Mapping[str, Any] | None = None
     attacks_note: str | None = None
+    figures: Mapping[str, Mapping[str, Any]] | None = None
 
     def to_dict(self, *, alone: Utility | None, pooled: Utility | None) -> dict[str, Any]:
         """The CONTRACT form; `alone` and `pooled` are the ends of the gap."""
@@ -95,6 +96,7 @@ class Result:
                 "attacks_note": self.attacks_note,
             },
             "cost": _cost_dict(self.cost),
+            "figures": {party: dict(told) for party, told in (self.figures or {}).items()},
             "trust": [{"party": trust.party, "assumption": trust.assumption} for trust in exposure.trust],
             "seen_by": {role: list(seen) for role, seen in exposure.seen_by.items()},
         }

@@ -124,6 +124,7 @@ class Result:
     trust: tuple[tuple[str, str], ...]
     seen_by: tuple[tuple[str, tuple[str, ...]], ...]
     error: str | None
+    figures: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_baseline(self) -> bool:
@@ -176,6 +177,7 @@ class Result:
                 for who, what in _mapping(entry.get("seen_by")).items()
             ),
             error=_error(entry.get("error")),
+            figures=tuple(_told(entry.get("figures"))),
         )
 
 
@@ -191,6 +193,21 @@ def _trust(value: object) -> Iterator[tuple[str, str]]:
         entry = _mapping(entry)
         if assumption := _text(entry.get("assumption")):
             yield _text(entry.get("party"), MAX_NAME) or "every party", assumption
+
+
+_COUNTED_ELSEWHERE = {"rows_used", "own_rows", "sandbox", "engine_bytes", "candidate"}
+
+
+def _told(value: object) -> Iterator[tuple[str, str]]:
+    """What the programs say of their run, as `party: name` and text; lists and deeper things are left out."""
+    for party, figures in _mapping(value).items():
+        for name, figure in _mapping(figures).items():
+            inner = _mapping(figure) or {"": figure}
+            for part, number in inner.items():
+                shown = _shown(number) if not isinstance(number, (list, Mapping)) else None
+                if name not in _COUNTED_ELSEWHERE and shown is not None:
+                    words = " ".join(str(word).replace("_", " ") for word in (name, part) if word)
+                    yield f"{clean_text(party, MAX_NAME)}: {clean_text(words, MAX_NAME)}", shown
 
 
 def _in_words(value: object) -> tuple[str | None, str | None, str | None]:

@@ -1,0 +1,107 @@
+"""`homomorphic`: the ML party scores rows that it cannot read, with a model that it does not show (CKKS).
+
+In order: the ML party asks; each provider encrypts the columns of its rows under a key of its own, made for
+this run, and sends them (a share that only it can open); the ML party weighs the columns, floods the sums
+and returns one ciphertext per 8,192 rows; each provider opens its scores and keeps them. The ML party answers
+when all have sent.
+
+It is a way of using a model, not of learning from rows: the model is the one that the ML party has without
+anybody, and how good it is, is what `alone` measures. docs/homomorphic.md tells it step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from comity.architectures.definition import (
+    Architecture,
+    Guarantee,
+    InWords,
+    Options,
+    Parties,
+    Pilot,
+    Task,
+    Trust,
+)
+from comity.architectures.homomorphic_customer import LINEAR, provider
+from comity.architectures.homomorphic_scorer import ml_party
+from comity.attack.result import AttackResult
+from comity.train.homomorphic.columns import PublicColumns, lacking_bounds
+
+QUERIES = 100
+"""Rows that each provider may have scored, where an agreement is drafted and nothing else is said."""
+PILOT_QUERIES = 1_000_000
+"""The same for a pilot, which scores all held-out rows to measure; its attack shows what that tells."""
+
+
+def _clause(options: Options) -> dict[str, Any]:
+    return {"scheme": "ckks", "queries": QUERIES}
+
+
+def _pilot_clause(options: Options, parties: Parties) -> dict[str, Any]:
+    return {"scheme": "ckks", "queries": PILOT_QUERIES}
+
+
+def _guarantee(options: Options) -> Guarantee:
+    return Guarantee(
+        note="Nothing readable leaves a provider, so no epsilon applies: rows leave under a key that only "
+        "their provider has (128-bit security). The model is not protected from who has many rows scored: a "
+        "few more rows than columns tell all of it.",
+    )
+
+
+def _skip(task: Task, providers: Sequence[str]) -> str | None:
+    lacking = lacking_bounds(task.schema, task.features)
+    if lacking:
+        return f"encrypted rows need public bounds; add to the schema: {', '.join(lacking)}"
+    return None
+
+
+def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
+    """A provider solves for the model, out of all its scores and out of half as many as there are columns."""
+    import pyarrow.parquet as pq
+
+    from comity.attack.extraction import extraction_attack
+    from comity.data.table import Table
+
+    name = next(iter(pilot.members))
+    columns = PublicColumns.of(pilot.task.schema, pilot.task.features)
+    rows = columns.matrix(Table(pilot.outsiders.select(list(pilot.task.features))))
+    scores = pq.read_table(pilot.sessions[name] / f"{LINEAR}.parquet").column("score").to_numpy()
+    scores = scores[: len(rows)]
+    seed, few = pilot.options.seed, max(2, len(columns.labels) // 2)
+    return {
+        "extraction": extraction_attack(rows, scores, used=len(rows) // 2, seed=seed),
+        "extract-few": extraction_attack(rows, scores, used=min(few, len(rows) // 2), seed=seed),
+    }
+
+
+ARCHITECTURE = Architecture(
+    name="homomorphic",
+    summary="The ML party scores rows that it cannot read; the model and the rows both stay their owners'.",
+    programs={"provider": provider, "ml_party": ml_party},
+    clause=_clause,
+    clause_among=_pilot_clause,
+    guarantee=_guarantee,
+    trust=(
+        Trust("ml_party", "scores with the model that it says: nobody can check which one it used"),
+        Trust("ml_party", "is never told scores of rows whose ciphertexts it has: they could tell the key"),
+        Trust("provider", "has no more rows scored than the agreement allows; enough of them tell the model"),
+    ),
+    seen_by={
+        "provider": (
+            "the score of each of its rows, with a stated error, and out of enough of them the model",
+        ),
+        "ml_party": ("how many rows and columns each provider has scored, and ciphertexts it cannot open",),
+    },
+    skip=_skip,
+    attacks=_attacks,
+    engine=("tenseal", "homomorphic"),
+    in_words=InWords(
+        protects="The rows that are scored; and the model's weights, while few rows are scored.",
+        against="The ML party, whatever it does; for the weights, providers with few rows.",
+        price="Nothing is learned from the rows, scores are off by up to 0.00002, and each number of a row "
+        "becomes 16 bytes.",
+    ),
+)

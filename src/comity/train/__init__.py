@@ -1,0 +1,1 @@
+"""Training: private (noise at one holder), federated, encrypted and homomorphic."""
