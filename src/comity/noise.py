@@ -248,7 +248,7 @@ def discrete_gaussian(count: int, sigma: float) -> Integers:
         def exact(at: int, drawn: Integers = drawn) -> Fraction:
             return (abs(int(drawn[at])) - variance / width) ** 2 / (2 * variance)
 
-        accepted = drawn[_bernoulli_exp(low, high, exact)][:missing]
+        accepted = drawn[bernoulli_exp(low, high, exact)][:missing]
         kept.append(accepted)
         missing -= len(accepted)
     return np.concatenate(kept) if kept else np.zeros(0, dtype=np.int64)
@@ -274,7 +274,7 @@ def _laplace(count: int, top: int, bottom: int) -> Integers:
         def exact(at: int, rest: Integers = rest) -> Fraction:
             return Fraction(int(rest[at]), top)
 
-        rest = rest[_bernoulli_exp(ratio * (1 - 2.0**-50), ratio * (1 + 2.0**-50), exact)]
+        rest = rest[bernoulli_exp(ratio * (1 - 2.0**-50), ratio * (1 + 2.0**-50), exact)]
         whole = _geometric(len(rest))
         # whole stays far below 2^7 (probability e^-128 otherwise), so this fits
         size = (rest + top * whole) // bottom
@@ -292,7 +292,7 @@ def _geometric(count: int) -> Integers:
     going = np.arange(count)
     while len(going):
         one = np.ones(len(going))
-        going = going[_bernoulli_exp(one, one, _one)]
+        going = going[bernoulli_exp(one, one, _one)]
         successes[going] += 1
     return successes
 
@@ -301,7 +301,7 @@ def _one(_at: int) -> Fraction:
     return Fraction(1)
 
 
-def _bernoulli_exp(low: Floats, high: Floats, exact: Callable[[int], Fraction]) -> NDArray[np.bool_]:
+def bernoulli_exp(low: Floats, high: Floats, exact: Callable[[int], Fraction]) -> NDArray[np.bool_]:
     """Coins of probability exp(-gamma), exactly, where low <= gamma <= high.
 
     `exact(i)` gives coin i's gamma as a fraction; it is asked only where 53 random bits do not decide.

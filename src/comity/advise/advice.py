@@ -1,0 +1,279 @@
+"""Advice: the architecture that fits a situation, why, what it asks of whom, and what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from comity.advise.process import decide, missing, outcomes, path, settled, standing
+from comity.advise.questions import BY_ID, QUESTIONS
+from comity.advise.results import Measured, Results
+from comity.advise.rules import BETTER, LACKS, RULES, Rule, name_of
+from comity.advise.situation import Facts, Known, Situation
+from comity.errors import UsageError
+
+ARCHITECTURES: Final = (
+    "plain",
+    "direct-release",
+    "mediated-release",
+    "validation",
+    "blind-validation",
+    "federated",
+    "encrypted",
+    "homomorphic",
+    "synthetic",
+    "clean-room",
+)
+"""Every architecture that can be advised, in the order in which people read them; baselines are not."""
+
+_MOST: Final = 3
+"""Of more architectures than this that an answer may lead to, none is named."""
+
+_MUCH: Final = 0.2
+"""A share of the gap by which another architecture has to be better before it is pointed out."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One architecture that fits.
+
+    Attributes:
+        reason, source: why it stands here, and where that is from.
+        cites: the answers that it rests on, by question.
+        caution: what to think about; "" for nothing.
+        measured: what a comparison found of it; None if it was not measured.
+    """
+
+    architecture: str
+    mode: str | None
+    reason: str
+    source: str
+    cites: Mapping[str, str]
+    caution: str
+    measured: Measured | None = None
+
+    @property
+    def name(self) -> str:
+        """`validation (hosted)`, with the mode where it has modes."""
+        return name_of(self.architecture, self.mode)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "architecture": self.architecture,
+            "mode": self.mode,
+            "reason": self.reason,
+            "source": self.source,
+            "cites": dict(self.cites),
+            "caution": self.caution,
+            "measured": None if self.measured is None else self.measured.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Against:
+    """An architecture that does not fit, or was not looked at, with why."""
+
+    architecture: str
+    why: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"architecture": self.architecture, "why": list(self.why)}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One answer that would change the advice.
+
+    Attributes:
+        then: what it would be; several where more is asked then; empty where that may be nearly anything.
+    """
+
+    question: str
+    answer: str
+    then: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"question": self.question, "answer": self.answer, "then": list(self.then)}
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The answer to a situation. It may tell of raw rows: for the holders of the tables, not a release.
+
+    Attributes:
+        ranked: architectures that fit, the advised one first.
+        against: the others, with why not.
+        changes: single answers that would change the advice.
+        known: every answer that there is, and how it is known.
+        notes: what does not fit together, and what the comparison adds.
+    """
+
+    ranked: tuple[Choice, ...]
+    against: tuple[Against, ...]
+    changes: tuple[Change, ...]
+    known: Mapping[str, Known]
+    facts: Facts
+    notes: tuple[str, ...]
+
+    @property
+    def first(self) -> Choice:
+        return self.ranked[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        from comity.advise.trust import trust_of
+
+        return {
+            "architecture": self.first.architecture,
+            "mode": self.first.mode,
+            "ranked": [choice.to_dict() for choice in self.ranked],
+            "trust": trust_of(self.first.architecture, self.first.mode).to_dict(),
+            "against": [one.to_dict() for one in self.against],
+            "changes": [change.to_dict() for change in self.changes],
+            "answers": {name: known.to_dict() for name, known in self.known.items()},
+            "facts": self.facts.to_dict(),
+            "notes": list(self.notes),
+        }
+
+
+def advise(situation: Situation, results: Mapping[str, Any] | None = None) -> Advice:
+    """Advise an architecture.
+
+    Args:
+        situation: answers and facts. What they leave open must not be needed.
+        results: the document of `comity compare --json`; it answers what it measured, and an architecture
+            that it found of no use, or leaking more than promised, stands behind the others.
+
+    Raises:
+        UsageError: if answers are missing, naming them, or one is not an answer.
+        BadInput: if the results are not a comparison's.
+    """
+    compared = None if results is None else Results.of(results)
+    known = situation.known(compared)
+    answers = {name: one.answer for name, one in known.items()}
+    rule, question = decide(answers)
+    if rule is None:
+        raise UsageError(
+            f"these answers are missing: {', '.join(missing(answers))}; which of them are needed depends on "
+            f"the answers, and {question} is"
+        )
+    ranked = _ranked(rule, answers, compared)
+    chosen = {choice.architecture for choice in ranked}
+    return Advice(
+        ranked=ranked,
+        against=tuple(
+            Against(name, _why_not(name, answers, rule)) for name in ARCHITECTURES if name not in chosen
+        ),
+        changes=_changes(answers, rule),
+        known={name.id: known[name.id] for name in QUESTIONS if name.id in known},
+        facts=situation.facts,
+        notes=_notes(known, rule, ranked, compared),
+    )
+
+
+def _ranked(first: Rule, answers: Mapping[str, str], results: Results | None) -> tuple[Choice, ...]:
+    """What holds at its place, then what is feasible; each architecture once, the useless ones behind."""
+    stands = [standing(rule, answers) for rule in RULES]
+    order = [one.rule for one in stands if one.holds]
+    order += [one.rule for one in stands if one.feasible and not one.holds]
+    found: dict[tuple[str, str | None], Choice] = {}
+    for rule in order:
+        choice = _choice(rule, answers, results, leads=rule is first)
+        found.setdefault((choice.architecture, choice.mode), choice)
+    ranked = sorted(found.values(), key=lambda one: one.measured is not None and one.measured.useless)
+    kept: dict[str, Choice] = {}
+    for choice in ranked:
+        kept.setdefault(choice.architecture, choice)
+    return tuple(kept.values())
+
+
+def _choice(rule: Rule, answers: Mapping[str, str], results: Results | None, *, leads: bool) -> Choice:
+    """The rule's own reason where it leads; for the others, what they are better at."""
+    cited = path(answers) if leads else tuple(name for name in rule.conditions if name in answers)
+    return Choice(
+        architecture=rule.architecture,
+        mode=rule.mode,
+        reason=rule.reason if leads else BETTER[rule.architecture],
+        source=rule.source,
+        cites={name: answers[name] for name in cited},
+        caution=rule.caution,
+        measured=None if results is None else results.best(rule.architecture, rule.mode),
+    )
+
+
+def _why_not(architecture: str, answers: Mapping[str, str], first: Rule) -> tuple[str, ...]:
+    """What it lacks, of the rule that lacks least; or that it was not looked at."""
+    stands = [standing(rule, answers) for rule in RULES if rule.architecture == architecture]
+    best = min(stands, key=lambda one: (len(one.broken), len(one.unknown)))
+    if best.broken:
+        return tuple(LACKS[name, best.rule.needs[name]] for name in best.broken)
+    if first.architecture == "plain":
+        return ("it protects what needs no protection here",)
+    open_ones = [name for name in best.unknown if name in best.rule.needs]
+    return (f"it comes later in the process: its questions were not asked ({', '.join(open_ones)})",)
+
+
+def said(name: str, answer: str) -> str:
+    """An answer as a clause in a sentence."""
+    return BY_ID[name].choices[answer].said
+
+
+def _changes(answers: Mapping[str, str], rule: Rule) -> tuple[Change, ...]:
+    """Every single answer that leads elsewhere, of those that the advice rests on."""
+    found: list[Change] = []
+    for question in (BY_ID[name] for name in path(answers)):
+        for answer in question.choices:
+            if answer == answers[question.id]:
+                continue
+            then = outcomes({**answers, question.id: answer}, most=_MOST)
+            if then != (rule.name,):
+                found.append(Change(question.id, answer, then))
+    return tuple(found)
+
+
+def _notes(
+    known: Mapping[str, Known], rule: Rule, ranked: tuple[Choice, ...], results: Results | None
+) -> tuple[str, ...]:
+    notes = [
+        f"{question}: {one.against}, but {one.evidence}"
+        if one.evidence
+        else f"{question}: the answer is '{one.answer}', but what was measured says otherwise: {one.against}"
+        for question, one in known.items()
+        if one.against
+    ]
+    answers = {name: one.answer for name, one in known.items()}
+    if settled(answers) != answers:
+        notes.append("columns: with one provider, the columns that it does not have are the ML party's")
+    first = ranked[0]
+    if (first.architecture, first.mode) != (rule.architecture, rule.mode):
+        passed = next(one for one in ranked[1:] if one.architecture == rule.architecture)
+        words = "" if passed.measured is None else passed.measured.words()
+        notes.append(f"the answers speak for {passed.name}, but the comparison against it: {words}")
+    if first.measured is not None and first.measured.useless:
+        notes.append(
+            "the comparison found nothing that fits to be of use: look at the target, more records or "
+            "another budget before anything is shared"
+        )
+    if results is not None and results.slight:
+        notes.append(
+            "in the comparison all raw rows in one place taught hardly more than the ML party knows alone: "
+            "there is little to gain by sharing anything for this target"
+        )
+    elif results is not None:
+        notes += _better(first, ranked)
+    return tuple(notes)
+
+
+def _better(first: Choice, ranked: tuple[Choice, ...]) -> list[str]:
+    """Other architectures that fit and that the comparison found much better."""
+    mine = None if first.measured is None else first.measured.gap_closed
+    if mine is None:
+        return [] if first.measured is not None else [f"{first.name} is not among the comparison's results"]
+    return [
+        f"{other.name} fits as well and taught more in the comparison: {other.measured.words()}"
+        for other in ranked[1:]
+        if other.measured is not None
+        and not other.measured.useless
+        and (other.measured.gap_closed or 0) >= mine + _MUCH
+    ]

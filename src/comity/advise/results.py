@@ -1,0 +1,167 @@
+"""What a comparison measured, as far as advice depends on it. See CONTRACT for the document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
+
+from comity.errors import BadInput
+
+USEFUL: Final = 0.5
+"""From this share of the gap between alone and pooled on, an architecture counts as useful."""
+
+USELESS: Final = 0.1
+"""Below this share it counts as no better than what the ML party can do alone."""
+
+
+SLIGHT: Final = 0.02
+"""A gap between alone and pooled below this is too small to say who closes how much of it."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One result of a comparison.
+
+    Attributes:
+        gap_closed: share of the gap between alone and pooled; None where there was no gap to close.
+        above: attacks whose interval lies above the bound that was promised.
+        error: why it did not run to its end; "" if it did.
+    """
+
+    architecture: str
+    mode: str | None
+    epsilon: float | None
+    auc: float | None
+    gap_closed: float | None
+    wall_s: float | None
+    bytes_sent: int | None
+    above: tuple[str, ...]
+    error: str
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any]) -> Self:
+        privacy, utility = result.get("privacy") or {}, result.get("utility") or {}
+        cost, error = result.get("cost") or {}, result.get("error")
+        attacks = privacy.get("attacks") or {}
+        return cls(
+            architecture=str(result["architecture"]),
+            mode=result.get("mode"),
+            epsilon=privacy.get("epsilon"),
+            auc=utility.get("auc"),
+            gap_closed=utility.get("gap_closed"),
+            wall_s=cost.get("wall_s"),
+            bytes_sent=cost.get("bytes_sent"),
+            above=tuple(name for name, attack in attacks.items() if _above(attack)),
+            error="" if error is None else str(error.get("message", error)),
+        )
+
+    @property
+    def useless(self) -> bool:
+        """Whether it failed, leaked more than promised, or taught no more than the ML party knew."""
+        return bool(self.error or self.above) or (self.gap_closed is not None and self.gap_closed < USELESS)
+
+    def words(self) -> str:
+        """What was measured, in one line."""
+        if self.error:
+            return f"it did not run to its end ({self.error})"
+        at = "" if self.epsilon is None else f" at epsilon {self.epsilon:g}"
+        told = [] if self.auc is None else [f"AUC {self.auc:.3f}{at}"]
+        if self.gap_closed is not None:
+            told.append(f"{self.gap_closed:.0%} of the gap between alone and pooled closed")
+        if self.wall_s is not None:
+            told.append(f"{self.wall_s:.1f} s")
+        if self.above:
+            told.append(f"the attack {', '.join(self.above)} lies ABOVE its bound")
+        return ", ".join(told) or "nothing was measured"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"above": list(self.above)}
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of one comparison.
+
+    Attributes:
+        providers: how many took part.
+        gap: AUC of pooled less that of alone; None where one of them is not there.
+    """
+
+    rows: tuple[Measured, ...]
+    providers: int
+    gap: float | None
+
+    @classmethod
+    def of(cls, document: Any) -> Self:
+        """Read the document of `comity compare --json`.
+
+        Raises:
+            BadInput: if it is not one.
+        """
+        try:
+            rows = tuple(Measured.of(result) for result in document["results"])
+            providers = len(document["inputs"]["providers"])
+            rows += tuple(_held_back(one) for one in document["skipped"] if one.get("withheld"))
+            gap = _gap(document.get("references") or {})
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise BadInput(
+                "these are no results of a comparison; make them with: comity compare ... --json FILE"
+            ) from None
+        if gap is not None and gap < SLIGHT:
+            rows = tuple(replace(row, gap_closed=None) for row in rows)
+        return cls(rows, providers, gap)
+
+    @property
+    def slight(self) -> bool:
+        """Whether all raw rows together teach hardly more than the ML party knows alone."""
+        return self.gap is not None and self.gap < SLIGHT
+
+    def best(self, architecture: str, mode: str | None) -> Measured | None:
+        """Its result in this mode: the useful one of the smallest epsilon, else the one that learned most."""
+        own = [row for row in self.rows if row.architecture == architecture]
+        # what was held back in the default mode is listed without one
+        rows = [row for row in own if row.mode == mode or (row.error and row.mode is None)]
+        useful = [row for row in rows if not row.useless and (row.gap_closed or 0) >= USEFUL]
+        if useful:
+            return min(useful, key=lambda row: row.epsilon or 0)
+        return max(rows, key=lambda row: (not row.error, row.gap_closed or 0), default=None)
+
+    def answers(self) -> dict[str, tuple[str, str]]:
+        """The questions that these results answer, each with its answer and the evidence."""
+        told = {"providers": (_count(self.providers), f"{self.providers} took part in the comparison")}
+        release = self.best("direct-release", None)
+        if release is not None and release.gap_closed is not None and not release.error:
+            answer = "yes" if release.gap_closed >= USEFUL else "no"
+            told["suits"] = (answer, f"comity compare, direct-release: {release.words()}")
+        noisy = [row for row in self.rows if row.epsilon is not None and row.gap_closed is not None]
+        if noisy:
+            most = max(noisy, key=lambda row: row.gap_closed or 0)
+            answer = "no" if (most.gap_closed or 0) < USELESS else "yes"
+            told["enough"] = (answer, f"comity compare, {most.architecture}: {most.words()}")
+        return told
+
+
+def _count(providers: int) -> str:
+    return {1: "one", 2: "two"}.get(providers, "many")
+
+
+def _held_back(skipped: Mapping[str, Any]) -> Measured:
+    """An architecture that ran and let nothing out: a provider's own check held it back."""
+    name, mode = str(skipped["architecture"]), skipped.get("mode")
+    return Measured(name, mode, None, None, None, None, None, (), str(skipped["reason"]))
+
+
+def _gap(references: Mapping[str, Any]) -> float | None:
+    alone, pooled = ((references.get(name) or {}).get("auc") for name in ("alone", "pooled"))
+    return None if alone is None or pooled is None else float(pooled) - float(alone)
+
+
+def _above(attack: Mapping[str, Any]) -> bool:
+    low, bound = attack.get("low"), attack.get("bound")
+    return low is not None and bound is not None and low > bound
+
+
+def count_of(providers: Sequence[Any]) -> str:
+    """The answer to `providers` for so many of them."""
+    return _count(len(providers))

@@ -1,0 +1,201 @@
+"""Noise for a fixed list of integer sums that cost one (epsilon, delta) together, calibrated exactly.
+
+What several techniques need of `noise`: private training releases a hundred noisy gradients, a statistic one
+noisy histogram. Gaussian mechanisms compose into a Gaussian mechanism also when each is chosen after the
+answers before it (Dong, Roth and Su 2022, corollary 3.3): noise multipliers m_1, m_2, ... cost what one of
+(sum of m_i^-2)^(-1/2) costs, so a list needs one calibration (Balle and Wang 2018), not a bound on a sum. The
+grid's share of delta (`noise.discretisation_delta`, which adds up over the list) is taken out first.
+
+Everything but `Noise.add` is a function of public facts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comity import noise
+from comity.errors import UsageError
+from comity.ledger import epsilon_of, gaussian_noise_multiplier
+
+MOST_RECORDS: Final = 1 << 31
+"""Sums are kept below what this many records can add up to; more are not read at once."""
+
+LARGEST_EPSILON: Final = 16.0
+"""Gaussian noise is calibrated to at most this: more noise than asked for is no harm, and no smaller noise
+protects anybody."""
+
+_FINE_BITS: Final = 22
+_FINEST_BITS: Final = 40
+
+
+@dataclass(frozen=True)
+class Sums:
+    """One release of the list: the sizes of a vector of integer sums. Public facts.
+
+    Attributes:
+        dimensions: how many integers.
+        l2: how far one unit moves the vector, in L2; a whole number, rounded up.
+        most: the largest magnitude that one record adds to one of them.
+        share: of the privacy (of rho, or 1/multiplier^2) that it gets, relative to the others'.
+        times: how many releases of this size there are.
+    """
+
+    dimensions: int
+    l2: int
+    most: int
+    share: float = 1.0
+    times: int = 1
+
+    def __post_init__(self) -> None:
+        sizes = (self.dimensions, self.l2, self.most, self.times)
+        if not all(type(size) is int and size >= 1 for size in sizes) or not self.share > 0:
+            raise UsageError("sizes of sums are whole numbers of 1 or more, their share is above 0")
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The noise of one release.
+
+    Attributes:
+        law: `gaussian` or `laplace`.
+        shift: sums are multiplied by 2^shift before noise is added, so that the grid is fine against it.
+        scale: the noise's scale on that grid.
+    """
+
+    law: str
+    shift: int
+    scale: float
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of one value's noise, in the sums' own whole numbers."""
+        if self.law == "gaussian":
+            return math.ldexp(self.scale, -self.shift)
+        # discrete Laplace: variance 2 q / (1 - q)^2 with q = e^(-1/scale)
+        return math.ldexp(1 / (math.sqrt(2.0) * math.sinh(1 / (2 * self.scale))), -self.shift)
+
+    def add(self, sums: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Sums with noise, on the shifted grid; any shape. To be called after the charge."""
+        shifted = np.asarray(sums, dtype=np.int64) * np.int64(1 << self.shift)
+        if self.law == "gaussian":
+            return noise.add_discrete_gaussian(shifted, self.scale)
+        return noise.add_discrete_laplace(shifted, self.scale)
+
+    def read(self, noisy: NDArray[Any]) -> NDArray[np.float64]:
+        """What `add` gives, in the sums' own whole numbers."""
+        return np.ldexp(np.asarray(noisy, dtype=np.float64), -self.shift)
+
+    def answer(self, sums: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Noisy sums in their own whole numbers."""
+        return self.read(self.add(sums))
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """The noise of a list of releases.
+
+    Attributes:
+        noises: one for each entry of the list (used `times` times).
+        multiplier: noise over sensitivity of all of them together, with the grid's delta taken out.
+        grid_delta: what the grid takes of delta.
+    """
+
+    noises: tuple[Noise, ...]
+    multiplier: float
+    grid_delta: float
+
+    def epsilon_of_replacing(self, delta: float) -> float:
+        """What the same noise gives, at this delta, for one record that is replaced by another.
+
+        Replacing is removing and adding: every sum moves by at most twice as much. The grid's part is left
+        out where it is below a thousandth of delta, and raises the figure otherwise.
+        """
+        return epsilon_of(self.multiplier / 2, max(delta - self.grid_delta, delta * 1e-3))
+
+
+def gaussian(releases: Sequence[Sums], epsilon: float, delta: float) -> Calibrated:
+    """Discrete Gaussian noise with which all releases together are (epsilon, delta)-private.
+
+    Raises:
+        UsageError: for a delta of 0 or one that the grid uses up, and for sums that do not fit 64 bits.
+    """
+    if not releases:
+        raise UsageError("noise is calibrated to one release or more, and there is none")
+    at = min(epsilon, LARGEST_EPSILON)
+    whole = gaussian_noise_multiplier(at, delta)
+    total = math.fsum(one.share * one.times for one in releases)
+    # a multiplier's root of shares sums to 1 up to roundings, which the last factor covers
+    spread = [math.sqrt(total / one.share) * (1 + 2.0**-40) for one in releases]
+    shifts, scales, grid = _grid(releases, spread, whole, at, _FINE_BITS)
+    for fine in range(_FINE_BITS + 2, _FINEST_BITS + 1, 2):
+        if grid <= delta / 1024:
+            break
+        finer = _grid(releases, spread, whole, at, fine)
+        if not all(
+            _fits(one, by, 2 * whole * scale) for one, by, scale in zip(releases, *finer[:2], strict=True)
+        ):
+            break
+        shifts, scales, grid = finer
+    if grid > delta / 2:
+        raise UsageError(
+            f"delta {delta:g} is too small for so many sums on the integer grid; it must be at least "
+            f"{2 * grid:.2g}, or ask for less: a smaller epsilon, fewer steps or fewer bins"
+        )
+    multiplier = gaussian_noise_multiplier(at, delta - grid)
+    noises = tuple(
+        Noise("gaussian", by, multiplier * scale * (1 + 2.0**-50))
+        for by, scale in zip(shifts, scales, strict=True)
+    )
+    for one, made in zip(releases, noises, strict=True):
+        noise.require_room(math.ldexp(float(one.most) * MOST_RECORDS, made.shift), made.scale)
+    return Calibrated(noises, multiplier, grid)
+
+
+def laplace(l1: int, most: int, epsilon: float) -> Noise:
+    """Discrete Laplace noise that makes integer sums of that L1 sensitivity epsilon-private, with no delta.
+
+    Args:
+        l1: how far one unit moves all sums together, a whole number.
+        most: the largest magnitude that one record adds to one of them.
+        epsilon: in nats.
+
+    Raises:
+        UsageError: for sums that do not fit 64 bits.
+    """
+    if not (type(l1) is int and l1 >= 1 and epsilon > 0):
+        raise UsageError("Laplace noise takes a whole sensitivity of 1 or more and an epsilon above 0")
+    made = Noise("laplace", 0, l1 / epsilon * (1 + 2.0**-50))
+    noise.require_room(float(most) * MOST_RECORDS, made.scale)
+    return made
+
+
+def _grid(
+    releases: Sequence[Sums], spread: list[float], multiplier: float, epsilon: float, fine: int
+) -> tuple[list[int], list[float], float]:
+    """Shifts, scales of noise of multiplier 1, and the delta of noise of at least 2^fine grid units."""
+    shifts = [_shift(multiplier * one.l2 * wide, fine) for one, wide in zip(releases, spread, strict=True)]
+    scales = [math.ldexp(one.l2 * wide, by) for one, wide, by in zip(releases, spread, shifts, strict=True)]
+    grid = math.fsum(
+        noise.discretisation_delta(multiplier * scale, one.dimensions * one.times, epsilon)
+        for one, scale in zip(releases, scales, strict=True)
+    )
+    return shifts, scales, grid
+
+
+def _fits(one: Sums, shift: int, scale: float) -> bool:
+    try:
+        noise.require_room(math.ldexp(float(one.most) * MOST_RECORDS, shift), scale)
+    except UsageError:
+        return False
+    return True
+
+
+def _shift(scale: float, fine: int) -> int:
+    """By how many bits to refine the grid so that noise of this scale is wide enough."""
+    return max(0, fine - math.frexp(scale)[1] + 1)

@@ -1,0 +1,204 @@
+"""Counts, sums and means with noise."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comity.data.declared import one_dimension
+from comity.errors import UsageError
+from comity.ledger import Cost, Relation
+from comity.mechanism import MOST_RECORDS, Noise
+from comity.statistics.result import Statistic
+from comity.statistics.sums import Bounded, bounded_sum
+from comity.statistics.terms import Charge, Terms, kept_rows, reach
+
+
+def count(
+    records: Any,
+    *,
+    epsilon: float,
+    delta: float = 0.0,
+    where: Any = None,
+    unit: Any = None,
+    max_rows: int = 1,
+    charge: Charge | None = None,
+) -> Statistic:
+    """How many records there are, with noise.
+
+    Args:
+        records: a frame, a column or an array.
+        epsilon, delta: of this figure; delta 0 takes Laplace noise.
+        where: (records,) true where a record counts.
+        unit: (records,) ids: the guarantee is for a person's rows together, of which `max_rows` count.
+        max_rows: how many rows of one person count.
+        charge: called with the cost before the records are read; what it raises ends the call.
+
+    Raises:
+        UsageError: for arguments out of range.
+    """
+    terms = Terms.checked(epsilon, delta, unit, max_rows)
+    noise = terms.noise(1, 1)
+    cost = terms.spend(charge)
+    kept = kept_rows(unit, rows_of(records), terms.max_rows)
+    if where is not None:
+        kept = kept & truth(where, len(kept))
+    value = _answer(noise, int(kept.sum()))
+    wide = reach(noise)
+    return Statistic("count", value, value - wide, value + wide, cost)
+
+
+def sum(
+    values: Any,
+    *,
+    bounds: tuple[float, float],
+    epsilon: float,
+    delta: float = 0.0,
+    unit: Any = None,
+    max_rows: int = 1,
+    charge: Charge | None = None,
+) -> Statistic:
+    """The sum of values held at public bounds, with noise; missing values add nothing.
+
+    The noise is as wide as the bound furthest from 0: for a mean, `mean` takes less.
+
+    Args:
+        values: (records,) numbers.
+        bounds: (low, high), public.
+        epsilon, delta, unit, max_rows, charge: as `count`.
+
+    Raises:
+        UsageError: for arguments out of range, and without bounds.
+        BadTable: for values stored as text.
+    """
+    terms, bounded = Terms.checked(epsilon, delta, unit, max_rows), Bounded.around(bounds, 0.0)
+    noise = terms.noise(1, bounded.per_row)
+    cost = terms.spend(charge)
+    kept = kept_rows(unit, rows_of(values), terms.max_rows)
+    total = _answer(noise, bounded_sum(values, kept, bounded)[0])
+    value, wide = total / bounded.grid.unit, reach(noise) / bounded.grid.unit
+    return Statistic("sum", value, value - wide, value + wide, cost)
+
+
+def mean(
+    values: Any,
+    *,
+    bounds: tuple[float, float],
+    epsilon: float,
+    delta: float = 0.0,
+    records: int | None = None,
+    unit: Any = None,
+    max_rows: int = 1,
+    charge: Charge | None = None,
+) -> Statistic:
+    """The mean of values held at public bounds, with noise; missing values are left out.
+
+    A noisy sum around the middle of the bounds over a noisy number: half of epsilon each (delta 0), or noise
+    of the same privacy for both. With `records` the number is public: all goes to the sum, a missing value
+    counts as the middle, and the guarantee is for one record that changes.
+
+    Args:
+        values: (records,) numbers.
+        bounds: (low, high), public.
+        records: how many there are, if that is public.
+        epsilon, delta, unit, max_rows, charge: as `count`; with `records` the unit is a record.
+
+    Raises:
+        UsageError: for arguments out of range, without bounds, and if `records` is not how many there are.
+        BadTable: for values stored as text.
+    """
+    relation = Relation.add_remove if records is None else Relation.change_one
+    terms = Terms.checked(epsilon, delta, unit, max_rows, relation=relation)
+    bounded = Bounded.around(bounds)
+    if records is not None:
+        return _mean_of_known(values, bounded, records, unit, terms, charge)
+    of_sum, of_number = terms.noises((bounded.per_row, 1))
+    cost = terms.spend(charge)
+    kept = kept_rows(unit, rows_of(values), terms.max_rows)
+    exact, exact_number = bounded_sum(values, kept, bounded)
+    total, number = _answer(of_sum, exact) / bounded.grid.unit, _answer(of_number, exact_number)
+    # both noises at once: each within its own reach with half of what may lie outside
+    wide = reach(of_sum, 0.975) / bounded.grid.unit, reach(of_number, 0.975)
+    low, high = ratio_range(total, wide[0], number, wide[1], (bounded.high - bounded.low) / 2)
+    # a number that noise may have made is no denominator
+    value = bounded.origin + total / max(number, of_number.deviation, 1.0)
+    return _held("mean", value, bounded.origin + low, bounded.origin + high, bounded, cost)
+
+
+def ratio_range(
+    total: float, total_wide: float, number: float, number_wide: float, most: float
+) -> tuple[float, float]:
+    """Within what a ratio lies if total and number each lie within their width; at most `most` either way.
+
+    A number that may be 0 says nothing of the ratio.
+    """
+    least = number - number_wide
+    if least < 1:
+        return -most, most
+    corners = [
+        (total + side * total_wide) / below for side in (-1, 1) for below in (least, number + number_wide)
+    ]
+    return max(min(corners), -most), min(max(corners), most)
+
+
+def rows_of(records: Any) -> int:
+    """How many records a frame, a column or an array has; private unless the caller says otherwise."""
+    if hasattr(records, "collect_schema") or not hasattr(records, "__len__"):
+        from comity.data.frames import frame_to_arrow
+
+        rows = frame_to_arrow(records)[0].num_rows
+    else:
+        rows = getattr(records, "num_rows", None) or len(records)
+    if rows >= MOST_RECORDS:
+        raise UsageError("statistics are of fewer than 2^31 records at once")
+    return int(rows)
+
+
+def truth(where: Any, records: int) -> NDArray[np.bool_]:
+    """(records,) booleans; missing ones are false.
+
+    Raises:
+        UsageError: for another number of them, or another kind.
+    """
+    array = one_dimension(where, "where")
+    if array.dtype.kind == "O":
+        array = np.array([one is True or one is np.True_ for one in array.tolist()], dtype=np.bool_)
+    if array.dtype.kind != "b" or len(array) != records:
+        raise UsageError(f"where= is true or false for each of {records} records", private=True)
+    return array
+
+
+def _mean_of_known(
+    values: Any, bounded: Bounded, records: int, unit: Any, terms: Terms, charge: Charge | None
+) -> Statistic:
+    """A mean of a public number of records, any of which may change."""
+    if unit is not None:
+        raise UsageError("with a public number of records the unit is a record: leave out unit=")
+    given = rows_of(values)
+    if not isinstance(records, int | np.integer) or records < 1 or records != given:
+        raise UsageError(
+            f"records= is how many values there are, as a public fact: {given}, not {records!r}", private=True
+        )
+    noise = terms.noise(1, 2 * bounded.per_row)
+    cost = terms.spend(charge)
+    exact, _ = bounded_sum(values, np.ones(given, dtype=np.bool_), bounded)
+    value = bounded.origin + _answer(noise, exact) / bounded.grid.unit / given
+    wide = reach(noise) / bounded.grid.unit / given
+    return _held("mean", value, value - wide, value + wide, bounded, cost)
+
+
+def _held(name: str, value: float, low: float, high: float, bounded: Bounded, cost: Cost) -> Statistic:
+    """A figure that lies within the bounds, and so may be held there."""
+
+    def held(one: float) -> float:
+        return min(max(one, bounded.low), bounded.high)
+
+    return Statistic(name, held(value), held(low), held(high), cost)
+
+
+def _answer(noise: Noise, exact: int) -> float:
+    value = float(noise.answer(np.array([exact], dtype=np.int64))[0])
+    return value if math.isfinite(value) else 0.0

@@ -1,0 +1,295 @@
+"""Advice: reasons that cite answers, results that refine the ranking, drafts that hold."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from comity.advise import QUESTIONS, Cast, Choice, Facts, Situation, advise, decide, draft
+from comity.advise.advice import ARCHITECTURES
+from comity.advise.process import path, situations
+from comity.agreement import agreement_from
+from comity.architectures import find, names
+from comity.crypto.keys import SigningKey
+from comity.errors import BadInput, UsageError
+from comity.schema import Role, Schema, parse_schema
+
+HOSPITALS = {
+    "sensitive": "yes",
+    "personal": "yes",
+    "suits": "no",
+    "providers": "two",
+    "mixes": "no",
+    "sight": "nothing",
+    "mediator": "counts",
+    "columns": "linked",
+    "start": "yes",
+    "proof": "no",
+    "want": "model",
+    "compute": "yes",
+    "enough": "yes",
+}
+
+
+def result(architecture: str, gap: float | None, **more: Any) -> dict[str, Any]:
+    return {
+        "architecture": architecture,
+        "mode": more.get("mode"),
+        "utility": {"auc": 0.8, "accuracy": 0.8, "gap_closed": gap, "rows_used": 100},
+        "privacy": {"epsilon": more.get("epsilon"), "attacks": more.get("attacks", {})},
+        "cost": {"wall_s": 2.0, "bytes_sent": 100},
+        **({"error": more["error"]} if "error" in more else {}),
+    }
+
+
+def comparison(*results: dict[str, Any], providers: int = 2) -> dict[str, Any]:
+    named = [{"name": f"p{number}", "rows": 100} for number in range(providers)]
+    return {"results": list(results), "skipped": [], "inputs": {"providers": named}}
+
+
+def test_reasons_cite_the_answers_and_the_blueprint() -> None:
+    advice = advise(Situation(HOSPITALS))
+    assert advice.first.name == "blind-validation (linked)"
+    assert "IV-C" in advice.first.source
+    assert set(advice.first.cites) == set(path(HOSPITALS))
+    assert {"sensitive", "sight", "mediator"} <= set(advice.first.cites)
+    why = {one.architecture: one.why for one in advice.against}
+    assert why["plain"] == ("the rows are sensitive to the provider", "the rows are about people")
+    assert "it needs three providers or more" in why["mediated-release"]
+    moved = {(change.question, change.answer): change.then for change in advice.changes}
+    assert moved["sight", "predictions"] == ("validation (linked)",)
+    assert moved["mediator", "none"] == ("encrypted (exact)",)
+    told = advice.to_dict()
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert "mediator" in {one["party"] for one in told["trust"]["assumptions"]}
+    assert told["trust"]["seen_by"]["provider"]
+
+
+@given(st.fixed_dictionaries({one.id: st.sampled_from(tuple(one.choices)) for one in QUESTIONS}))
+def test_every_advice_is_whole(answers: dict[str, str]) -> None:
+    advice = advise(Situation(answers))
+    ranked = [choice.architecture for choice in advice.ranked]
+    assert len(set(ranked)) == len(ranked)
+    assert sorted([*ranked, *(one.architecture for one in advice.against)]) == sorted(ARCHITECTURES)
+    assert all(one.why for one in advice.against)
+    assert all(answers[change.question] != change.answer for change in advice.changes)
+    json.dumps(advice.to_dict(), allow_nan=False)
+
+
+def test_nothing_to_protect_ends_the_questions() -> None:
+    advice = advise(Situation({"sensitive": "no", "personal": "no"}))
+    assert advice.first.architecture == "plain"
+    assert all(one.why == ("it protects what needs no protection here",) for one in advice.against[1:])
+
+
+def test_missing_answers_are_named() -> None:
+    with pytest.raises(UsageError, match="these answers are missing: personal"):
+        advise(Situation({"sensitive": "yes"}))
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ({"secret": "yes"}, "nobody asks 'secret'"),
+        ({"sight": "yes"}, "is none of nothing, predictions, model"),
+    ],
+)
+def test_answers_that_nobody_asks_for(answers: dict[str, str], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Situation(answers)
+
+
+def test_personal_data_that_was_found_is_there_whatever_people_say() -> None:
+    facts = Facts(told={"personal": ("yes", "mail at north: email addresses")})
+    advice = advise(Situation({**HOSPITALS, "sensitive": "no", "personal": "no"}, facts))
+    assert advice.first.architecture != "plain"
+    assert any("the answer was no" in note for note in advice.notes)
+    other = Facts(told={"suits": ("yes", "a model keeps 90%")})
+    assert any("measured says otherwise" in note for note in advise(Situation(HOSPITALS, other)).notes)
+
+
+def test_results_answer_what_they_measured() -> None:
+    asked = {
+        name: answer for name, answer in HOSPITALS.items() if name not in ("suits", "enough", "providers")
+    }
+    asked["sensitive"] = "no"
+    good = comparison(result("direct-release", 0.8), result("validation", 0.6, mode="linked", epsilon=1.0))
+    advice = advise(Situation(asked), good)
+    assert advice.first.architecture == "direct-release"
+    assert advice.known["suits"].how == "compared"
+    assert advice.first.measured is not None
+    poor = comparison(result("direct-release", 0.2), result("validation", 0.6, mode="linked", epsilon=1.0))
+    assert advise(Situation(asked), poor).first.architecture == "blind-validation"
+
+
+def test_what_was_measured_useless_stands_behind() -> None:
+    linked = {"mode": "linked", "epsilon": 1.0}
+    advice = advise(
+        Situation(HOSPITALS), comparison(result("blind-validation", 0.03, **linked), result("synthetic", 0.7))
+    )
+    assert advice.first.architecture != "blind-validation"
+    assert any("speak for blind-validation" in note for note in advice.notes)
+    leaking = {"label": {"advantage": 0.6, "low": 0.5, "high": 0.7, "bound": 0.46}}
+    leaks = comparison(result("blind-validation", 0.9, attacks=leaking, **linked))
+    assert advise(Situation(HOSPITALS), leaks).first.architecture != "blind-validation"
+    failed = comparison(result("blind-validation", None, error={"message": "a party stopped"}, **linked))
+    assert advise(Situation(HOSPITALS), failed).first.architecture != "blind-validation"
+    held = comparison()
+    reason = "it ran, and nothing was released"
+    held["skipped"] = [{"architecture": "blind-validation", "reason": reason, "withheld": True}]
+    advice = advise(Situation(HOSPITALS), held)
+    assert advice.first.architecture != "blind-validation"
+    assert any(reason in note for note in advice.notes)
+    fine = comparison(result("blind-validation", 0.6, **linked))
+    assert advise(Situation(HOSPITALS), fine).first.architecture == "blind-validation"
+
+
+def test_the_smallest_epsilon_that_is_of_use_is_pointed_out() -> None:
+    swept = [
+        result("blind-validation", gap, mode="linked", epsilon=epsilon)
+        for epsilon, gap in ((0.1, 0.2), (0.3, 0.6), (1.0, 0.7), (3.0, 0.71))
+    ]
+    measured = advise(Situation(HOSPITALS), comparison(*swept)).first.measured
+    assert measured is not None
+    assert measured.epsilon == 0.3
+
+
+def test_a_much_better_one_is_pointed_out() -> None:
+    results = comparison(
+        result("blind-validation", 0.5, mode="linked", epsilon=1.0), result("synthetic", 0.9, epsilon=1.0)
+    )
+    assert any(
+        note.startswith("synthetic fits as well") for note in advise(Situation(HOSPITALS), results).notes
+    )
+
+
+def test_a_gap_too_small_to_tell_is_pointed_out() -> None:
+    results = comparison(result("blind-validation", 0.0, mode="linked", epsilon=1.0))
+    results["references"] = {"alone": {"auc": 0.84}, "pooled": {"auc": 0.85}}
+    advice = advise(Situation(HOSPITALS), results)
+    assert advice.first.architecture == "blind-validation"
+    assert any("little to gain" in note for note in advice.notes)
+    results["references"]["pooled"]["auc"] = 0.9
+    assert advise(Situation(HOSPITALS), results).first.architecture != "blind-validation"
+
+
+def test_results_that_are_none() -> None:
+    for wrong in ({}, {"results": 3}, [], {"results": [{}], "inputs": {"providers": []}, "skipped": []}):
+        with pytest.raises(BadInput, match="no results of a comparison"):
+            advise(Situation(HOSPITALS), wrong)  # type: ignore[arg-type]  # what a user's file may hold
+
+
+PRIVATE = parse_schema(
+    {
+        "columns": {
+            "age": {"role": "quasi_identifier", "type": "integer", "min": 0, "max": 110},
+            "ill": {"role": "target", "type": "category", "values": ["no", "yes"]},
+        }
+    },
+    where="the test",
+)
+
+
+def open_schema() -> Schema:
+    columns = {
+        name: column.model_copy(update={"role": Role.insensitive}) if column.role != Role.target else column
+        for name, column in PRIVATE.columns.items()
+    }
+    return Schema(columns=columns)
+
+
+def every_choice() -> dict[str, tuple[Choice, str]]:
+    """Each architecture and mode that is ever advised, for one, two and many providers."""
+    found: dict[str, tuple[Choice, str]] = {}
+    for answers in situations():
+        rule, _ = decide(answers)
+        assert rule is not None
+        name = f"{rule.name}, {answers['providers']}"
+        if name not in found:
+            found[name] = advise(Situation(answers)).first, answers["providers"]
+    return found
+
+
+def test_the_draft_of_every_advice_is_an_agreement() -> None:
+    """Whatever is advised, the clause drafted for it holds against the agreement's own checks."""
+    choices = every_choice()
+    assert {choice.architecture for choice, _ in choices.values()} == set(ARCHITECTURES)
+    for name, (choice, providers) in choices.items():
+        if choice.architecture in names():
+            agreement_from(document_of(choice, {"one": 1, "two": 2, "many": 3}[providers]), where=name)
+
+
+def document_of(choice: Choice, count: int) -> dict[str, Any]:
+    """An agreement out of a draft's answers, with what only people know filled in."""
+    providers = tuple(f"p{number}" for number in range(count))
+    plain = choice.architecture == "plain"
+    schema = open_schema() if plain else PRIVATE
+    frame = {"rows": 100, "sha256": "0" * 64}
+    cast = Cast(providers, "analyst", "mediator")
+    given = draft(choice, cast, schema=schema, personal=not plain, frame=frame)
+    mode, spends = choice.mode, find(choice.architecture).charged(choice.mode)
+    budget = {"epsilon": 1.0, "delta": 1e-6, "delta_additive": 9e-7}
+    return {
+        "comity": 1,
+        "title": "Test",
+        "parties": [
+            {"name": name, "role": role, "key": str(SigningKey.generate().verify_key)}
+            for name, role in given["parties"].items()
+        ],
+        "purpose": {"text": "test", "legal_basis": given.get("purpose", {}).get("legal_basis", "contract")},
+        "data": [
+            {
+                "provider": name,
+                "lineage": "test",
+                "source": "made up",
+                "licence": "none",
+                "mediator_may_hold": mode == "entrusted",
+                **given["data"][name],
+                **({"budget": budget} if spends else {}),
+            }
+            for name in providers
+        ],
+        "architectures": given["architectures"],
+        "expires": (datetime.now(UTC) + timedelta(days=30)).date().isoformat(),
+    }
+
+
+def test_two_providers_compute_by_themselves_where_there_is_no_third_party() -> None:
+    choice = advise(Situation({**HOSPITALS, "mediator": "none"})).first
+    assert choice.architecture == "encrypted"
+    clause = draft(choice, Cast(("north", "south"), "analyst"))["architectures"]["encrypted"]
+    assert (clause["protocol"], clause["compute"]) == ("cheetah", ["north", "south"])
+    third = draft(choice, Cast(("north", "south"), "analyst", "court"))
+    assert third["architectures"]["encrypted"]["compute"] == ["north", "south", "court"]
+    assert third["parties"]["court"] == "mediator"
+
+
+def test_a_draft_of_split_columns_names_what_each_has() -> None:
+    choice = advise(Situation({**HOSPITALS, "columns": "spread"})).first
+    held = {"north": ("age",), "south": ("ill",)}
+    given = draft(choice, Cast(("north", "south"), "analyst", "court"), schema=PRIVATE, held=held)
+    assert {name: list(data["columns"]) for name, data in given["data"].items()} == {
+        "north": ["age"],
+        "south": ["ill"],
+    }
+
+
+def test_a_draft_needs_the_mediator_that_the_architecture_needs() -> None:
+    choice = advise(Situation(HOSPITALS)).first
+    with pytest.raises(UsageError, match="--mediator"):
+        draft(choice, Cast(("north", "south"), "analyst"))
+
+
+def test_questions_are_for_people() -> None:
+    for question in QUESTIONS:
+        assert question.text.endswith("?") or "?" in question.text
+        assert question.who in ("provider", "ml_party", "both")
+        assert len(question.choices) >= 2
+        for choice in question.choices.values():
+            assert choice.words
+            assert not choice.said.endswith(".")

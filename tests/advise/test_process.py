@@ -1,0 +1,212 @@
+"""The selection process: the blueprint's table, every combination of answers, no question without effect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from itertools import product
+
+import pytest
+
+from comity.advise import BY_ID, QUESTIONS, RULES, Rule, decide, missing
+from comity.advise.advice import ARCHITECTURES
+from comity.advise.process import outcomes, path, settled, situations, standing
+from comity.advise.questions import BLUEPRINT
+from comity.advise.rules import BETTER, LACKS
+from comity.architectures import find, names
+
+
+@cache
+def every() -> tuple[tuple[dict[str, str], Rule], ...]:
+    """Every combination of answers with its advice."""
+    advised = [(answers, decide(answers)[0]) for answers in situations()]
+    assert all(rule is not None for _, rule in advised)
+    return tuple((answers, rule) for answers, rule in advised if rule is not None)
+
+
+def blueprint(sensitive: bool, personal: bool, suits: bool, several: bool, mixes: bool, protect: bool) -> str:
+    """Section IV-C of the blueprint, sentence by sentence, written down without looking at the rules."""
+    if not sensitive and not personal:
+        return "plain"  # "no privacy enhancing tactics are required"
+    if not sensitive and suits:
+        return "direct-release"  # "Architecture 1.A is advised when the data is suitable for anonymization"
+    severed = mixes and (suits or not personal)  # "severed by mixing (and anonymizing) data"
+    if sensitive and several and severed:
+        return (
+            "mediated-release"  # "Architecture 1.B can be applied if multiple data providers are available"
+        )
+    # "a variant of Architecture 2 ... depending on whether or not the ML party requires model protection"
+    return "blind-validation" if protect else "validation"
+
+
+AS_IN_THE_BLUEPRINT = {
+    "columns": "linked",
+    "want": "model",
+    "start": "yes",
+    "proof": "no",
+    "enough": "yes",
+    "mediator": "rows",
+}
+"""What the blueprint takes for granted: predictions that can be compared, a first model, a mediator."""
+
+
+@pytest.mark.parametrize(("providers", "several"), [("one", False), ("many", True)])
+@pytest.mark.parametrize("sight", ["nothing", "predictions", "model"])
+@pytest.mark.parametrize("compute", ["yes", "no"])
+def test_the_blueprints_own_table(providers: str, several: bool, sight: str, compute: str) -> None:
+    for sensitive, personal, suits, mixes in product((False, True), repeat=4):
+        answers = {
+            **AS_IN_THE_BLUEPRINT,
+            "sensitive": _word(sensitive),
+            "personal": _word(personal),
+            "suits": _word(suits),
+            "mixes": _word(mixes),
+            "providers": providers,
+            "sight": sight,
+            "compute": compute,
+        }
+        rule, _ = decide(answers)
+        assert rule is not None
+        wanted = blueprint(sensitive, personal, suits, several, mixes, sight == "nothing")
+        assert rule.architecture == wanted, answers
+
+
+def test_two_providers_know_each_other_so_that_mixing_hides_nothing() -> None:
+    """Where this project is stricter than the blueprint's "multiple data providers" (docs/privacy.md)."""
+    answers = {
+        **AS_IN_THE_BLUEPRINT,
+        "sensitive": "yes",
+        "personal": "no",
+        "mixes": "yes",
+        "sight": "nothing",
+    }
+    assert _advised({**answers, "providers": "many"}) == "mediated-release"
+    assert _advised({**answers, "providers": "two"}) == "blind-validation"
+
+
+def test_every_combination_of_answers_has_an_advice() -> None:
+    assert len(every()) == 82_944
+
+
+def test_every_architecture_can_be_advised_and_no_baseline() -> None:
+    assert {rule.architecture for _, rule in every()} == set(ARCHITECTURES)
+    assert not [name for name in ARCHITECTURES if name in names() and find(name).baseline]
+    assert {name for name in names() if not find(name).baseline} <= set(ARCHITECTURES)
+
+
+FORBIDDEN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "plain": {"personal": ("yes",), "sensitive": ("yes",)},
+    "direct-release": {"sensitive": ("yes",), "suits": ("no",), "proof": ("yes",), "columns": ("spread",)},
+    "mediated-release": {
+        "providers": ("one", "two"),
+        "mediator": ("none", "counts"),
+        "mixes": ("no",),
+        "proof": ("yes",),
+        "columns": ("spread",),
+    },
+    "validation": {"sight": ("nothing",), "start": ("no",), "columns": ("spread",)},
+    "blind-validation": {"mediator": ("none",), "start": ("no",), "columns": ("provider", "spread")},
+    "federated": {"providers": ("one", "two"), "sight": ("nothing", "predictions"), "compute": ("no",)},
+    "encrypted": {"providers": ("one",), "proof": ("yes",)},
+    "homomorphic": {"start": ("no",), "want": ("model", "rows", "program")},
+    "clean-room": {"sight": ("nothing", "predictions"), "columns": ("spread",)},
+}
+"""Answers that contradict an architecture, from docs/privacy.md and the agreement's own checks."""
+
+
+def test_nothing_is_advised_that_an_answer_contradicts() -> None:
+    for answers, rule in every():
+        for name, wrong in FORBIDDEN.get(rule.architecture, {}).items():
+            assert settled(answers)[name] not in wrong, (rule.name, answers)
+        if rule.architecture == "mediated-release":
+            assert answers["personal"] == "no" or answers["suits"] == "yes"
+        if (
+            rule.architecture == "synthetic"
+        ):  # of whole rows, or of each one's columns where none may join them
+            assert settled(answers)["columns"] != "spread" or answers["proof"] == "yes"
+        if rule.mode == "exact":
+            assert answers["proof"] == "no"
+        if rule.name == "validation (hosted)":
+            assert answers["sight"] == "model"
+
+
+def test_a_mediator_is_there_where_a_program_of_one_runs() -> None:
+    mediated = {name for name in names() if "mediator" in find(name).programs}
+    mediated -= {"encrypted"}  # there a mediator computes only where the agreement names it
+    assert mediated == {"mediated-release", "blind-validation"}
+    for answers, rule in every():
+        assert rule.architecture not in mediated or answers["mediator"] != "none"
+
+
+def test_every_question_matters() -> None:
+    by_answers = {tuple(answers.values()): rule for answers, rule in every()}
+    for question in QUESTIONS:
+        changed = 0
+        for answers, rule in every():
+            for other in question.choices:
+                moved = by_answers[tuple({**answers, question.id: other}.values())]
+                changed += moved is not rule
+            if changed:
+                break
+        assert changed, question.id
+
+
+def test_what_was_not_asked_does_not_matter() -> None:
+    for answers, rule in every()[::13]:
+        asked = path(answers)
+        assert decide({name: answers[name] for name in asked}) == (rule, None)
+
+
+def test_few_questions_lead_to_an_advice() -> None:
+    lengths = [len(path(answers)) for answers, _ in every()[::13]]
+    assert min(lengths) == 2
+    assert sum(lengths) / len(lengths) < 8
+
+
+def test_the_blueprints_questions_come_first() -> None:
+    assert tuple(question.id for question in QUESTIONS)[: len(BLUEPRINT)] == BLUEPRINT
+    assert missing({})[:2] == ("sensitive", "personal")
+    assert missing({"sensitive": "no", "personal": "no"}) == ()
+
+
+def test_rules_are_about_questions_that_are_asked() -> None:
+    for rule in RULES:
+        assert rule.reason.endswith(".")
+        assert rule.source
+        assert rule.architecture in BETTER
+        for name, allowed in {**rule.needs, **rule.prefers}.items():
+            assert set(allowed) < set(BY_ID[name].choices)
+        for need in rule.needs.items():
+            assert need in LACKS
+
+
+def test_modes_are_those_of_the_architecture() -> None:
+    for rule in RULES:
+        if rule.architecture in names():
+            modes = find(rule.architecture).modes
+            assert rule.mode in (modes or (None,)), rule.name
+
+
+def test_an_open_rule_says_what_it_does_not_know() -> None:
+    rule = RULES[1]
+    stands = standing(rule, {"sensitive": "no", "suits": "yes"})
+    assert not stands.holds
+    assert not stands.feasible
+    assert stands.unknown == ("columns", "proof")
+    assert standing(rule, {"sensitive": "yes"}).broken == ("sensitive",)
+
+
+def test_outcomes_of_a_half_known_situation() -> None:
+    known = {"sensitive": "no", "personal": "yes", "suits": "yes", "columns": "linked", "proof": "no"}
+    assert outcomes(known, most=3) == ("direct-release",)
+    assert outcomes({}, most=3) == ()
+
+
+def _word(flag: bool) -> str:
+    return "yes" if flag else "no"
+
+
+def _advised(answers: Mapping[str, str]) -> str:
+    rule, _ = decide(answers)
+    assert rule is not None
+    return rule.architecture
