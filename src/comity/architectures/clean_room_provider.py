@@ -1,0 +1,178 @@
+"""`clean-room` at a provider: take a job, see that it may run, run it beside the data, answer by the gate.
+
+What can be said no to is said from public facts, before anything is charged: the job's form, its columns,
+whether it is approved, whether its outputs are of a kind that the clause allows, whether it can run at all
+(on made-up rows). From then on there is one answer, whose form and size follow from the job alone, at one of
+few times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from comity.architectures.clean_room_exact import model_plan
+from comity.architectures.clean_room_table import table_plan
+from comity.architectures.definition import Seat
+from comity.architectures.exchange import account_of, additive_delta, receive_query, send_answer
+from comity.cleanroom.approval import approved
+from comity.cleanroom.blocks import Parameters, check_parameters
+from comity.cleanroom.columns import Columns, Units
+from comity.cleanroom.job import Job, Kind
+from comity.cleanroom.price import RoomPrice
+from comity.cleanroom.rehearsal import require_rehearsed
+from comity.cleanroom.statistic import answer
+from comity.crypto.canonical import digest
+from comity.data.table import Table
+from comity.errors import BadInput, ClauseRefused, ComityError
+from comity.gate import refusal_of
+from comity.ledger import PrivacyUnit
+from comity.plan import Outcome, Plan
+from comity.wire import Channel, Message
+
+NAME = "clean-room"
+TOPIC = "job"
+
+
+def provider(seat: Seat, channel: Channel) -> dict[str, Any]:
+    """Take the ML party's job and answer it."""
+    message = receive_query(channel, seat.ml_party, TOPIC)
+    try:
+        room = _Room.of(seat, message)
+        plan = room.plan()
+    except ComityError as error:
+        channel.send(seat.ml_party, refusal_of(error, topic=TOPIC))
+        raise
+    send_answer(seat, channel, plan)
+    return {"rows_used": room.rows, "sandbox": {"cpu_s": room.cpu_s, "peak_rss_mb": room.peak_mb}}
+
+
+@dataclass
+class _Room:
+    """One job at one provider: what it may do, and what running it took."""
+
+    seat: Seat
+    job: Job
+    parameters: Parameters
+    columns: Columns
+    unit: Units
+    rows: int = 0
+    cpu_s: float = 0.0
+    peak_mb: float = 0.0
+
+    @classmethod
+    def of(cls, seat: Seat, message: Message) -> _Room:
+        """The job that was sent, checked against public facts alone.
+
+        Raises:
+            BadInput: if it cannot be read, or reads what is not agreed.
+            ClauseRefused: if it is not approved, or gives out what the clause does not allow.
+        """
+        job, parameters = _taken(message)
+        clause = seat.agreement.architectures.get(NAME)
+        if clause is not None:
+            _check_clause(seat, job, clause)
+        terms = seat.agreement.data_of(seat.party)
+        columns = Columns.of(seat.task.schema, job.columns)
+        unit = Units.of(terms.unit, id=seat.task.id)
+        if unit.column is not None and unit.column not in terms.columns:
+            raise ClauseRefused(
+                f"the privacy unit of the data of '{seat.party}' is '{unit.column}', which is none of its "
+                "columns",
+                clause=f"data.{seat.party}.unit",
+            )
+        require_rehearsed(job, parameters, seat.task.schema)
+        return cls(seat, job, parameters, columns, unit)
+
+    def plan(self) -> Plan:
+        self.seat.require_table("train")
+        if self.job.kind is Kind.statistic:
+            return self._statistic()
+        if self.job.kind is Kind.table:
+            return table_plan(
+                self.seat, self.job, self.parameters, self.columns, self.unit, self._request, self._note
+            )
+        return model_plan(self.seat, self.job, self.parameters, self.columns, self._request, self._note)
+
+    @property
+    def _request(self) -> dict[str, Any]:
+        return {"job": self.job.digest, "parameters": _digest(self.parameters)}
+
+    def _note(self, rows: int, cpu_s: float, peak_mb: float) -> None:
+        self.rows, self.cpu_s, self.peak_mb = rows, cpu_s, peak_mb
+
+    def _statistic(self) -> Plan:
+        seat, job = self.seat, self.job
+        whose = PrivacyUnit.record if self.unit.column is None else PrivacyUnit.person
+        delta = additive_delta(seat, seat.party, NAME)
+        price = RoomPrice.of(job, seat.options.epsilon, delta, whose)
+
+        def work() -> Outcome:
+            wanted = [*job.columns, *([] if self.unit.column is None else [self.unit.column])]
+            rows = seat.table("train", columns=list(dict.fromkeys(wanted)))
+            people = (
+                range(rows.num_rows)
+                if self.unit.column is None
+                else rows.column(self.unit.column).to_pylist()
+            )
+            units = self.unit.numbers(people)
+            found, ran = answer(job, self.parameters, self.columns.matrix(Table(rows)), units, price)
+            self._note(int(ran.gave.sum()), ran.cpu_s, ran.peak_mb)
+            return Outcome(*found.to_message())
+
+        return Plan(
+            architecture=NAME,
+            purpose=f"noisy results of the job '{job.title}' beside the data of {seat.party}",
+            recipient=seat.ml_party,
+            topic=TOPIC,
+            request=self._request,
+            asks={},
+            account=account_of(seat, unit=whose),
+            cost=price.cost,
+            run=work,
+        )
+
+
+def _taken(message: Message) -> tuple[Job, Parameters]:
+    try:
+        document = message.body["job"]
+    except (KeyError, TypeError):
+        raise BadInput(f"'{message.sender}' sent no job") from None
+    job = Job.from_dict(document)
+    try:
+        parameters = {
+            name: np.frombuffer(data, dtype="<f8").astype(np.float64) for name, data in message.parts.items()
+        }
+    except ValueError:
+        raise BadInput(f"'{message.sender}' sent parameters that are no numbers") from None
+    check_parameters(job, parameters)
+    return job, parameters
+
+
+def _check_clause(seat: Seat, job: Job, clause: Any) -> None:
+    """Hold the job against what the clause allows and who approved it."""
+    known = job.source_digest in (clause.programs or ())
+    if not known and not approved(seat.ledger, job):
+        raise ClauseRefused(
+            f"the job '{job.title}' is not approved",
+            clause=f"architectures.{NAME}.programs",
+            asked=f"program {job.source_digest}",
+            would_pass="a program that the agreement names, or a job that the steward has approved: "
+            "comity clean-room approve",
+        )
+    if job.kind is Kind.statistic:
+        return
+    limit = "membership" if job.kind is Kind.model else "minimum_cell"
+    if not clause.unsafe_exact or getattr(clause, limit) is None:
+        raise ClauseRefused(
+            f"a {job.kind} leaves without differential privacy, which the clause does not allow",
+            clause=f"architectures.{NAME}.{limit}",
+            asked=f"a {job.kind}",
+            would_pass=f"statistics, or a clause with unsafe_exact: true and {limit}",
+        )
+
+
+def _digest(parameters: Parameters) -> str:
+    return digest({name: values.astype("<f8").tobytes().hex() for name, values in parameters.items()})

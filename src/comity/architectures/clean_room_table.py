@@ -1,0 +1,108 @@
+"""`clean-room`: a table under minimum-cell rules, and its release.
+
+Exact: one release per lineage, checked by counting again what was released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from comity.architectures.definition import Seat
+from comity.architectures.exchange import account_of
+from comity.cleanroom.blocks import Parameters
+from comity.cleanroom.cells import CellRules, Grid, determined, dominated, fill, units_of
+from comity.cleanroom.columns import Columns, Units
+from comity.cleanroom.job import Job
+from comity.data.table import Table
+from comity.ledger import PrivacyUnit
+from comity.plan import Outcome, Plan, Verdict
+
+if TYPE_CHECKING:
+    from comity.agreement.clauses import CleanRoomClause
+
+
+def rules_of(clause: CleanRoomClause | None) -> CellRules:
+    """What the clause asks of a cell; without one nothing leaves, and the gate says so."""
+    if clause is None or clause.minimum_cell is None:
+        return CellRules(minimum=1 << 62)
+    if clause.dominance is None:
+        return CellRules(clause.minimum_cell)
+    return CellRules(clause.minimum_cell, clause.dominance.largest, clause.dominance.share)
+
+
+def table_plan(
+    seat: Seat,
+    job: Job,
+    parameters: Parameters,
+    columns: Columns,
+    unit: Units,
+    request: dict[str, Any],
+    note: Callable[[int, float, float], None],
+) -> Plan:
+    """The release of a table, checked cell by cell."""
+    rules = rules_of(getattr(seat.agreement.architectures, "clean_room", None))
+    grid = Grid.of(job, seat.task.schema)
+
+    def read() -> tuple[Any, Any]:
+        wanted = [*job.columns, *([] if unit.column is None else [unit.column])]
+        rows = seat.table("train", columns=list(dict.fromkeys(wanted)))
+        people = range(rows.num_rows) if unit.column is None else rows.column(unit.column).to_pylist()
+        return columns.matrix(Table(rows)), unit.numbers(people)
+
+    def run() -> Outcome:
+        matrix, units = read()
+        table = fill(job, parameters, grid, matrix, units, rules)
+        note(int((units >= 0).sum()), table.cpu_s, table.peak_mb)
+        shown = [
+            {"at": list(grid.words(place)), "values": table.values[place].tolist()}
+            for place in np.flatnonzero(np.isfinite(table.values).all(axis=1)).tolist()
+        ]
+        return Outcome(body={"by": list(grid.names), "cells": shown})
+
+    def check(outcome: Outcome) -> Verdict:
+        return _counted_again(outcome, job, grid, *read(), rules)
+
+    return Plan(
+        architecture="clean-room",
+        purpose=f"the table of the job '{job.title}' on the rows of {seat.party}",
+        recipient=seat.ml_party,
+        topic="job",
+        request=request,
+        asks={"unsafe_exact": True},
+        account=account_of(seat, unit=PrivacyUnit.record if unit.column is None else PrivacyUnit.person),
+        cost=None,
+        run=run,
+        check=check,
+    )
+
+
+def _counted_again(
+    outcome: Outcome, job: Job, grid: Grid, matrix: Any, units: Any, rules: CellRules
+) -> Verdict:
+    """Every cell of the released table has enough units, none dominates it, and no other cell follows."""
+    shown = {tuple(cell["at"]) for cell in outcome.body["cells"]}
+    empty = np.array([grid.words(place) not in shown for place in range(grid.size)])
+    at = [job.columns.index(name) for name in grid.names]
+    rows, places = grid.members(np.where(units[:, None] >= 0, matrix[:, at], np.nan))
+    number = units_of(grid, rows, places, units)
+    small = number < rules.minimum
+    over = np.zeros(grid.size, dtype=np.bool_)
+    if job.cells is not None and job.cells.measure is not None:
+        measure = matrix[:, job.columns.index(job.cells.measure)]
+        over = dominated(grid, rows, places, units, measure, rules)
+    told = determined(grid.lines(), empty) & (small | over)
+    figures = {
+        "cells": int((~empty).sum()),
+        "too_small": int(small[~empty].sum()),
+        "dominated": int(over[~empty].sum()),
+        "told_by_others": int(told.sum()),
+    }
+    sound = not ((small | over)[~empty].any() or told.any())
+    return Verdict(
+        passed=sound and bool((~empty).any()),
+        reason="no cell may leave" if empty.all() else "counted again by the room",
+        figures=figures,
+    )

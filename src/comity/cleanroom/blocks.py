@@ -1,0 +1,188 @@
+"""Runs a job on blocks of units in one sandbox, each block in a process of its own.
+
+Why no block learns of another one: see `block_runner`. What a block's process does see is the number of its
+place and how many places there are. So units are put at places such that one unit's coming or going changes
+what is at one place and nothing else: where each unit is a block, units take places drawn without replacement
+out of a number that is public or noisy; else each unit falls into one of the blocks by lot.
+
+What one block may use of the processor and of memory is counted for its process alone, so no block can use up
+what another one needs. The run as a whole has time for every block to take all that it may.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comity import noise, sandbox
+from comity.cleanroom.job import Job
+from comity.errors import BadInput, UsageError
+from comity.sandbox.calls import computing_filter
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Parameters = dict[str, Floats]
+
+_RUNNER: Final = Path(__file__).with_name("block_runner.py")
+_RESULTS: Final = 100
+"""The open file that a block writes to."""
+_START_S: Final = 60.0
+_BLOCK_S: Final = 0.25
+_PRINTED: Final = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Ran:
+    """What came of a job's blocks. For the holder of the data only.
+
+    Attributes:
+        vectors: per output, (places, length); zeros where no block was or it gave nothing.
+        gave: (places,) whether the block gave a result of the declared form.
+        cpu_s, peak_mb: what it took.
+    """
+
+    vectors: dict[str, Floats]
+    gave: NDArray[np.bool_]
+    cpu_s: float
+    peak_mb: float
+
+
+def places_of_each(units: int, places: int, drawn: float) -> Integers:
+    """(units,) the place of each unit's block, -1 for those that the lot leaves out.
+
+    Every way to put the drawn units at different places is equally likely, so that one more unit changes one
+    place. Units beyond the number of places are left out; `RoomPrice.count` makes that improbable.
+    """
+    kept = np.flatnonzero(noise.sample(units, drawn))
+    free = noise.permutation(places)
+    found = np.full(units, -1, dtype=np.int64)
+    found[kept[: len(free)]] = free[: len(kept)]
+    return found
+
+
+def places_by_lot(units: int, blocks: int) -> Integers:
+    """(units,) the block of each unit, drawn independently and evenly."""
+    return noise.uniform_below(blocks, units)
+
+
+def run_blocks(job: Job, parameters: Parameters, matrix: Floats, places: Integers, number: int) -> Ran:
+    """Run the job on `number` places.
+
+    Args:
+        parameters: by name, as the job declares them.
+        matrix: (rows, columns) what the job is given (`Columns.matrix`).
+        places: (rows,) the place of each row's block; -1: not run.
+        number: how many places there are.
+
+    Raises:
+        NoSandbox: if there is none on this machine.
+        BadInput: if parameters do not fit the declaration.
+    """
+    check_parameters(job, parameters)
+    size = 8 * (1 + sum(output.length for output in job.outputs))
+    walls = computing_filter(_RESULTS, size)
+    if walls is None:
+        raise sandbox.NoSandbox("a machine with x86-64 or aarch64, whose system calls it knows")
+    blocks = job.blocks
+    cpu_s = job.seconds if blocks is None else blocks.cpu_s
+    mixed = {output.mix for output in job.outputs}
+    own = [name for name in job.parameters if name not in mixed]
+    terms = {
+        "modules": list(job.modules),
+        "parameters": {name: job.parameters[name] for name in own},
+        "slots": number,
+        "columns": list(job.columns),
+        "outputs": {output.name: output.length for output in job.outputs},
+        "size": size,
+        "memory": job.memory_mb << 20,
+        "cpu_s": cpu_s,
+        "file": _RESULTS,
+        "low": walls.low,
+        "high": walls.high,
+    }
+    with tempfile.TemporaryDirectory(prefix="comity-room-") as name:
+        folder = Path(name)
+        (folder / "terms.json").write_text(json.dumps(terms), encoding="utf-8")
+        (folder / "job.py").write_text(job.source, encoding="utf-8")
+        # all but the matrices, which the room multiplies by itself
+        given = np.concatenate([np.zeros(0), *(parameters[name] for name in own)])
+        (folder / "parameters").write_bytes(given.astype("<f8").tobytes())
+        (folder / "filter").write_bytes(walls.program)
+        _write_rows(folder / "rows", matrix, places, number)
+        inputs = {path.name: path for path in folder.iterdir()}
+        command = [sys.executable, "-I", "/in/runner.py", "/in", "/out/results"]
+        if not job.needs_installed:
+            command.insert(2, "-S")
+        done = sandbox.run(
+            sandbox.Job(
+                command,
+                inputs={**inputs, "runner.py": _RUNNER},
+                outputs=("results",),
+                tools=sandbox.python_tools(),
+            ),
+            sandbox.Limits(
+                seconds=_START_S + number * (_BLOCK_S + 20 * cpu_s),
+                # of all processes together; a block's own cap is lower
+                memory_bytes=(4 * job.memory_mb << 20) + (1 << 30),
+                file_bytes=number * size + _PRINTED,
+                processes=2,
+                open_files=_RESULTS + 28,
+            ),
+        )
+    if not done.ok:
+        raise UsageError(
+            f"the room could not run the job '{job.title}': {done.cut or done.printed[-300:]}", private=True
+        )
+    return _read(job, done, number, size)
+
+
+def check_parameters(job: Job, parameters: Parameters) -> None:
+    """Hold parameters against the job's declaration.
+
+    Raises:
+        BadInput: for other names, other lengths, or numbers that are not finite.
+    """
+    if set(parameters) != set(job.parameters):
+        raise BadInput(f"the job '{job.title}' has the parameters {', '.join(job.parameters) or 'none'}")
+    for name, values in parameters.items():
+        if values.shape != (job.parameters[name],) or not np.isfinite(values).all():
+            raise BadInput(
+                f"the parameter '{name[:40]}' of the job '{job.title}' is {job.parameters[name]:,} finite "
+                "numbers"
+            )
+
+
+def _write_rows(path: Path, matrix: Floats, places: Integers, number: int) -> None:
+    """For each place where its rows stand and how many they are, then the rows, column by column."""
+    order = np.argsort(places, kind="stable")
+    order = order[np.searchsorted(places[order], 0) :]
+    counts = np.bincount(places[order], minlength=number)
+    ends = np.cumsum(counts)
+    heads = np.empty((number, 2), dtype="<u8")
+    heads[:, 0] = 16 * number + 8 * matrix.shape[1] * (ends - counts)
+    heads[:, 1] = counts
+    with open(path, "wb") as file:
+        file.write(heads.tobytes())
+        for at in np.flatnonzero(counts):
+            block = matrix[order[ends[at] - counts[at] : ends[at]]]
+            file.write(block.T.astype("<f8").tobytes())
+
+
+def _read(job: Job, done: sandbox.Finished, number: int, size: int) -> Ran:
+    """Fixed places, whatever was written: what is short is zeros, and what is not finite is nothing."""
+    written = done.outputs["results"][: number * size].ljust(number * size, b"\0")
+    table = np.frombuffer(written, dtype="<f8").reshape(number, size // 8)
+    gave = (table[:, 0] == 1.0) & np.isfinite(table).all(axis=1)
+    vectors: dict[str, Floats] = {}
+    first = 1
+    for output in job.outputs:
+        vectors[output.name] = np.where(gave[:, None], table[:, first : first + output.length], 0.0)
+        first += output.length
+    return Ran(vectors, gave, done.cpu_s, done.peak_bytes / 2**20)

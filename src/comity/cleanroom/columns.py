@@ -1,0 +1,107 @@
+"""What a job is given of a table: numbers, by the schema alone.
+
+A number lies within its public bounds (it is moved to the nearer one if not); a level is its place in the
+public list, any other level the number of levels; what is missing is NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comity.data.table import Table
+from comity.errors import BadSchema
+from comity.schema import Schema, Unit
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a job, with their public bounds and levels.
+
+    Attributes:
+        schema: the columns' types, bounds and levels, public by agreement.
+        names: which of them, in order.
+    """
+
+    schema: Schema
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, schema: Schema, names: Sequence[str]) -> Self:
+        """These columns of the schema.
+
+        Raises:
+            BadSchema: naming those that it does not have, or that lack bounds or levels.
+        """
+        absent = [name for name in names if name not in schema.columns]
+        if absent:
+            raise BadSchema(f"the agreed columns do not include {', '.join(absent)[:200]}")
+        lacking = [
+            f"{name} ({'min and max' if schema[name].type.is_numeric else 'values'})"
+            for name in names
+            if (
+                schema[name].min is None or schema[name].max is None
+                if schema[name].type.is_numeric
+                else schema[name].values is None
+            )
+        ]
+        if lacking:
+            raise BadSchema(
+                f"a job reads columns with public bounds; add to the schema: {', '.join(lacking)}"
+            )
+        return cls(schema, tuple(names))
+
+    def matrix(self, table: Table) -> NDArray[np.float64]:
+        """(rows, columns) what a job is given of these rows."""
+        filled = np.empty((table.rows, len(self.names)))
+        for at, name in enumerate(self.names):
+            column = self.schema[name]
+            if column.type.is_numeric:
+                filled[:, at] = np.clip(table.numbers(name), column.min, column.max)
+            else:
+                codes, found = table.levels(name)
+                place = {level: code for code, level in enumerate(column.values or ())}
+                lookup = np.array([*(place.get(level, len(place)) for level in found), np.nan])
+                filled[:, at] = lookup[codes]  # -1 is missing: the last entry
+        return filled
+
+
+@dataclass(frozen=True)
+class Units:
+    """Whose coming or going is hidden: one row, or all rows of a person.
+
+    Attributes:
+        column: the column that says whose row it is; None: each row is a unit.
+        rows: the most rows of a person that count.
+    """
+
+    column: str | None = None
+    rows: int = 1
+
+    @classmethod
+    def of(cls, unit: Unit, *, id: str | None = None) -> Self:
+        """As a schema or an agreement says; a unit column that is the rows' own id makes each row a unit."""
+        return cls() if unit.column in (None, id) else cls(unit.column, unit.max_rows)
+
+    def numbers(self, people: Sequence[Any]) -> NDArray[np.int64]:
+        """(rows,) the number of each row's unit, -1 for a row that does not count.
+
+        Which rows of a person count (the first ones) depends on that person's rows alone; a row that names
+        nobody could be anybody's and does not count.
+        """
+        if self.column is None:
+            return np.arange(len(people), dtype=np.int64)
+        known: dict[Any, int] = {}
+        seen: dict[Any, int] = {}
+        numbers = np.full(len(people), -1, dtype=np.int64)
+        for at, person in enumerate(people):
+            if person is None:
+                continue
+            seen[person] = seen.get(person, 0) + 1
+            if seen[person] <= self.rows:
+                numbers[at] = known.setdefault(person, len(known))
+        return numbers

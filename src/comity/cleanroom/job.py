@@ -1,0 +1,251 @@
+"""A job: the ML party's program, the columns it reads, and what it declares to give out.
+
+A job is one Python file with a function `run(rows, parameters)`. `rows` has a list of floats per column: a
+number within its public bounds, a level as its place in the public list (any other level: the number of
+levels), NaN where missing. `parameters` has a list of floats per name; the ML party sends them with the job.
+It returns a dictionary with a flat list of numbers for each declared output.
+
+What a job gives out is one of
+
+* statistics: vectors of declared L2 norm. The job runs on blocks of units, each in a process of its own, and
+  the sum of the blocks' vectors leaves with noise: differential privacy whatever the job does;
+* a table: the job runs on each cell of a declared grouping by itself; exact, under minimum-cell rules;
+* a model: numbers of declared length, from one run on all rows; exact, under a membership limit.
+
+The digest of a job covers all of it but the parameters' values. What a job of statistics is given cannot
+weaken its noise; a job whose results are exact is given few numbers (`_FEW`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from comity.crypto.canonical import digest
+from comity.errors import BadInput
+
+MOST_SOURCE: Final = 1 << 18
+MOST_NUMBERS: Final = 1 << 16
+MOST_PARAMETERS: Final = 1 << 21
+MOST_BLOCKS: Final = 1 << 20
+_MOST_OUTPUTS: Final = 100
+_FEW: Final = 4
+"""A job whose results are exact is given few numbers: what it looks for stands in the source that a steward
+reads, not in what is sent along."""
+
+_MODULES: Final = """
+array bisect collections functools heapq itertools json math numpy numpy.linalg numpy.random operator re scipy
+scipy.linalg scipy.optimize scipy.sparse scipy.special sklearn sklearn.ensemble sklearn.linear_model
+sklearn.naive_bayes sklearn.neighbors sklearn.preprocessing sklearn.tree statistics
+"""
+MODULES: Final = frozenset(_MODULES.split())
+"""What a job may import. Those that it names are there before it starts; others are not to be had."""
+
+_INSTALLED: Final = ("numpy", "scipy", "sklearn")
+
+
+class Kind(StrEnum):
+    """What an output is, and so what it is held to."""
+
+    statistic = "statistic"
+    table = "table"
+    model = "model"
+
+
+@dataclass(frozen=True)
+class Output:
+    """A declared output.
+
+    Attributes:
+        name: its key in what the job returns.
+        length: how many numbers.
+        norm: for a statistic, the L2 norm that no block's vector may pass; longer ones are cut to it.
+        share: for a statistic, its part of the privacy, relative to the other outputs'.
+        mix: for a statistic, the name of a parameter of length * length numbers, a matrix (row by row): the
+            vector is multiplied by it before it is cut. Spares every block the work.
+    """
+
+    name: str
+    length: int
+    norm: float | None = None
+    share: float = 1.0
+    mix: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"name": self.name, "length": self.length}
+        if self.norm is not None:
+            told |= {"norm": self.norm, "share": self.share}
+        return told if self.mix is None else told | {"mix": self.mix}
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """How a job of statistics is run.
+
+    Attributes:
+        number: so many blocks, each unit in one of them by lot. None: each unit is a block of its own.
+        most: where each unit is one, about so many of them are drawn by lot.
+        cpu_s: processor time of one block; a block that takes more counts as one that failed.
+    """
+
+    number: int | None = None
+    most: int = 4_000
+    cpu_s: float = 0.05
+
+    def to_dict(self) -> dict[str, Any]:
+        how = {"most": self.most} if self.number is None else {"number": self.number}
+        return {**how, "cpu_s": self.cpu_s}
+
+
+@dataclass(frozen=True)
+class Cells:
+    """How a job of a table is run: on each combination of the levels of `by`, and on each margin.
+
+    Attributes:
+        by: one or two category columns of the job.
+        measure: a number column whose largest contributors must not dominate a cell; None: none does.
+    """
+
+    by: tuple[str, ...]
+    measure: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"by": list(self.by), **({} if self.measure is None else {"measure": self.measure})}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A program with its declarations. Frozen; the steward approves its digest.
+
+    Attributes:
+        title: one line for people.
+        source: the Python file.
+        columns: what it reads, in order.
+        kind: what its outputs are.
+        outputs: in order; several only for statistics.
+        parameters: how many numbers each parameter has.
+        modules: what it imports, of `MODULES`.
+        blocks, cells: how it is run, for statistics and for a table.
+        seconds, memory_mb: caps of a run on all rows, or of a block's memory.
+    """
+
+    title: str
+    source: str
+    columns: tuple[str, ...]
+    kind: Kind
+    outputs: tuple[Output, ...]
+    parameters: Mapping[str, int]
+    modules: tuple[str, ...] = ()
+    blocks: Blocks | None = None
+    cells: Cells | None = None
+    seconds: float = 60.0
+    memory_mb: int = 512
+
+    def __post_init__(self) -> None:
+        for fault in self._faults():
+            raise BadInput(f"the job '{self.title[:60]}' cannot be used: {fault}")
+
+    def _faults(self) -> list[str]:
+        faults: list[str] = []
+        if not self.title or len(self.title) > 200 or not self.title.isprintable():
+            faults.append("its title is one line of up to 200 characters")
+        if len(self.source.encode()) > MOST_SOURCE:
+            faults.append(f"its source has more than {MOST_SOURCE:,} bytes")
+        if not all(sign.isprintable() or sign in "\n\t" for sign in self.source):
+            faults.append("its source holds signs that whoever reads it cannot see")
+        if not self.columns or len(set(self.columns)) != len(self.columns):
+            faults.append("it names the columns that it reads, each once")
+        if not set(self.modules) <= MODULES:
+            faults.append(f"it imports {', '.join(sorted(set(self.modules) - MODULES))[:100]}")
+        if not (0 < self.seconds <= 86_400 and 64 <= self.memory_mb <= 65_536):
+            faults.append("it runs at most a day, in 64 to 65,536 MiB")
+        return faults + self._output_faults() + self._way_faults()
+
+    def _output_faults(self) -> list[str]:
+        names = [output.name for output in self.outputs]
+        faults: list[str] = []
+        if not 0 < len(names) <= _MOST_OUTPUTS or len(set(names)) != len(names):
+            faults.append(f"it declares 1 to {_MOST_OUTPUTS} outputs, each once")
+        if sum(self.parameters.values()) > MOST_PARAMETERS or any(n < 0 for n in self.parameters.values()):
+            faults.append(f"its parameters are at most {MOST_PARAMETERS:,} numbers")
+        for output in self.outputs:
+            if not 0 < output.length <= MOST_NUMBERS:
+                faults.append(f"'{output.name[:40]}' has 1 to {MOST_NUMBERS:,} numbers")
+            bounded = output.norm is not None and math.isfinite(output.norm) and output.norm > 0
+            if bounded is not (self.kind is Kind.statistic):
+                faults.append(f"'{output.name[:40]}': statistics have a norm above 0, and only they")
+            if not (math.isfinite(output.share) and output.share > 0):
+                faults.append(f"'{output.name[:40]}': its share is above 0")
+            if output.mix is not None and self.parameters.get(output.mix) != output.length**2:
+                faults.append(f"'{output.name[:40]}': it is mixed by a parameter of its length squared")
+        return faults
+
+    def _way_faults(self) -> list[str]:
+        if self.kind is Kind.statistic:
+            blocks = self.blocks
+            if blocks is None or self.cells is not None:
+                return ["a job of statistics says on what blocks it is run"]
+            if not 1 <= (blocks.most if blocks.number is None else blocks.number) <= MOST_BLOCKS:
+                return [f"it runs on 1 to {MOST_BLOCKS:,} blocks"]
+            return [] if 0.001 <= blocks.cpu_s <= 60 else ["a block has 0.001 to 60 s of processor time"]
+        if self.blocks is not None:
+            return ["only a job of statistics has blocks"]
+        if sum(self.parameters.values()) > _FEW * (1 + len(self.columns)):
+            return [
+                f"without noise it is given at most {_FEW} numbers for each of its columns, and {_FEW} more"
+            ]
+        if len(self.outputs) != 1:
+            return ["it has one output"]
+        if (self.kind is Kind.table) is (self.cells is None):
+            return ["a job of a table names the columns of its cells, and only such a job"]
+        if self.cells is not None and not (
+            1 <= len(set(self.cells.by)) == len(self.cells.by) <= 2
+            and set(self.cells.by) <= set(self.columns)
+        ):
+            return ["a table is by one or two of the columns that the job reads"]
+        return []
+
+    @property
+    def source_digest(self) -> str:
+        """SHA-256 of the program's text."""
+        return hashlib.sha256(self.source.encode()).hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """What an approval is of: the program with all that it declares."""
+        return digest(self.to_dict())
+
+    @property
+    def needs_installed(self) -> bool:
+        """Whether it imports more than Python's own modules."""
+        return any(name.partition(".")[0] in _INSTALLED for name in self.modules)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "title": self.title,
+            "source": self.source,
+            "columns": list(self.columns),
+            "kind": str(self.kind),
+            "outputs": [output.to_dict() for output in self.outputs],
+            "parameters": dict(self.parameters),
+            "modules": list(self.modules),
+            "seconds": self.seconds,
+            "memory_mb": self.memory_mb,
+            **({} if self.blocks is None else {"blocks": self.blocks.to_dict()}),
+            **({} if self.cells is None else {"cells": self.cells.to_dict()}),
+        }
+
+    @classmethod
+    def from_dict(cls, document: object) -> Self:
+        """Read `to_dict`'s form, from a file or another party.
+
+        Raises:
+            BadInput: for unknown or missing keys, wrong types, and what a job may not be.
+        """
+        from comity.cleanroom.reading import read_job
+
+        return cls(**read_job(document))

@@ -1,0 +1,215 @@
+"""`clean-room`: who may run what, what is checked before it leaves, and what an attack on it finds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from comity import sandbox
+from comity.architectures import find
+from comity.architectures.clean_room_exact import exact_job, judged, score
+from comity.architectures.definition import Options
+from comity.cleanroom.approval import approve
+from comity.cleanroom.jobfile import read_job_file
+from comity.compare.settings import ML_PARTY
+from comity.errors import BadInput, ClauseRefused, Refused, Withheld
+from comity.ledger import Ledger
+from comity.schema import Schema, Unit
+
+COUNT = "def run(rows, parameters):\n    return {'told': [len(rows['age'])]}\n"
+STATISTIC = {
+    "title": "How many",
+    "program": "job.py",
+    "columns": ["age"],
+    "kind": "statistic",
+    "outputs": [{"name": "told", "length": 1, "norm": 1.0}],
+    "blocks": {"number": 20},
+}
+TABLE = {
+    "title": "How many in each job",
+    "program": "job.py",
+    "columns": ["job", "age"],
+    "kind": "table",
+    "outputs": [{"name": "told", "length": 1}],
+    "cells": {"by": ["job"]},
+}
+EXACT = {"unsafe_exact": True, "queries": 1}
+
+
+@pytest.fixture(autouse=True)
+def _needs_sandbox() -> None:
+    reason = sandbox.missing()
+    assert reason is None, f"install bubblewrap to run these tests: {reason}"
+
+
+def bring(stage: Any, job: dict[str, Any], program: str = COUNT) -> Path:
+    """Put a job of the ML party's own into its folder."""
+    folder = stage.folder / ML_PARTY / "job"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "job.py").write_text(program, encoding="utf-8")
+    (folder / "job.yaml").write_text(json.dumps(job), encoding="utf-8")
+    return folder / "job.yaml"
+
+
+def clause_of(clause: dict[str, Any], program: str = COUNT) -> Any:
+    """The change of an agreement to this clause, which names the program."""
+
+    def change(document: dict[str, Any]) -> None:
+        named = [hashlib.sha256(program.encode()).hexdigest()]
+        document["architectures"]["clean-room"] = {**clause, "programs": named}
+
+    return change
+
+
+def answers(outcome: Any) -> dict[str, Any]:
+    assert outcome.errors == {}
+    return json.loads((outcome.sessions[ML_PARTY] / "answers.json").read_text(encoding="utf-8"))["answers"]
+
+
+def test_an_own_job_of_statistics(stage: Any) -> None:
+    bring(stage, STATISTIC)
+    outcome = stage.play("clean-room", change=clause_of({"epsilon": 1.0, "delta": 1e-6, "queries": 1}))
+    found = answers(outcome)
+    assert set(found) == set(stage.inputs.providers)
+    for told in found.values():
+        # 20 blocks that give 1 at most, noise of deviation below 10: 200 away is 18 deviations
+        assert abs(told["sums"]["told"][0] - 20) < 200
+        assert told["units"] is None
+
+
+def test_a_program_that_nobody_approved_does_not_run(stage: Any) -> None:
+    bring(stage, STATISTIC)
+    outcome = stage.play("clean-room")
+    for provider in stage.inputs.providers:
+        assert isinstance(outcome.errors[provider], ClauseRefused)
+        assert "charged" not in outcome.kinds(provider)
+    told = str(outcome.errors[ML_PARTY])
+    assert "not approved" in told
+
+
+def test_a_steward_approves_a_job_in_the_ledger(stage: Any) -> None:
+    job, _ = read_job_file(bring(stage, STATISTIC))
+    for provider in stage.inputs.providers:
+        session = stage.folder / provider / "sessions" / "run"
+        session.mkdir(parents=True)
+        with Ledger.open(session / "ledger.db", key=stage.keys[provider], owner=provider) as ledger:
+            approve(ledger, job, "the steward")
+    assert answers(stage.play("clean-room"))
+
+
+def test_a_table_leaves_with_its_small_cells_empty(stage: Any) -> None:
+    bring(stage, TABLE)
+    change = clause_of({**EXACT, "minimum_cell": 10})
+    outcome = stage.play("clean-room", options=Options(mode="exact"), change=change)
+    for provider, told in answers(outcome).items():
+        cells = {tuple(cell["at"]): cell["values"][0] for cell in told["cells"]}
+        rows = stage.inputs.train[provider].column("job").to_pylist()
+        assert cells == {("all",): len(rows), **{(level,): rows.count(level) for level in "abc"}}
+        assert outcome.ledgers[provider].verify().ok
+
+
+def test_a_table_of_small_cells_is_withheld(stage: Any) -> None:
+    bring(stage, TABLE)
+    change = clause_of({**EXACT, "minimum_cell": 1000})
+    outcome = stage.play("clean-room", options=Options(mode="exact"), change=change)
+    for provider in stage.inputs.providers:
+        assert isinstance(outcome.errors[provider], Withheld)
+        assert "withheld" in outcome.kinds(provider)
+        assert all(message.kind == "refusal" for message in outcome.sent[provider])
+    assert not (outcome.sessions[ML_PARTY] / "answers.json").exists()
+
+
+@pytest.mark.parametrize(
+    "clause", [{"epsilon": 1.0, "delta": 1e-6, "queries": 1}, {**EXACT, "membership": 0.3}]
+)
+def test_a_table_does_not_leave_under_a_clause_about_something_else(
+    clause: dict[str, Any], stage: Any
+) -> None:
+    bring(stage, TABLE)
+    outcome = stage.play("clean-room", change=clause_of(clause))
+    for provider in stage.inputs.providers:
+        assert isinstance(outcome.errors[provider], ClauseRefused)
+        assert "charged" not in outcome.kinds(provider)
+
+
+def test_a_job_that_runs_on_nothing_is_refused_with_its_error_before_a_charge(stage: Any) -> None:
+    program = "def run(rows, parameters):\n    return {'told': [undefined]}\n"
+    bring(stage, STATISTIC, program)
+    change = clause_of({"epsilon": 1.0, "delta": 1e-6, "queries": 1}, program)
+    outcome = stage.play("clean-room", change=change)
+    for provider in stage.inputs.providers:
+        assert isinstance(outcome.errors[provider], BadInput)
+        assert "undefined" in str(outcome.errors[provider])
+        assert "charged" not in outcome.kinds(provider)
+
+
+def test_a_job_that_behaves_differently_on_a_target_gives_an_answer_of_the_same_form(stage: Any) -> None:
+    """It fails, spins or fills memory on some rows: the answer has its form, and nothing says so."""
+    program = (
+        "def run(rows, parameters):\n    for age in rows['age']:\n        if age > 75:\n"
+        "            bytearray(1 << 40)\n        while age > 70:\n            pass\n"
+        "    return {'told': [1.0]}\n"
+    )
+    bring(stage, STATISTIC, program)
+    outcome = stage.play(
+        "clean-room", change=clause_of({"epsilon": 1.0, "delta": 1e-6, "queries": 1}, program)
+    )
+    for told in answers(outcome).values():
+        assert set(told) == {"drawn", "units", "deviations", "sums"}
+    for provider in stage.inputs.providers:
+        assert outcome.paid(provider).count("released") == 1
+
+
+def test_a_model_that_tells_its_rows_is_withheld(stage: Any) -> None:
+    """The attack at work: a model that is sure of its own rows and of no others."""
+    job, parameters = exact_job(stage.inputs.task)
+    levels = parameters["levels"]
+    aside = np.arange(400) % 2 == 1
+    rows = np.zeros((400, len(levels) + 1))
+    rows[:, 0] = np.where(aside, -1.0, 1.0)
+    rows[:, -1] = parameters["positive"][0]
+    knows = np.zeros(job.outputs[0].length)
+    knows[1] = 5.0
+    blind = np.zeros(job.outputs[0].length)
+    assert not judged(job, parameters, knows, rows, aside, 0.5).passed
+    told = judged(job, parameters, blind, rows, aside, 0.5)
+    assert told.passed
+    assert "advantage is 0.000" in told.reason
+    assert not judged(job, parameters, blind[:-1], rows, aside, 0.5).passed
+    assert not judged(job, {}, blind, rows, aside, 0.5).passed
+    assert not judged(job, parameters, blind, rows[:60], aside[:60], 0.9).passed
+    assert score(knows, levels, rows[:1, :-1]).tolist() == [5.0]  # type: ignore[union-attr]
+
+
+def test_a_withheld_model_leaves_no_result(stage: Any) -> None:
+    def strict(document: dict[str, Any]) -> None:
+        document["architectures"]["clean-room"]["membership"] = 1e-6
+
+    outcome = stage.play("clean-room", options=Options(mode="exact"), change=strict)
+    for provider in stage.inputs.providers:
+        assert isinstance(outcome.errors[provider], Withheld)
+    assert not (outcome.sessions[ML_PARTY] / "scores.parquet").exists()
+
+
+def test_an_exact_model_leaves_once_per_lineage(stage: Any) -> None:
+    assert stage.play("clean-room", options=Options(mode="exact")).errors == {}
+    bring(stage, TABLE)
+    change = clause_of({**EXACT, "minimum_cell": 10})
+    again = stage.play("clean-room", options=Options(mode="exact"), change=change)
+    for provider in stage.inputs.providers:
+        assert isinstance(again.errors[provider], Refused)
+
+
+def test_persons_are_protected_where_the_schema_names_them(stage: Any) -> None:
+    task = stage.inputs.task
+    columns = {**task.schema.columns, "who": task.schema["job"]}
+    schema = Schema(columns=columns, unit=Unit(column="who", max_rows=3))
+    promised = find("clean-room").promised(Options(mode="private"), replace(task, schema=schema))
+    assert promised.unit == "person"
+    assert "3 rows" in promised.note

@@ -1,0 +1,102 @@
+"""What a job wrote about all rows is taken only in the declared form."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from comity.cleanroom.answers import most_bytes, read_answer
+from comity.cleanroom.job import Job, Kind, Output
+from comity.errors import BadInput
+
+JOB = Job(
+    title="t",
+    source="",
+    columns=("age",),
+    kind=Kind.model,
+    outputs=(Output("weights", 3),),
+    parameters={},
+)
+
+
+WRITES = "import os, sys\ndef run(rows, parameters):\n    open(sys.argv[2], 'w').write({})\n    os._exit(0)\n"
+
+
+def test_an_honest_answer_is_read() -> None:
+    read = read_answer(JOB, b'{"weights": [1, -2.5, 3e-7]}')
+    assert read["weights"].tolist() == [1.0, -2.5, 3e-7]
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        (b"", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b'{"weights": [1, 2, 3]', "not JSON"),
+        (b"[1, 2, 3]", "exactly the declared"),
+        (b'{"weights": [1, 2]}', "declared length"),
+        (b'{"weights": [1, 2, 3, 4]}', "declared length"),
+        (b'{"weights": 1}', "declared length"),
+        (b'{"weights": [1, 2, "3"]}', "no finite number"),
+        (b'{"weights": [1, 2, true]}', "no finite number"),
+        (b'{"weights": [1, 2, null]}', "no finite number"),
+        (b'{"weights": [1, 2, NaN]}', "no finite number"),
+        (b'{"weights": [1, 2, -Infinity]}', "no finite number"),
+        (b'{"weights": [1, 2, 1e999]}', "no finite number"),
+        (b'{"weights": [1, 2, [3]]}', "lists within lists"),
+        (b'{"weights": [1, 2, 3], "more": [1]}', "exactly the declared"),
+        (b'{"weights": [1, 2, 3], "weights": [1, 2, 4]}', "twice"),
+        (b"[" * 500, "lists within lists"),
+        (b'{"weights": [1, 2, ' + b"9" * 5000 + b"]}", "longer"),
+        (b" " * 10_000_000, "longer"),
+        (b'{"weights": [1, 2, 3]} {"weights": [1, 2, 3]}', "not JSON"),
+        (b'"' + b"\\" * 50 + b"[", "not JSON"),
+    ],
+)
+def test_anything_else_is_refused_without_a_value(written: bytes, says: str) -> None:
+    with pytest.raises(BadInput, match=says) as refused:
+        read_answer(JOB, written)
+    assert refused.value.private
+    assert "99" not in str(refused.value)
+
+
+@given(
+    st.binary(max_size=300) | st.text(alphabet='{}[]",:weights0123.eE+-NaN\\ ', max_size=300).map(str.encode)
+)
+@pytest.mark.hypothesis
+def test_nothing_that_is_written_breaks_the_reader(written: bytes) -> None:
+    try:
+        read = read_answer(JOB, written)
+    except BadInput:
+        return
+    assert list(read) == ["weights"]
+    assert read["weights"].shape == (3,)
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=3, max_size=3))
+@pytest.mark.hypothesis
+def test_every_honest_answer_fits(values: list[float]) -> None:
+    written = json.dumps({"weights": values}).encode()
+    assert len(written) <= most_bytes(JOB)
+    assert read_answer(JOB, written)["weights"].tolist() == values
+
+
+def test_an_answer_that_is_no_answer_makes_no_model(rooms: Any, sandboxed: None) -> None:
+    import numpy as np
+
+    from comity.cleanroom.whole import run_whole
+
+    for source in (
+        WRITES.format("'x' * 500_000"),
+        WRITES.format("'[' * 60_000"),
+        "def run(rows, parameters):\n    return {'told': [float('nan')]}\n",
+        "def run(rows, parameters):\n    return {'other': [1.0]}\n",
+        "def run(rows, parameters):\n    return {'told': [1.0] * 2}\n",
+    ):
+        done = run_whole(rooms.whole(source), {}, np.array([[41.0]]))
+        assert done.outputs is None
+        assert done.fault

@@ -1,0 +1,243 @@
+"""Blocks learn nothing of each other, whatever a job tries; the control is one process for all of them."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import platform
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from comity.cleanroom import pace
+from comity.cleanroom.blocks import places_by_lot, places_of_each, run_blocks
+from comity.errors import BadInput
+
+pytestmark = pytest.mark.usefixtures("sandboxed")
+
+TARGET = 77.0
+ORDINARY = np.array([[41.0], [42.0], [43.0], [44.0]])
+WITH_TARGET = np.array([[41.0], [TARGET], [43.0], [44.0]])
+PLACES = np.array([0, 1, 2, 3])
+
+
+def given(rooms: Any, source: str, matrix: NDArray[np.float64], **more: Any) -> list[float]:
+    """What four blocks of one row give, in order of their places."""
+    ran = run_blocks(rooms.blocks(source, **more), {}, matrix, PLACES, len(PLACES))
+    return ran.vectors["told"].ravel().tolist()
+
+
+def in_turn(source: str, matrix: NDArray[np.float64]) -> list[float]:
+    """The control: the same blocks one after another in one process, as if nothing stood between them."""
+    names: dict[str, Any] = {}
+    exec(source, names)
+    return [float(names["run"]({"age": row.tolist()}, {})["told"][0]) for row in matrix]
+
+
+LEFT_IN_MEMORY = """
+import math
+def run(rows, parameters):
+    math.seen = getattr(math, 'seen', 0.0) or float(rows['age'][0] == 77.0)
+    return {'told': [math.seen]}
+"""
+LEFT_IN_A_FILE = """
+def run(rows, parameters):
+    import pathlib
+    place = pathlib.Path('/tmp/comity-left-behind')
+    if rows['age'][0] == 77.0:
+        place.write_text('x')
+    seen = place.exists()
+    if rows['age'][0] == 44.0 and seen:
+        place.unlink()
+    return {'told': [float(seen)]}
+"""
+
+
+@pytest.mark.parametrize("source", [LEFT_IN_MEMORY, LEFT_IN_A_FILE], ids=["memory", "file"])
+def test_nothing_is_left_for_the_next_block(source: str, rooms: Any) -> None:
+    assert in_turn(source, WITH_TARGET)[2:] == [1.0, 1.0]
+    found = given(rooms, source, WITH_TARGET, modules=("math",))
+    assert found[2:] == given(rooms, source, ORDINARY, modules=("math",))[2:]
+    assert 1.0 not in found[2:]
+
+
+ENDS = {
+    "fails": "raise ValueError('77')",
+    "never ends": "\n        while True:\n            pass",
+    "takes all memory": "bytearray(1 << 40)",
+    "breaks its process": "\n        import ctypes\n        ctypes.string_at(0)",
+    "writes no number": "return {'told': ['x']}",
+    "writes too many numbers": "return {'told': [1.0] * 5}",
+    "writes what is not finite": "return {'told': [float('nan')]}",
+    "writes much": "return {'told': [1.0] * 10_000_000}",
+    "leaves": "\n        import os\n        os._exit(3)",
+    "ends the process that started it": "\n        import os\n        os.kill(os.getppid(), 9)",
+    "ends all": "\n        import os\n        os.kill(-1, 9)",
+}
+
+
+@pytest.mark.parametrize("way", ENDS)
+def test_a_block_that_behaves_differently_changes_nothing_but_its_own_place(way: str, rooms: Any) -> None:
+    source = (
+        "def run(rows, parameters):\n    if rows['age'][0] == 77.0:\n        "
+        + ENDS[way]
+        + "\n    return {'told': [rows['age'][0]]}\n"
+    )
+    found = given(rooms, source, WITH_TARGET)
+    assert found == [41.0, 0.0, 43.0, 44.0]
+
+
+def test_a_block_writes_its_own_place_only(rooms: Any) -> None:
+    """The file of results is open in a block, at one place and for one size."""
+    source = """
+def run(rows, parameters):
+    import os, struct
+    for place in range(0, 64, 16):
+        for attempt in (
+            lambda: os.pwrite(100, struct.pack('<dd', 1.0, 99.0), place),
+            lambda: os.pwrite(100, b'x' * 64, place),
+        ):
+            try:
+                attempt()
+            except OSError:
+                pass
+    for attempt in (
+        lambda: os.write(100, b'x' * 16),
+        lambda: os.lseek(100, 0, 0),
+        lambda: os.ftruncate(100, 0),
+        lambda: os.pread(100, 16, 0),
+    ):
+        try:
+            attempt()
+            return {'told': [5.0]}
+        except OSError:
+            pass
+    raise ValueError
+"""
+    assert given(rooms, source, ORDINARY, modules=()) == [99.0] * 4
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import time; time.time()",
+        "import time; time.monotonic()",
+        "import time; time.sleep(0)",
+        "import os; os.stat('/')",
+        "open('/proc/stat')",
+        "import threading; threading.Thread(target=print).start()",
+        "import os; os.pipe()",
+        "import signal; signal.signal(27, signal.SIG_IGN)",
+        "import resource; resource.getrusage(0)",
+    ],
+)
+def test_a_block_has_no_clock_and_asks_nothing_of_the_machine(program: str, rooms: Any) -> None:
+    source = f"def run(rows, parameters):\n    {program}\n    return {{'told': [1.0]}}\n"
+    ran = run_blocks(rooms.blocks(source, modules=("functools",)), {}, ORDINARY[:1], PLACES[:1], 1)
+    assert not ran.gave.any()
+
+
+def test_no_call_for_the_time_is_answered(rooms: Any) -> None:
+    """clock_gettime, gettimeofday, time, times, getrusage, getpid, getppid, nanosleep, by their numbers."""
+    source = """
+import ctypes
+libc = ctypes.CDLL(None)
+room = ctypes.create_string_buffer(1024)
+def run(rows, parameters):
+    answers = [libc.syscall(n, 0, room, room, 0) for n in (228, 96, 201, 100, 98, 39, 110, 35)]
+    return {'told': [float(sum(answer == -1 for answer in answers))]}
+"""
+    if platform.machine() == "x86_64":
+        assert in_turn(source, ORDINARY[:1]) < [8.0]
+        assert given(rooms, source, ORDINARY) == [1.0 * 8] * 4
+
+
+def test_the_processors_own_counter_cannot_be_read(rooms: Any) -> None:
+    """rdtsc; the control is the same machine code outside."""
+    if platform.machine() != "x86_64":
+        return
+    code = bytes.fromhex("0f31c3")  # rdtsc; ret
+    page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    page.write(code)
+    at = ctypes.addressof(ctypes.c_char.from_buffer(page))
+    assert ctypes.CFUNCTYPE(ctypes.c_uint32)(at)() >= 0
+    source = """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+def run(rows, parameters):
+    at = libc.mmap(None, ctypes.c_size_t(4096), 7, 0x22, -1, ctypes.c_long(0))
+    ctypes.memmove(at, CODE, 3)
+    return {'told': [float(ctypes.CFUNCTYPE(ctypes.c_uint32)(at)() >= 0)]}
+"""
+    honest = source.replace("CODE", repr(bytes.fromhex("31c0c3")))  # xor eax, eax; ret
+    reads = source.replace("CODE", repr(code))
+    assert given(rooms, honest, ORDINARY) == [1.0] * 4
+    assert given(rooms, reads, ORDINARY) == [0.0] * 4
+
+
+def test_how_many_blocks_there_are_and_how_large_is_not_to_be_had(rooms: Any) -> None:
+    """What a block can see of the process that it was copied from is the same whatever the rows are."""
+    source = """
+import gc
+def run(rows, parameters):
+    numbers = [x for o in gc.get_objects() if isinstance(o, (list, tuple, dict))
+               for x in (o.values() if isinstance(o, dict) else o) if isinstance(x, float)]
+    return {'told': [float(43.0 in [n for n in numbers if n != rows['age'][0]] or len(rows['age']))]}
+"""
+    few = run_blocks(rooms.blocks(source), {}, ORDINARY, np.array([0, -1, -1, -1]), 9)
+    many = run_blocks(rooms.blocks(source), {}, ORDINARY, np.array([0, 5, 6, 7]), 9)
+    assert few.vectors["told"][0] == many.vectors["told"][0]
+
+
+def test_numbers_of_installed_modules_work(rooms: Any) -> None:
+    source = (
+        "import numpy as np\ndef run(rows, parameters):\n"
+        "    return {'told': np.linalg.solve(np.eye(2), np.array([rows['age'][0], 1.0]))[:1]}\n"
+    )
+    assert given(rooms, source, ORDINARY, modules=("numpy", "numpy.linalg"), memory_mb=1024) == [
+        41.0,
+        42.0,
+        43.0,
+        44.0,
+    ]
+
+
+def test_parameters_are_what_was_declared(rooms: Any) -> None:
+    job = rooms.blocks(
+        "def run(rows, parameters):\n    return {'told': parameters['a']}\n", parameters={"a": 1}
+    )
+    ran = run_blocks(job, {"a": np.array([2.5])}, ORDINARY, PLACES, 4)
+    assert ran.vectors["told"].ravel().tolist() == [2.5] * 4
+    for wrong in ({}, {"a": np.zeros(2)}, {"a": np.array([np.inf])}, {"a": np.zeros(1), "b": np.zeros(1)}):
+        with pytest.raises(BadInput, match="parameter"):
+            run_blocks(job, wrong, ORDINARY, PLACES, 4)
+
+
+def test_one_unit_more_changes_one_place() -> None:
+    """Units take different places, all equally often: 4 units on 5 places, 20,000 lots.
+
+    A place has each unit about 4,000 times. That is binomial, and 400 off is 7 standard deviations: the
+    false-alarm rate of all 20 counts together is below 1e-10.
+    """
+    counts = np.zeros((4, 5))
+    for _ in range(20_000):
+        found = places_of_each(4, 5, 1.0)
+        assert len(set(found.tolist())) == 4
+        counts[np.arange(4), found] += 1
+    assert np.abs(counts - 4_000).max() < 400
+    assert places_of_each(7, 5, 1.0).tolist().count(-1) == 2
+    assert set(places_by_lot(100, 3).tolist()) <= {0, 1, 2}
+
+
+def test_an_answer_leaves_at_one_of_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(pace.time, "sleep", slept.append)
+    for took in (0.1, 2.9, 3.1, 7.0):
+        monkeypatch.setattr(pace.time, "monotonic", lambda took=took: 100.0 + took)
+        pace.leave_at(100.0, 1_000)
+    assert [round(wait + took, 6) for wait, took in zip(slept, (0.1, 2.9, 3.1, 7.0), strict=True)] == [
+        3.0, 3.0, 6.0, 12.0,
+    ]  # fmt: skip

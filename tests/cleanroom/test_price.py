@@ -1,0 +1,187 @@
+"""The price of a job of statistics: its noise, held against an independent accountant, and attacked."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from dp_accounting import dp_event
+from dp_accounting.pld import pld_privacy_accountant
+from hypothesis import given
+from hypothesis import strategies as st
+
+from comity.attack.label import infer_labels
+from comity.cleanroom.job import Blocks, Job, Kind, Output
+from comity.cleanroom.price import RoomPrice, multiplier
+from comity.cleanroom.statistic import Answer, answer
+from comity.errors import BadInput, UsageError
+from comity.ledger import PrivacyUnit, Relation, gaussian_noise_multiplier
+
+EPSILON, DELTA = 1.0, 9e-7
+
+
+def job(length: int = 3, number: int | None = None, **more: Any) -> Job:
+    outputs = (Output("told", length, norm=1.0),)
+    settings: dict[str, Any] = {
+        "title": "t",
+        "source": "",
+        "columns": ("age",),
+        "kind": Kind.statistic,
+        "outputs": outputs,
+        "parameters": {},
+        "blocks": Blocks(number=number),
+    }
+    return Job(**(settings | more))
+
+
+def price(**more: Any) -> RoomPrice:
+    return RoomPrice.of(job(**more), EPSILON, DELTA, PrivacyUnit.record)
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "drawn"), [(0.05, 0.05), (0.05, 0.9), (0.3, 0.3), (1.0, 0.05), (1.0, 0.9)]
+)
+def test_noise_of_a_lot_is_that_of_an_independent_accountant(epsilon: float, drawn: float) -> None:
+    """dp-accounting's loss distributions, in steps of 1e-4, pessimistic: they find at most a little more."""
+    scale = multiplier(epsilon, 1e-6, drawn)
+    accountant = pld_privacy_accountant.PLDAccountant(value_discretization_interval=1e-4)
+    accountant.compose(dp_event.PoissonSampledDpEvent(drawn, dp_event.GaussianDpEvent(scale)))
+    assert accountant.get_epsilon(1e-6) == pytest.approx(epsilon, rel=0.005, abs=2e-4)
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 1.0, 5.0])
+def test_without_a_lot_it_is_the_analytic_gaussian(epsilon: float) -> None:
+    assert multiplier(epsilon, 1e-6, 1.0) == pytest.approx(gaussian_noise_multiplier(epsilon, 1e-6), rel=1e-4)
+
+
+def test_fewer_units_drawn_need_less_noise() -> None:
+    scales = [multiplier(EPSILON, DELTA, drawn) for drawn in (0.01, 0.1, 0.5, 1.0)]
+    assert scales == sorted(scales)
+    for wrong in ((0.0, 1e-6, 1.0), (1.0, 0.0, 1.0), (1.0, 1e-6, 0.0), (1.0, 1e-6, 1.1)):
+        with pytest.raises(UsageError):
+            multiplier(*wrong)
+
+
+def test_the_cost_states_unit_and_relation() -> None:
+    cost = price().cost
+    assert (cost.unit, cost.relation) == (PrivacyUnit.record, Relation.add_remove)
+    assert price().moved == 1
+    assert price(number=10).moved == 2
+    assert price(number=10).deviation(1.0, 1.0, 1.0) > 1.9 * price().deviation(1.0, 1.0, 1.0) * 0.95
+    with pytest.raises(UsageError, match="too small"):
+        RoomPrice.of(job(), 1.0, 1e-13, PrivacyUnit.record)
+
+
+vectors = st.lists(
+    st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=3, max_size=3), min_size=0, max_size=6
+)
+
+
+@given(vectors)
+@pytest.mark.hypothesis
+def test_no_vector_moves_the_sum_by_more_than_its_norm(drawn: list[list[float]]) -> None:
+    """The exact sums, noise taken away: whatever a block gives, its part has length 1 at most."""
+    quiet = _Quiet.of(job(), EPSILON, DELTA, PrivacyUnit.record)
+    given_ = np.array(drawn, dtype=np.float64).reshape(len(drawn), 3)
+    whole = quiet.noisy(given_, 1.0, 1.0, 1.0)
+    for gone in range(len(given_)):
+        less = quiet.noisy(np.delete(given_, gone, axis=0), 1.0, 1.0, 1.0)
+        assert np.linalg.norm(whole - less) <= 1.0 + 1e-12
+
+
+class _Quiet(RoomPrice):
+    """The same without noise."""
+
+    def noisy(self, vectors: Any, norm: float, part: float, drawn: float) -> Any:
+        from unittest import mock
+
+        with mock.patch("comity.noise.add_discrete_gaussian", lambda values, sigma: values):
+            return super().noisy(vectors, norm, part, drawn)
+
+
+def test_places_hold_all_units() -> None:
+    """They do but for a chance of 1e-9 each time: three times, false alarm 3e-9."""
+    for units in (0, 5, 10_000):
+        counted, places = price().count(units)
+        assert places >= units
+        assert abs(counted - units) < 20 * 35 / EPSILON
+
+
+def canary(drawn: float, number: int | None) -> Any:
+    """Guess from what leaves whether a coin-flip record was there that gives all that its norm allows."""
+    used = price(length=1, number=number)
+    move = float(used.moved)
+
+    def draw(count: int) -> Any:
+        return np.array([used.noisy(np.zeros((0, 1)), 1.0, 1.0, drawn) for _ in range(count)])
+
+    return infer_labels(draw, np.array([move]), epsilon=EPSILON, delta=1e-6, trials=2_000, seed=3)
+
+
+@pytest.mark.parametrize("number", [None, 10])
+def test_a_job_that_gives_all_it_may_for_one_record_stays_under_the_bound(number: int | None) -> None:
+    """2,000 trials. The best guess reaches 0.10, the bound is 0.46: the upper end of the interval would have
+    to be 14 deviations (of 0.022) off, so the false-alarm rate is far below 1e-6."""
+    found = canary(1.0, number)
+    assert found.bound is not None
+    assert found.advantage < found.bound
+    assert found.high < found.bound
+
+
+def test_low_bits_tell_nothing() -> None:
+    """A job that hides a record in the low bits of its output: noise covers the whole grid.
+
+    1,000 answers of tables that differ in the low bits of one vector. The parity of the noisy whole number is
+    a fair coin for both: 125 off of 1,000 is 7.9 deviations, false alarm below 1e-14.
+    """
+    used = price(length=1)
+    unit = (1 << 26) / 1.0
+    hidden = [np.array([[0.25]]), np.array([[0.25 + 1 / unit]])]
+    for table in hidden:
+        answers = [used.noisy(table, 1.0, 1.0, 1.0)[0] * unit for _ in range(1_000)]
+        odd = sum(round(value) % 2 for value in answers)
+        assert abs(odd - 500) < 125
+
+
+def test_an_answer_is_read_back(sandboxed: None, rooms: Any) -> None:
+    source = "def run(rows, parameters):\n    return {'told': [len(rows['age']) / 10]}\n"
+    asked = rooms.blocks(source)
+    units = np.arange(30)
+    found, ran = answer(
+        asked, {}, np.full((30, 1), 40.0), units, RoomPrice.of(asked, 3.0, 1e-6, PrivacyUnit.record)
+    )
+    body, parts = found.to_message()
+    read = Answer.from_message(asked, body, parts)
+    assert read.sums["told"].tolist() == found.sums["told"].tolist()
+    assert (read.drawn, read.units) == (found.drawn, found.units)
+    assert ran.gave.sum() == (30 if found.drawn == 1.0 else ran.gave.sum())
+    # 30 tenths, noise of deviation below 3: 40 away is more than 12 deviations
+    assert abs(read.sums["told"][0] - 3.0) < 40
+    wrong: list[tuple[Any, Any]] = [
+        ({**body, "drawn": 0.0}, parts),
+        ({**body, "units": "many"}, parts),
+        ({**body, "deviations": {"told": -1.0}}, parts),
+        (body, {}),
+        (body, {"told": b"123"}),
+        (body, {"told": np.array([math.nan]).tobytes()}),
+        (body, {"told": np.zeros(2).tobytes()}),
+    ]
+    for bad in wrong:
+        with pytest.raises(BadInput):
+            Answer.from_message(asked, *bad)
+
+
+@pytest.mark.parametrize("number", [None, 7])
+def test_persons_are_blocks_with_all_their_rows(number: int | None, sandboxed: None, rooms: Any) -> None:
+    from comity.cleanroom.blocks import places_by_lot, places_of_each, run_blocks
+
+    source = "def run(rows, parameters):\n    return {'told': [len(rows['age'])]}\n"
+    units = np.array([0, 0, 1, 2, 2, 2, -1])
+    lots = places_of_each(3, 7, 1.0) if number is None else places_by_lot(3, 7)
+    places = np.where(units >= 0, lots[units], -1)
+    ran = run_blocks(rooms.blocks(source), {}, np.full((7, 1), 40.0), places, 7)
+    assert ran.vectors["told"].sum() == 6.0
+    if number is None:
+        assert sorted(ran.vectors["told"].ravel().tolist()) == [0, 0, 0, 0, 1, 2, 3]

@@ -1,0 +1,103 @@
+"""`comity clean-room`: writing a job on a mock table, checking it, approving it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comity import sandbox
+from comity.cleanroom.approval import approved
+from comity.cleanroom.jobfile import read_job_file
+from comity.cli.agree_files import folder_with_key, open_ledger
+from comity.cli.app import app
+from comity.errors import BadInput, UsageError
+
+SCHEMA = """
+columns:
+  id: {role: identifier, type: text}
+  age: {role: quasi_identifier, type: integer, min: 18, max: 90}
+  ward: {role: insensitive, type: category, values: [heart, knee, lung]}
+"""
+JOB: dict[str, Any] = {
+    "title": "How many",
+    "program": "count.py",
+    "columns": ["ward", "age"],
+    "kind": "statistic",
+    "outputs": [{"name": "count", "length": 1, "norm": 1.0}],
+    "blocks": {"number": 20},
+}
+
+
+def run(*words: str) -> int:
+    return app(["clean-room", *words], standalone_mode=False)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    reason = sandbox.missing()
+    assert reason is None, f"install bubblewrap to run these tests: {reason}"
+    (tmp_path / "schema.yaml").write_text(SCHEMA, encoding="utf-8")
+    (tmp_path / "job.yaml").write_text(json.dumps(JOB), encoding="utf-8")
+    (tmp_path / "count.py").write_text(
+        "def run(rows, parameters):\n    return {'count': [len(rows['age']) / 50]}\n", encoding="utf-8"
+    )
+    return tmp_path
+
+
+def test_a_mock_table_is_written(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("mock", str(files / "schema.yaml"), "--rows", "50", "--out", str(files / "mock.csv")) == 0
+    with open(files / "mock.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 50
+    assert set(rows[0]) == {"age", "ward"}
+    assert {"18", "90"} <= {row["age"] for row in rows}
+    assert "50 made-up rows" in capsys.readouterr().out
+
+
+def test_a_check_says_what_would_leave(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = files / "check.json"
+    assert run("check", str(files / "job.yaml"), str(files / "schema.yaml"), "--json", str(result)) == 0
+    told = capsys.readouterr().out
+    assert "count: 1 numbers, cut to length 1, noise of" in told
+    assert "20 of 20 blocks gave what is declared" in told or "16 of 16 blocks" in told
+    document = json.loads(result.read_text(encoding="utf-8"))
+    assert document["outputs"][0]["noise"] > 5
+    assert document["digest"] == read_job_file(files / "job.yaml")[0].digest
+
+
+def test_a_check_tells_the_programs_own_error(files: Path) -> None:
+    for program, says in (
+        ("def run(rows, parameters):\n    return {'count': [rows['nothing']]}\n", "KeyError: 'nothing'"),
+        ("def run(rows, parameters:\n", "SyntaxError"),
+        ("import socket\ndef run(rows, parameters):\n    return {'count': [1.0]}\n", "opens no file"),
+    ):
+        (files / "count.py").write_text(program, encoding="utf-8")
+        with pytest.raises(BadInput, match=says):
+            run("check", str(files / "job.yaml"), str(files / "schema.yaml"))
+
+
+def test_parameters_without_numbers_are_asked_for(files: Path) -> None:
+    (files / "job.yaml").write_text(json.dumps({**JOB, "parameters": {"weights": 3}}), encoding="utf-8")
+    with pytest.raises(BadInput, match="give the numbers of weights"):
+        run("check", str(files / "job.yaml"), str(files / "schema.yaml"))
+
+
+def test_a_steward_approves_after_reading(
+    files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMITY_PASSPHRASE", "a long enough passphrase")
+    app(["party", "init", "north", "--folder", str(files / "north")], standalone_mode=False)
+    words = [str(files / "job.yaml"), str(files / "schema.yaml"), "--folder", str(files / "north")]
+    capsys.readouterr()
+    with pytest.raises(UsageError, match="nothing was approved"):
+        run("approve", *words, "--steward", "Kay")
+    assert run("approve", *words, "--steward", "Kay", "--yes") == 0
+    told = capsys.readouterr().out
+    assert "return {'count': [len(rows['age']) / 50]}" in told
+    assert "Approved by Kay" in told
+    with open_ledger(folder_with_key(files / "north", None), None) as ledger:
+        assert approved(ledger, read_job_file(files / "job.yaml")[0])
