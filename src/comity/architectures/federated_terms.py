@@ -1,0 +1,192 @@
+"""`federated`: what its clause says, as the group that adds up, the noise it shares, and its rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from comity.agreement import FederatedClause
+from comity.architectures.definition import Options, Parties, Seat
+from comity.architectures.exchange import additive_delta
+from comity.errors import ClauseRefused
+from comity.ledger import PrivacyUnit
+from comity.train.federated.descent import GRADIENTS, SHARES
+from comity.train.federated.group import LEAST_MEMBERS, Group
+from comity.train.federated.shared_noise import SharedNoise
+from comity.validate.hosted import HostedUnit
+
+NAME: Final = "federated"
+EXACT_ROUNDS: Final = 12
+HIDDEN: Final = 32
+COLLUDERS: Final = 1
+SEEN: Final = "seen.npz"
+FEATURES: Final = "features.json"
+LEAST_ROWS: Final = 20
+"""Rows that a provider's table has at least where nothing is noisy."""
+
+
+def threshold(members: int) -> int:
+    """How many providers have to stay in a pilot: all of 3 or 4, all but one of 5 to 9."""
+    return members - members // 5
+
+
+def clause(options: Options, parties: Parties) -> dict[str, Any]:
+    """The clause of a pilot's run."""
+    shared = {
+        "threshold": threshold(len(parties.providers)),
+        "colluders": COLLUDERS,
+    }
+    if options.mode == "exact":
+        return {"unsafe_exact": True, "rounds": EXACT_ROUNDS, "model": "network", **shared}
+    return {"epsilon": options.epsilon, "delta": options.delta, "rounds": len(SHARES), **shared}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How this run trains, read off the clause and nothing else: no message changes it.
+
+    Attributes:
+        exact: without differential privacy.
+        party: whether the unit is a whole provider; else records or persons.
+        hidden: units of the network; 0 is logistic regression.
+        proximal: FedProx's mu; 0 is FedAvg.
+        rounds: sums that are opened.
+    """
+
+    exact: bool
+    party: bool
+    hidden: int
+    proximal: float
+    rounds: int
+
+    @classmethod
+    def of(cls, seat: Seat) -> Settings:
+        """
+        Raises:
+            ClauseRefused: if the agreement has no such clause, or none in this mode.
+        """
+        found = federated_clause(seat)
+        exact = seat.options.mode == "exact"
+        if exact != found.unsafe_exact:
+            raise ClauseRefused(
+                "the agreement allows federated training only "
+                + ("without differential privacy" if found.unsafe_exact else "with differential privacy"),
+                clause=f"architectures.{NAME}.unsafe_exact",
+                asked=f"mode {seat.options.mode}",
+                would_pass="mode exact" if found.unsafe_exact else "mode private",
+            )
+        party = found.unit == "party"
+        trained = exact or party
+        return cls(
+            exact=exact,
+            party=party,
+            hidden=HIDDEN if found.model == "network" else 0,
+            proximal=found.proximal or 0.0,
+            rounds=min(found.rounds, EXACT_ROUNDS) if trained else len(SHARES),
+        )
+
+    @property
+    def trains(self) -> bool:
+        """Whether providers train locally, rather than add up gradients of records."""
+        return self.exact or self.party
+
+    def asks(self, seat: Seat) -> dict[str, Any]:
+        """What every plan asks of the clause."""
+        found = federated_clause(seat)
+        return {
+            "rounds": self.rounds,
+            "threshold": found.threshold,
+            "colluders": found.colluders,
+            "unsafe_exact": self.exact,
+        }
+
+
+def federated_clause(seat: Seat) -> FederatedClause:
+    """The agreement's clause.
+
+    Raises:
+        ClauseRefused: if there is none.
+    """
+    found = seat.agreement.clause(NAME)
+    if not isinstance(found, FederatedClause):
+        raise ClauseRefused("the agreement does not allow federated training", clause=f"architectures.{NAME}")
+    return found
+
+
+def group_of(seat: Seat) -> Group:
+    """Who adds up: the agreement's providers, under its keys.
+
+    Raises:
+        ClauseRefused: if the agreement has no such clause.
+    """
+    found = federated_clause(seat)
+    return Group(
+        purpose=f"federated training under the agreement {seat.agreement.digest}",
+        members=seat.providers,
+        keys={name: seat.agreement.party(name).key for name in seat.providers},
+        threshold=found.threshold,
+        colluders=found.colluders,
+        rounds=Settings.of(seat).rounds,
+    )
+
+
+def unit_of(seat: Seat, provider: str) -> HostedUnit:
+    """Whose coming or going the noise of a provider's records hides.
+
+    Raises:
+        ClauseRefused: if the unit's column is none of the data's.
+    """
+    terms = seat.agreement.data_of(provider)
+    unit = HostedUnit.of(terms.unit, id=seat.task.id)
+    if unit.column is not None and unit.column not in terms.columns:
+        raise ClauseRefused(
+            f"the privacy unit of the data of '{provider}' is '{unit.column}', which is none of its columns",
+            clause=f"data.{provider}.unit",
+        )
+    return unit
+
+
+def noise_of(seat: Seat, provider: str, width: int) -> SharedNoise:
+    """The noise that every provider adds its part of, with the cost that it has for one of them.
+
+    A provider's rows are hidden by the others' parts as well, so all of them add what the one needs that asks
+    for most: the smallest delta, and the most rows of one person.
+
+    Args:
+        width: numbers in a round's sum.
+
+    Raises:
+        ClauseRefused: if the agreement gives somebody's data no budget.
+    """
+    found, settings = federated_clause(seat), Settings.of(seat)
+    shares = (1 / settings.rounds,) * settings.rounds if settings.party else SHARES
+    return SharedNoise(
+        epsilon=seat.options.epsilon,
+        delta=min(additive_delta(seat, name, NAME) for name in seat.providers),
+        unit=PrivacyUnit.party if settings.party else unit_of(seat, provider).unit,
+        rows=1 if settings.party else max(unit_of(seat, name).rows for name in seat.providers),
+        shares=shares,
+        dimensions=width * settings.rounds,
+        members=len(seat.providers),
+        threshold=found.threshold,
+        colluders=found.colluders,
+    )
+
+
+def too_few(providers: int) -> str | None:
+    """Why so few providers cannot add up under masks, or None."""
+    if providers >= LEAST_MEMBERS:
+        return None
+    return (
+        f"secure aggregation hides an update among {LEAST_MEMBERS} providers or more; there are {providers}"
+    )
+
+
+def figures_of(noise: SharedNoise | None, found: FederatedClause, members: int) -> Mapping[str, Any]:
+    """What a run says of its group: drop-outs and colluders it bears, and the noise that costs."""
+    return {
+        "drop_outs_borne": members - found.threshold,
+        "colluders_borne": found.colluders,
+        **({} if noise is None else {"noise_excess": noise.excess, "gradients": GRADIENTS}),
+    }

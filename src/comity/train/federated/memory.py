@@ -1,0 +1,179 @@
+"""The whole of federated training in one process, for tests and experiments: same code, no Channel, no gate.
+
+Nothing here protects anybody: all tables are in one place, and nothing is charged. Between parties it is the
+architecture `federated` that runs the same members and server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comity.crypto.keys import SigningKey
+from comity.errors import ComityError, UsageError
+from comity.train.federated.clients import ROUND_STAGES, SETUP, TRAIN, Work, client_app
+from comity.train.federated.collector import Collector
+from comity.train.federated.fixed_point import require_numbers, weighted
+from comity.train.federated.group import Group
+from comity.train.federated.member import Member
+from comity.train.federated.networks import LocalTraining, Network
+from comity.train.federated.servers import (
+    WEIGHTS,
+    SecureSum,
+    grid_of,
+    run_server,
+    secure_fedavg,
+    secure_fedprox,
+)
+
+Drops = Callable[[str, str, int], bool]
+"""(member, stage, round from 0 on) -> whether the member is gone before it answers; setup is round -1."""
+
+
+def nobody(_member: str, _stage: str, _number: int) -> bool:
+    """All stay."""
+    return False
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A group in one process.
+
+    Attributes:
+        group, secure, grid: as between parties.
+        seen: every reply that reached the server: (member, stage, content).
+    """
+
+    group: Group
+    secure: SecureSum
+    grid: Any
+    seen: list[tuple[str, str, Any]]
+
+
+def assemble(
+    works: Mapping[str, Work],
+    *,
+    rounds: int,
+    threshold: int,
+    colluders: int = 0,
+    drops: Drops = nobody,
+    purpose: str = "an experiment in one process",
+) -> Assembly:
+    """Members with fresh keys, a server, and a Grid between them.
+
+    Args:
+        works: what each member works out in a round.
+        drops: who drops out where; a member that is gone stays gone.
+    """
+    keys = {name: SigningKey.generate() for name in works}
+    group = Group(
+        purpose,
+        tuple(works),
+        {name: key.verify_key for name, key in keys.items()},
+        threshold,
+        colluders,
+        rounds,
+    )
+    apps = {name: client_app(Member(group, name, keys[name]), works[name]) for name in works}
+    gone: set[str] = set()
+    at = {"round": -1}
+    seen: list[tuple[str, str, Any]] = []
+
+    def answer(asked: list[tuple[str, Any]]) -> list[Any]:
+        stage = asked[0][1].metadata.message_type
+        if stage not in (*SETUP, *ROUND_STAGES):
+            raise ComityError(f"the server asked about '{stage}': this is a slip")
+        at["round"] += stage == TRAIN
+        replies: list[Any] = []
+        for name, message in asked:
+            if name in gone or drops(name, stage, at["round"]):
+                gone.add(name)
+                replies.append(None)
+                continue
+            replies.append(apps[name](message, None))
+            seen.append((name, stage, replies[-1].content))
+        return replies
+
+    nodes = {name: number for number, name in enumerate(works, start=1)}
+    return Assembly(group, SecureSum(Collector(group), nodes), grid_of(nodes, answer), seen)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model that members trained together.
+
+    Attributes:
+        network: its form.
+        weights: (network.size,).
+        rows: of all members that stayed to the last round.
+    """
+
+    network: Network
+    weights: NDArray[np.float64]
+    rows: int
+
+    def scores(self, features: NDArray[Any]) -> NDArray[np.float64]:
+        """(rows,) chances of the positive value."""
+        return self.network.scores(self.weights, np.asarray(features, dtype=np.float32))
+
+
+def train_together(
+    tables: Mapping[str, tuple[NDArray[Any], NDArray[Any]]],
+    *,
+    hidden: int = 0,
+    rounds: int = 12,
+    threshold: int | None = None,
+    colluders: int = 0,
+    proximal: float = 0.0,
+    seed: int = 0,
+    drops: Drops = nobody,
+) -> Trained:
+    """FedAvg, or FedProx where `proximal` is above 0, under masks and without differential privacy.
+
+    Args:
+        tables: by member: (rows, width) features, scaled by public facts, and (rows,) labels 0 or 1.
+        hidden: units of the hidden layer; 0 is logistic regression.
+        threshold: how many have to stay; all of them by default.
+
+    Raises:
+        UsageError: for fewer than 3 members, or tables that do not fit together.
+    """
+    widths = {features.shape[1] for features, _ in tables.values() if features.ndim == 2}
+    if len(widths) != 1 or any(len(features) != len(labels) for features, labels in tables.values()):
+        raise UsageError("every member's features have the same columns, and a label for each row")
+    network = Network(widths.pop(), hidden)
+
+    def work_of(features: NDArray[Any], labels: NDArray[Any]) -> Work:
+        narrow, marks = np.asarray(features, dtype=np.float32), np.asarray(labels, dtype=np.uint8)
+
+        def work(
+            number: int, arrays: Mapping[str, NDArray[Any]], config: Mapping[str, Any]
+        ) -> NDArray[np.int64]:
+            start = require_numbers(arrays[WEIGHTS], network.size, what="the weights to train from")
+            training = LocalTraining.in_round(
+                number,
+                hidden=hidden,
+                rows=len(marks),
+                members=len(tables),
+                proximal=float(config.get("proximal-mu", 0.0)),
+                seed=seed,
+            )
+            return weighted(training.run(network, start, narrow, marks) - start, len(marks))
+
+        return work
+
+    together = assemble(
+        {name: work_of(*table) for name, table in tables.items()},
+        rounds=rounds,
+        threshold=threshold or len(tables),
+        colluders=colluders,
+        drops=drops,
+    )
+    secure = together.secure
+    strategy = secure_fedprox(secure, proximal) if proximal else secure_fedavg(secure)
+    result = run_server(together.grid, secure, strategy, {WEIGHTS: network.start(seed)}, rounds)
+    return Trained(network, result.arrays[WEIGHTS].numpy(), strategy.rows)

@@ -1,0 +1,344 @@
+"""`federated` beyond the contract: drop-outs over a channel, its units, what is refused, and what is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from comity.architectures import federated_provider, find
+from comity.architectures.definition import Options, Parties, Pilot
+from comity.architectures.federated_attacks import attacks, canary_attack
+from comity.architectures.federated_features import Features
+from comity.architectures.federated_terms import threshold
+from comity.compare.settings import ML_PARTY
+from comity.data.table import Table
+from comity.errors import BadInput, BadSchema, ClauseRefused, PartyFailed, Refused, VerificationFailed
+from comity.schema import Schema
+from comity.train.federated.clients import REVEAL, SURVIVORS, TRAIN
+from comity.wire import Query
+
+FIVE = ("north", "south", "west", "east", "hill")
+EXACT = Options(mode="exact")
+
+
+class Leaving:
+    """A provider's channel that is cut when a message about `topic` is due for the `times`-th time."""
+
+    def __init__(self, channel: Any, topic: str, times: int = 1) -> None:
+        self._channel, self._topic, self._left = channel, topic, times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+    def send(self, recipient: str, item: Any) -> None:
+        self._left -= item.topic == self._topic
+        if self._left == 0 and item.topic == self._topic:
+            raise PartyFailed("its line is cut")
+        self._channel.send(recipient, item)
+
+
+def cut(party: str, topic: str, times: int = 1) -> Callable[[str, Any], Any]:
+    return lambda name, channel: Leaving(channel, topic, times) if name == party else channel
+
+
+def auc_of(outcome: Any, stage: Any) -> float:
+    scores = pq.read_table(outcome.sessions[ML_PARTY] / "scores.parquet").column("federated")
+    labels = stage.inputs.test_labels
+    return float(roc_auc_score(labels, np.asarray(scores)[: len(labels)]))
+
+
+@pytest.mark.parametrize("topic", ["open", "query.shares", TRAIN, REVEAL])
+def test_a_provider_that_drops_out_anywhere_is_borne(topic: str, stage_of: Any, tmp_path: Path) -> None:
+    stage = stage_of(tmp_path, names=FIVE)
+    outcome = stage.play("federated", options=Options(mode="private"), wrap=cut("west", topic))
+    assert set(outcome.errors) == {"west"}
+    assert outcome.figures[ML_PARTY]["stayed"] == [name for name in FIVE if name != "west"]
+    assert outcome.figures[ML_PARTY]["drop_outs_borne"] == 1
+    assert auc_of(outcome, stage) > 0.6
+    for name in stage.inputs.providers:
+        assert outcome.kinds(name).count("charged") == 1
+
+
+def test_one_drop_out_more_than_is_borne_leaves_no_result(stage_of: Any, tmp_path: Path) -> None:
+    stage = stage_of(tmp_path, names=("north", "south", "west"))
+    outcome = stage.play("federated", options=EXACT, wrap=cut("west", TRAIN, 3))
+    assert isinstance(outcome.errors[ML_PARTY], PartyFailed)
+    assert "2 of 3 members are left and the threshold is 3" in str(outcome.errors[ML_PARTY])
+    assert not (outcome.sessions[ML_PARTY] / "scores.parquet").exists()
+
+
+class Lying:
+    """An ML party's channel that changes what it asks one provider about a topic."""
+
+    def __init__(self, channel: Any, victim: str, topic: str, change: Callable[[Any], Any]) -> None:
+        self._channel, self._victim, self._topic, self._change = channel, victim, topic, change
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+    def send(self, recipient: str, item: Any) -> None:
+        if recipient == self._victim and item.topic == self._topic:
+            item = self._change(item)
+        self._channel.send(recipient, item)
+
+
+def with_config(item: Any, **changes: Any) -> Any:
+    return Query(item.topic, {**item.body, "config": {**item.body["config"], **changes}}, item.parts)
+
+
+def nan_weights(item: Any) -> Any:
+    parts = {name: np.full(len(data) // 8, np.nan).tobytes() for name, data in item.parts.items()}
+    return Query(item.topic, item.body, parts)
+
+
+def other_weights(item: Any) -> Any:
+    parts = {name: (np.frombuffer(data, "<f8") + 1e-3).tobytes() for name, data in item.parts.items()}
+    return Query(item.topic, item.body, parts)
+
+
+def short_weights(item: Any) -> Any:
+    arrays = {"weights": {"kind": "<f8", "shape": [2]}}
+    return Query(item.topic, {**item.body, "arrays": arrays}, {"array:weights": bytes(16)})
+
+
+@pytest.mark.parametrize(
+    ("topic", "change", "error"),
+    [
+        (TRAIN, other_weights, VerificationFailed),
+        (TRAIN, nan_weights, BadInput),
+        (TRAIN, short_weights, BadInput),
+        (TRAIN, lambda item: with_config(item, round=1), VerificationFailed),
+        (TRAIN, lambda item: with_config(item, active=["north", "south"]), ClauseRefused),
+        (SURVIVORS, lambda item: with_config(item, names=["north", "south"]), VerificationFailed),
+        (REVEAL, lambda item: with_config(item, names=["north"]), (VerificationFailed, BadInput)),
+        ("query.keys", lambda item: Query(item.topic, {"odd": 1}, {}), BadInput),
+    ],
+)
+def test_a_server_that_lies_to_one_provider_gets_nothing(
+    topic: str, change: Callable[[Any], Any], error: type[Exception], stage_of: Any, tmp_path: Path
+) -> None:
+    stage = stage_of(tmp_path, names=("north", "south", "west"))
+
+    def wrap(name: str, channel: Any) -> Any:
+        return Lying(channel, "north", topic, change) if name == ML_PARTY else channel
+
+    outcome = stage.play("federated", options=EXACT, wrap=wrap)
+    assert isinstance(outcome.errors["north"], error) or isinstance(outcome.errors[ML_PARTY], error)
+    assert ML_PARTY not in outcome.figures
+    assert not (outcome.sessions[ML_PARTY] / "scores.parquet").exists()
+    reveals = [
+        message for message in outcome.sent["north"] if message.topic == REVEAL and message.kind == "notice"
+    ]
+    assert reveals == []
+
+
+def test_an_error_at_a_provider_reaches_the_ml_party_as_a_code(
+    stage_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*given: Any) -> Any:
+        raise ValueError("row 17 holds 42.125")
+
+    monkeypatch.setattr(federated_provider, "gradient_sums", broken)
+    stage = stage_of(tmp_path, names=("north", "south", "west"))
+    outcome = stage.play("federated", options=Options(mode="private"))
+    told = [
+        json.dumps(dict(message.body)) + str(message.parts)
+        for name in stage.inputs.providers
+        for message in outcome.sent[name]
+    ]
+    assert not any("42.125" in text or "row 17" in text for text in told)
+    assert "42.125" not in str(outcome.errors[ML_PARTY])
+    assert isinstance(outcome.errors[ML_PARTY], Refused)
+    assert any("42.125" in str(outcome.errors[name]) for name in stage.inputs.providers)
+
+
+def test_everything_that_leaves_is_sealed_or_made_of_no_data(stage_of: Any, tmp_path: Path) -> None:
+    stage = stage_of(tmp_path, names=("north", "south", "west"))
+    outcome = stage.play("federated", options=Options(mode="private"))
+    for name in stage.inputs.providers:
+        kinds = {message.kind for message in outcome.sent[name]}
+        assert kinds == {"share", "notice"}
+        released = outcome.ledgers[name].events("released")
+        assert all(entry.body["sealed"] for entry in released)
+        assert len(released) == 1 + 6
+    assert not {"a row", "ids"} & set(find("federated").seen_by["ml_party"])
+
+
+def party_unit(document: dict[str, Any]) -> None:
+    document["architectures"]["federated"] |= {"unit": "party", "rounds": 4, "model": "network"}
+
+
+def test_a_whole_provider_can_be_the_unit(stage_of: Any, tmp_path: Path) -> None:
+    stage = stage_of(tmp_path, names=("north", "south", "west"))
+    outcome = stage.play("federated", options=Options(mode="private", epsilon=8.0), change=party_unit)
+    assert outcome.errors == {}
+    for name in stage.inputs.providers:
+        (charged,) = outcome.ledgers[name].events("charged")
+        assert charged.body["account"].endswith("/party")
+        assert (charged.body["cost"]["unit"], charged.body["cost"]["relation"]) == ("party", "add-remove")
+
+
+def fedprox(document: dict[str, Any]) -> None:
+    document["architectures"]["federated"] |= {"strategy": "fedprox", "proximal": 0.01, "model": "logistic"}
+
+
+def test_fedprox_by_the_clause(stage_of: Any, tmp_path: Path) -> None:
+    stage = stage_of(tmp_path, names=("north", "south", "west"))
+    outcome = stage.play("federated", options=EXACT, change=fedprox)
+    assert outcome.errors == {}
+    assert auc_of(outcome, stage) > 0.6
+    assert outcome.figures[ML_PARTY]["rows_used"] == sum(
+        table.num_rows for table in stage.inputs.train.values()
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "change"),
+    [
+        ("exact", {"epsilon": 1.0, "delta": 1e-6, "unsafe_exact": False, "model": "logistic"}),
+        ("private", {"epsilon": None, "delta": None, "unsafe_exact": True}),
+        ("private", {"rounds": 5}),
+    ],
+)
+def test_what_the_clause_does_not_allow_is_refused(
+    mode: str, change: dict[str, Any], stage_of: Any, tmp_path: Path
+) -> None:
+    stage = stage_of(tmp_path, names=("north", "south", "west"))
+
+    def edit(document: dict[str, Any]) -> None:
+        document["architectures"]["federated"] |= change
+        for data in document["data"]:
+            data.setdefault("budget", {"epsilon": 1.0, "delta": 1e-6, "delta_additive": 9e-7})
+
+    outcome = stage.play("federated", options=Options(mode=mode), change=edit)
+    assert outcome.figures == {}
+    for name in stage.inputs.providers:
+        assert isinstance(outcome.errors[name], ClauseRefused)
+        assert "charged" not in outcome.kinds(name)
+
+
+def test_too_small_a_table_is_withheld_where_nothing_is_noisy(
+    stage_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(federated_provider, "LEAST_ROWS", 10_000)
+    stage = stage_of(tmp_path, names=("north", "south", "west"))
+    outcome = stage.play("federated", options=EXACT)
+    for name in stage.inputs.providers:
+        assert outcome.errors[name].code == "withheld"
+        assert "released" not in outcome.kinds(name)
+        assert "rows" not in str(outcome.sent[name][-1].body["message"])
+
+
+def test_attacks_stay_within_their_bounds(stage_of: Any, tmp_path: Path) -> None:
+    """Made-up tables: what is asserted is that nothing is found beyond the bound's interval by far (a
+    canary's interval holds with 95%; its point lies 5 standard deviations under the bound, a chance below
+    1e-6)."""
+    stage = stage_of(tmp_path, names=("north", "south", "west"))
+    for options in (Options(mode="private"), EXACT):
+        outcome = stage.play("federated", options=options, run=options.mode or "")
+        assert outcome.errors == {}
+        draw = np.random.default_rng(0)
+        pilot = Pilot(
+            task=stage.inputs.task,
+            options=options,
+            members=stage.inputs.train,
+            outsiders=stage.inputs.test,
+            sessions=outcome.sessions,
+            figures=outcome.figures,
+            ml_party=ML_PARTY,
+            member_scores=draw.random(200),
+            member_labels=draw.integers(0, 2, 200),
+            outsider_scores=draw.random(200),
+            outsider_labels=draw.integers(0, 2, 200),
+        )
+        found = attacks(pilot)
+        assert {"membership", "inversion", "inversion-masked"} <= set(found)
+        bounded = [each for each in found.values() if each.bound is not None]
+        assert len(bounded) == (0 if options.mode == "exact" else 4)
+        assert all(each.within_bound or each.low <= (each.bound or 0.0) for each in bounded)
+
+
+@pytest.mark.parametrize(("epsilon", "members"), [(0.3, 3), (3.0, 7)])
+def test_a_canary_is_told_apart_no_better_than_the_bound_and_about_as_well_as_the_noise_lets(
+    epsilon: float, members: int
+) -> None:
+    """20,000 trials: 5 standard deviations are 0.035, a false alarm below 1e-6 each way."""
+    found = canary_attack(Options(epsilon=epsilon), members)
+    assert found.bound is not None
+    assert found.advantage - 0.035 < found.bound
+    assert abs(found.control or 0.0) < 0.035
+    if epsilon == 3.0:
+        assert found.advantage > 0.1
+
+
+def test_thresholds_bear_a_colluder_and_a_drop_out_where_there_are_enough() -> None:
+    assert [threshold(members) for members in (3, 4, 5, 9, 10)] == [3, 4, 4, 8, 8]
+    for members in range(3, 60):
+        assert 2 * threshold(members) - members > 1
+
+
+def test_it_is_skipped_with_a_reason_for_two_providers(stage_of: Any, tmp_path: Path) -> None:
+    stage = stage_of(tmp_path, names=("north", "south"))
+    reason = find("federated").skip(stage.inputs.task, stage.inputs.providers)
+    assert reason == "secure aggregation hides an update among 3 providers or more; there are 2"
+
+
+def test_the_clause_depends_on_how_many_providers_there_are() -> None:
+    found = find("federated")
+    drawn = found.clause_of(Options(mode="private"), Parties(FIVE, "ml", "m"))
+    assert (drawn["threshold"], drawn["colluders"], drawn["rounds"]) == (4, 1, 6)
+    exact = found.clause_of(EXACT, Parties(FIVE[:3], "ml", "m"))
+    assert exact["unsafe_exact"] is True
+    assert "epsilon" not in exact
+
+
+def test_features_are_held_against_the_schema(stage_of: Any, tmp_path: Path) -> None:
+    stage = stage_of(tmp_path, names=("north", "south", "west"))
+    task = stage.inputs.task
+    seeds = Table(pq.read_table(stage.folder / ML_PARTY / "tables" / "seed.parquet"))
+    features = Features.drawn_up(task, seeds)
+    document = json.loads(json.dumps(features.to_dict()))
+    read = Features.from_dict(document, task)
+    assert read == features
+    turned = {**document, "scales": dict(reversed(document["scales"].items()))}
+    train = Table(stage.inputs.train["north"])
+    assert np.array_equal(Features.from_dict(turned, task).matrix(train), features.matrix(train))
+    rows = Table(stage.inputs.train["north"])
+    assert read.matrix(rows).shape == (rows.rows, read.width)
+    assert np.isfinite(read.matrix(rows)).all()
+    assert Features.drawn_up(task, Table(seeds.arrow.slice(0, 0))).bins.width > 0
+    target = {"name": task.target, "levels": ["yes"]}
+    for broken in (
+        {},
+        {**document, "more": 1},
+        {**document, "encoder": {"format": 1, "columns": [target]}},
+        {**document, "encoder": {"format": 1, "columns": []}},
+        {**document, "encoder": {"format": 1, "columns": [document["encoder"]["columns"][0]] * 2}},
+        {**document, "scales": {"age": [0.0, 0.0]}},
+        {**document, "scales": {"age": [float("nan"), 1.0]}},
+        {**document, "scales": {task.target: [0.0, 1.0]}},
+        {**document, "scales": []},
+    ):
+        with pytest.raises(BadInput):
+            Features.from_dict(broken, task)
+
+
+def test_private_features_need_public_bounds(stage_of: Any, tmp_path: Path) -> None:
+    stage = stage_of(tmp_path, names=("north", "south", "west"))
+    task = stage.inputs.task
+    columns = {
+        name: column.model_copy(update={"min": None, "max": None, "values": None})
+        for name, column in task.schema.columns.items()
+    }
+    bare = type(task)(Schema(columns=columns, unit=task.schema.unit), task.target, task.positive, task.id)
+    with pytest.raises(BadSchema, match="age"):
+        Features.drawn_up(bare, Table(pa.table({"age": [1]})))
+    assert "public bounds" in (find("federated").skip(bare, ("a", "b", "c")) or "")
