@@ -170,3 +170,35 @@ def test_danger_has_to_be_named() -> None:
         FederatedClause(threshold=2)
     with pytest.raises(ValidationError):
         PooledClause(unsafe_pilot=False)
+
+
+CELLS = {"minimum_cell": 10, "dominance": {"largest": 2, "share": 0.8}}
+
+
+@pytest.mark.parametrize(
+    ("clause", "says"),
+    [
+        ({"queries": 1, "epsilon": 1.0}, "delta: is missing"),
+        ({"queries": 1, **CELLS, "epsilon": 1.0, "delta": 1e-6}, "minimum_cell: a table or a model"),
+        ({"queries": 1, "unsafe_exact": True, "dominance": CELLS["dominance"]}, "goes with a minimum_cell"),
+        ({"queries": 1, "unsafe_exact": True, "minimum_cell": 1}, "minimum_cell"),
+        ({"queries": 1, "unsafe_exact": True, "membership": 1.5}, "membership"),
+        ({"queries": 1, "unsafe_exact": True, "programs": ["short"]}, "programs"),
+    ],
+)
+def test_a_clean_room_says_what_may_leave_of_it(
+    full: dict[str, Any], clause: dict[str, Any], says: str
+) -> None:
+    full["architectures"] = {"clean-room": clause}
+    with pytest.raises(BadAgreement, match=says):
+        agreement_from(full)
+
+
+def test_a_clean_room_without_differential_privacy_has_no_spending_limit(full: dict[str, Any]) -> None:
+    full["architectures"] = {"clean-room": {"queries": 1, "unsafe_exact": True, **CELLS, "membership": 0.2}}
+    clause = agreement_from(full).clause("clean-room")
+    assert clause.spending_limit is None
+    full["architectures"] = {"clean-room": {"queries": 1, "epsilon": 0.5, "delta": 1e-7}}
+    written = agreement_from(full).clause("clean-room")
+    assert written.spending_limit == (0.5, 1e-7)
+    assert set(written.to_dict()) == {"retention_days", "queries", "epsilon", "delta"}

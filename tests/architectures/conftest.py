@@ -255,6 +255,8 @@ _MANY = ("mediated-release", "federated", "encrypted")
 
 
 def _stage_for(name: str, folder: Path) -> Stage:
+    if name == "plain":
+        return staged(folder, plain_settings(folder))
     providers = ("north", "south", "west") if name in _MANY else ("north", "south")
     return staged(folder, settings_for(folder, providers))
 

@@ -482,12 +482,23 @@ def _at_terminal(arguments: list[str], lines: list[str], folder: Path) -> tuple[
 
 
 @pytest.mark.slow
+def _asked_after(name: str) -> list[str]:
+    """A plain Enter for each architecture that is asked about after this one, where there is no mediator."""
+    from comity.agreement import ARCHITECTURES
+    from comity.architectures import find, names
+
+    later = [each for each in ARCHITECTURES[ARCHITECTURES.index(name) + 1 :] if each in names()]
+    return ["" for each in later if not find(each).baseline and "mediator" not in find(each).programs]
+
+
 def test_a_steward_at_the_terminal(met: Comity, tmp_path: Path) -> None:
     answers = [
         "Illness", "Predict illness", "because", "contract",  # one of them is no legal basis
         "ml_party", "provider", "none",  # analyst, north, south
         "none.yaml", "schema.yaml",
-        "no", "yes", "linked", "-1", "0.5", "", "", "", "",  # validation, with an epsilon that is none first
+        "", "", "yes",  # neither plain nor direct-release, but validation
+        "linked", "-1", "0.5", "", "", "", "",  # with an epsilon that is none first
+        *_asked_after("validation"),
         "", "", "admissions", "research only", "ten", "10", "", "", "", "", "", "", "",
         "", "", "", "", "",
     ]  # fmt: skip

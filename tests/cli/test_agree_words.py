@@ -141,16 +141,40 @@ DOCUMENTS = [
             "minimum_group": 10,
             "frame": FRAME,
         },
-        federated={**DP, "threshold": 3, "colluders": 1, "rounds": 50},
-        encrypted={"unsafe_exact": True, "protocol": "aby3", "compute": ["north", "south", "east"]},
-        homomorphic={**DP, "scheme": "ckks", "queries": 10, "flooding_bits": 50},
+        federated={
+            **DP,
+            "threshold": 3,
+            "colluders": 1,
+            "rounds": 50,
+            "unit": "party",
+            "model": "network",
+            "strategy": "fedprox",
+            "proximal": 0.5,
+        },
+        encrypted={
+            "unsafe_exact": True,
+            "protocol": "aby3",
+            "compute": ["north", "south", "east"],
+            "model": "linear",
+            "opens": "predictions",
+            "membership_to": ["north", "south"],
+        },
+        homomorphic={**DP, "scheme": "ckks", "queries": 10, "flooding_bits": 50, "score_error": 0.5},
         synthetic={**DP, "method": "aim", "rows": 10_000},
-        clean_room={**DP, "queries": 10},
+        clean_room={**DP, "unsafe_exact": True, "queries": 10, "programs": ["cd" * 32]},
         alone={"unsafe_pilot": True},
         alone_provider={"unsafe_pilot": True},
         pooled={"unsafe_pilot": True, "retention_days": 1},
     ),
     document(
+        clean_room={
+            **DP,
+            "unsafe_exact": True,
+            "queries": 10,
+            "minimum_cell": 10,
+            "dominance": {"largest": 2, "share": 0.75},
+            "membership": 0.25,
+        },
         blind_validation={
             **DP,
             "mode": "linked",
@@ -172,6 +196,8 @@ GROUPS = (
     ("text", "category"),
     ("linked", "hosted", "entrusted"),
     ("open", "encrypted"),
+    ("record", "party"),
+    ("logistic", "network"),
     ("bfv", "ckks"),
     ("aim", "mst"),
     ("keep", "delete"),
@@ -197,6 +223,9 @@ ALONE: dict[tuple[str, str], str] = {
     ("ValidationClause", "mode"): "goes with minimum_group; both are changed in the test below",
     ("BlindValidationClause", "groupings"): "goes with unsafe_unseen_groups; the documents have both kinds",
     ("PlainClause", "retention_days"): "not beside personal data; in the test below",
+    ("PlainClause", "not_sensitive"): "likewise",
+    ("PlainClause", "not_personal"): "likewise",
+    ("PlainClause", "confirmed"): "likewise",
     ("BlindValidationClause", "unsafe_unseen_groups"): "goes with groupings",
     ("AloneClause", "unsafe_pilot"): "always true",
     ("AloneProviderClause", "unsafe_pilot"): "always true",
@@ -204,6 +233,8 @@ ALONE: dict[tuple[str, str], str] = {
     ("EncryptedClause", "unsafe_exact"): "goes with epsilon, which is taken out in the test below",
     ("HomomorphicClause", "unsafe_exact"): "likewise",
     ("FederatedClause", "unsafe_exact"): "likewise",
+    ("FederatedClause", "strategy"): "goes with proximal, which is changed",
+    ("FederatedClause", "unit"): "goes with model and strategy, which are changed",
     ("EncryptedClause", "protocol"): "goes with the number of compute; both are changed in the test below",
 }
 
@@ -374,6 +405,13 @@ def test_a_plain_clause_is_told() -> None:
     said = printed(agreement_from(base))
     assert "Allowed: plain" in said
     assert "for 5 days" in said
+    for field, words in (
+        ("not_sensitive", "no row is sensitive to a provider"),
+        ("not_personal", "no row is about a person"),
+        ("confirmed", "looked at, and about no person: size"),
+    ):
+        base["architectures"]["plain"] = {field: ["size"] if field == "confirmed" else True}
+        assert words in printed(agreement_from(base))
 
 
 def test_a_signature_is_told() -> None:

@@ -241,12 +241,18 @@ RULES: tuple[Rule, ...] = (
         "from comity.architectures.exchange import send_notice\nsend_notice()",
         {
             "comity.architectures.exchange": "hands a protocol's keys and signatures to the gate",
+            "comity.architectures.encrypted_compute": "certificates of a session, and a program's digest",
+            "comity.architectures.encrypted_provider": "how many rows it is about to share, which is public",
+            "comity.architectures.federated_provider": "keys, sealed shares of keys, signatures, shares to open",
         },
     ),
     Rule(
         opens_network,
         "from urllib.request import urlopen",
-        {"comity.node.*": "a party's process supplies the Channel"},
+        {
+            "comity.node.*": "a party's process supplies the Channel",
+            "comity.train.encrypted.mesh": "finds a free port for SPU's own connections, and counts their bytes",
+        },
     ),
     Rule(
         starts_process,
@@ -254,11 +260,23 @@ RULES: tuple[Rule, ...] = (
         {
             "comity.compare.*": "starts the parties' processes of a pilot",
             "comity.sandbox": "runs somebody's program beside the data, behind walls",
+            "comity.train.encrypted.process": "SPU ends its process when a peer is gone: it has one of its own",
         },
     ),
-    Rule(forks, "from concurrent.futures import ProcessPoolExecutor\nProcessPoolExecutor()", {}),
+    Rule(
+        forks,
+        "from concurrent.futures import ProcessPoolExecutor\nProcessPoolExecutor()",
+        {"comity.cleanroom.block_runner": "inside the sandbox: a process for each block, of one thread"},
+    ),
     Rule(unpickles, "import numpy as np\nnp.load(path, allow_pickle=True)", {}),
-    Rule(runs_text, "eval('1')", {}),
+    Rule(
+        runs_text,
+        "eval('1')",
+        {
+            "comity.cleanroom.block_runner": "inside the sandbox: the job itself",
+            "comity.cleanroom.whole_runner": "inside the sandbox: the job itself",
+        },
+    ),
     Rule(changes_path, "import sys\nsys.path.insert(0, '.')", {}),
     Rule(
         draws_dp_noise,
@@ -275,6 +293,8 @@ RULES: tuple[Rule, ...] = (
             "comity.compare.inputs": "the sample of rows that a pilot's attacks run on, by --seed",
             "comity.validate.terms": "the sample of public features that a question is designed on",
             "comity.validate.estimate": "draws for intervals, from answers that have left",
+            "comity.train.federated.networks": "a model's first weights and the order of rows, by --seed",
+            "comity.architectures.federated_attacks": "the sample of candidates that a pilot's attacks run on",
         },
     ),
     Rule(

@@ -197,6 +197,12 @@ def _columns(agreement: Agreement) -> Iterator[Contradiction]:
                     f"hands tables over as they are, but data.{index}.columns.{shown(private[0])} "
                     f"has the role {data.columns[private[0]].role}",
                 )
+        for position, name in enumerate(allowed.plain.confirmed or ()):
+            if all(name not in data.columns for data in agreement.data):
+                yield (
+                    ("architectures", "plain", "confirmed", position),
+                    f"'{shown(name)}' is no column of any provider",
+                )
     for clause in (allowed.direct_release, allowed.mediated_release):
         if clause is None or (clause.l is None and clause.t is None):
             continue
@@ -230,6 +236,8 @@ def _computing(agreement: Agreement) -> Iterator[Contradiction]:
             )
     if encrypted is not None:
         names = {party.name for party in agreement.parties}
-        for index, name in enumerate(encrypted.compute):
-            if name not in names:
-                yield ("architectures", "encrypted", "compute", index), f"'{name}' is not one of the parties"
+        listed = {"compute": encrypted.compute, "membership_to": encrypted.membership_to or ()}
+        for field, given in listed.items():
+            for index, name in enumerate(given):
+                if name not in names:
+                    yield ("architectures", "encrypted", field, index), f"'{name}' is not one of the parties"

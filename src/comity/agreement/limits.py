@@ -10,7 +10,7 @@ from comity.agreement.terms import Agreement
 from comity.errors import ClauseRefused, ComityError
 
 _AT_LEAST: Final = frozenset({"k", "l", "minimum_group", "origin_l"})
-_AT_MOST: Final = frozenset({"suppression", "t", "epsilon", "delta", "origin_t"})
+_AT_MOST: Final = frozenset({"suppression", "t", "epsilon", "delta", "origin_t", "rounds"})
 _IN_THE_COST: Final = frozenset({"epsilon", "delta"})
 
 

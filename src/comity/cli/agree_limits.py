@@ -101,7 +101,16 @@ _QUERIES = Limit(
 )
 
 LIMITS: Final[Mapping[str, tuple[Limit, ...]]] = {
-    "plain": (_RETENTION,),
+    "plain": (
+        Limit(
+            "not_sensitive",
+            "flag",
+            "  Tables leave as they are, and cannot be called back.\n"
+            "  Is it so that no row tells anything that a provider has to keep to itself",
+        ),
+        Limit("not_personal", "flag", "  And that no row is about a person, or a company of one person"),
+        _RETENTION,
+    ),
     "direct-release": (*_K, _RETENTION),
     "mediated-release": (
         *_K,
@@ -176,6 +185,64 @@ LIMITS: Final[Mapping[str, tuple[Limit, ...]]] = {
         ),
         Limit(
             "providers_per_record", "count", "  At how many providers may one record be", 1, within=Range(1)
+        ),
+        _RETENTION,
+    ),
+    "federated": (
+        _EPSILON,
+        _DELTA,
+        Limit(
+            "threshold",
+            "count",
+            "  Providers add up under masks. How many have to stay for a sum to open (the others may\n"
+            "  drop out; more than half of them, and the lower it is the more noise each one adds)",
+            3,
+            within=Range(2),
+        ),
+        Limit(
+            "colluders",
+            "count",
+            "  How many of them may work with the ML party without seeing another one's part\n"
+            "  (below twice the number that stays less the number of providers; each costs noise)",
+            1,
+        ),
+        Limit("rounds", "count", "  At most how many sums may be opened", 6, within=Range(1)),
+        _RETENTION,
+    ),
+    "homomorphic": (
+        Limit(
+            "scheme",
+            {"ckks": "the ML party scores rows that it cannot read, with a model that it does not show"},
+            "  What is computed on ciphertexts?",
+            "ckks",
+        ),
+        Limit(
+            "queries",
+            "count",
+            "  Each row that is scored tells something of the model; a few more rows than columns tell all.\n"
+            "  How many rows may each provider have scored",
+            100,
+            within=Range(1),
+        ),
+        Limit(
+            "score_error",
+            "number",
+            "  By how much are scores to be off at least, to tell less of it; empty: as little as possible",
+            optional=True,
+            within=Range(0, 512),
+        ),
+        _RETENTION,
+    ),
+    # programs are approved one by one, by a steward's entry in the ledger
+    "clean-room": (
+        _EPSILON,
+        _DELTA,
+        Limit(
+            "queries",
+            "count",
+            "  The ML party's programs run beside the data, each after a steward has read it. How many runs",
+            10,
+            within=Range(1),
         ),
         _RETENTION,
     ),

@@ -40,17 +40,30 @@ _LIMITS: Final[Mapping[str, str]] = {
     "providers_per_record": "a record at no more than {} provider(s)",
     "groupings": "groups {} to the mediator",
     "unsafe_unseen_groups": "nobody can check the groups (unsafe_unseen_groups)",
+    "not_sensitive": "no row is sensitive to a provider (not_sensitive)",
+    "not_personal": "no row is about a person (not_personal)",
+    "confirmed": "looked at, and about no person: {}",
     "unsafe_exact": "without differential privacy (unsafe_exact)",
     "unsafe_pilot": "raw rows are handed over (unsafe_pilot)",
     "rounds": "at most {} rounds",
     "rows": "at most {} rows",
     "threshold": "at least {} providers stay in every round",
     "colluders": "up to {} of them may work with the server",
+    "strategy": "local training averaged by {}",
+    "proximal": "a proximal term weighted {}",
+    "unit": "differential privacy per {}",
     "protocol": "protocol {}",
     "compute": "computed by {}",
+    "model": "model {}",
+    "opens": "{} opened, to the ML party",
+    "membership_to": "{} learn which records several providers hold",
     "scheme": "scheme {}",
     "flooding_bits": "results flooded with at least {} bits of noise",
+    "score_error": "scores off by up to {} or more, either way",
     "method": "method {}",
+    "programs": "the programs {} may run without a steward's entry",
+    "minimum_cell": "at least {} units in every cell of a table",
+    "membership": "a model leaves only if an attack's advantage is surely at most {}",
 }
 
 
@@ -232,6 +245,9 @@ def _limits(limits: Mapping[str, Any]) -> list[str]:
             last.append(f"recipients may keep what they got {kept}")
         elif name == "frame":
             words.append(f"a fixed list of {value['rows']:,} ids (SHA-256 {value['sha256']})")
+        elif name == "dominance":
+            largest, most = value["largest"], number(value["share"])
+            words.append(f"the {largest} largest of a cell make up at most {most} of it")
         elif name == "reference":
             added = ", ".join(column_words(each, column) for each, column in value["columns"].items())
             words.append(f"the ML party adds, by '{value['key']}': {added}")

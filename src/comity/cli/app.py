@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from comity.cli import agree, assess, audit, compare, deidentify, demo, insight, ledger, node, party
+from comity.cli import (
+    advise,
+    agree,
+    assess,
+    audit,
+    clean_room,
+    compare,
+    deidentify,
+    demo,
+    insight,
+    ledger,
+    node,
+    party,
+    synthesize,
+)
 
 app = typer.Typer(
     name="comity",
@@ -15,8 +29,10 @@ app = typer.Typer(
 )
 app.command("compare")(compare.compare)
 app.command("try")(compare.try_one)
+app.command("advise")(advise.advise)
 app.command("assess")(assess.assess)
 app.command("deidentify")(deidentify.deidentify)
+app.command("synthesize")(synthesize.synthesize)
 app.command("demo")(demo.demo)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(party.app, name="party")
@@ -24,6 +40,7 @@ app.add_typer(agree.app, name="agree")
 app.add_typer(node.app, name="node")
 app.add_typer(audit.app, name="audit")
 app.add_typer(insight.app, name="insight")
+app.add_typer(clean_room.app, name="clean-room")
 
 
 @app.callback()

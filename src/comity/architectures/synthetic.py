@@ -1,0 +1,218 @@
+"""`synthetic`: each provider makes a synthetic table with differential privacy and releases it.
+
+At the provider: noisy counts of few marginals are measured (`comity.synthesize`), a model is fitted to them,
+and rows of nobody are drawn from it. The whole is charged before the table is read. The table goes to the ML
+party with a manifest that says what it was made from; both are post-processing of the noisy counts. At the ML
+party: ordinary models are trained on all synthetic tables and the seed rows, as if they were real ones.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from comity.architectures.definition import (
+    Architecture,
+    Guarantee,
+    InWords,
+    Options,
+    Pilot,
+    Seat,
+    Task,
+    Trust,
+)
+from comity.architectures.exchange import (
+    account_of,
+    additive_delta,
+    receive_query,
+    receive_release,
+    send_answer,
+    send_query,
+)
+from comity.architectures.models import boosted_scores, keep_scores, logistic_scores, membership_attack
+from comity.attack.result import AttackResult
+from comity.data.ipc import table_from_bytes, table_to_bytes
+from comity.data.table import Table, concat_tables
+from comity.errors import PartyFailed
+from comity.ledger import PrivacyUnit, Relation, approximate
+from comity.plan import Outcome, Plan
+from comity.wire import Channel
+
+if TYPE_CHECKING:
+    from comity.schema import Schema
+    from comity.synthesize import Unit
+    from comity.wire import Message
+
+_TOPIC = "synthetic-table"
+METHOD = "aim"
+MOST_ROWS = 1_000_000
+"""A pilot's tables have at most so many synthetic rows; a table of fewer rows gets as many as it has, as far
+as the noisy counts tell."""
+
+
+def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
+    query = receive_query(channel, seat.ml_party, _TOPIC)
+    seat.require_table("train")
+    additive = additive_delta(seat, seat.party, "synthetic")
+    unit, kind = unit_of(seat.task)
+    clause = seat.agreement.architectures.get("synthetic")
+    method, rows = str(getattr(clause, "method", METHOD)), getattr(clause, "rows", MOST_ROWS)
+    plan = Plan(
+        architecture="synthetic",
+        purpose=f"release a synthetic table of {seat.party}, by {method}, of {rows} rows at most",
+        recipient=seat.ml_party,
+        topic=_TOPIC,
+        request=dict(query.body),
+        asks={"method": method, "rows": rows},
+        account=account_of(seat, unit=kind),
+        cost=approximate(seat.options.epsilon, additive, unit=kind, relation=Relation.add_remove),
+        run=lambda: _made(seat, method, rows, additive, unit),
+    )
+    send_answer(seat, channel, plan)
+    return {"rows_used": None}
+
+
+def unit_of(task: Task) -> tuple[Unit, PrivacyUnit]:
+    """Whose coming or going is hidden: a record, or a person where the schema's unit names a column."""
+    from comity.synthesize import Unit
+
+    stated = task.schema.unit
+    if stated.column is None or stated.column == task.id:
+        return Unit(), PrivacyUnit.record
+    return Unit(stated.column, stated.max_rows), PrivacyUnit.person
+
+
+def _made(seat: Seat, method: str, rows: int, delta: float, unit: Unit) -> Outcome:
+    """Read the table and make the synthetic one. Runs after the charge."""
+    from comity.synthesize import make_synthetic
+
+    names = _columns(seat.task)
+    people = [unit.column] if unit.column is not None and unit.column not in names else []
+    made = make_synthetic(
+        Table(seat.table("train", columns=[*names, *people]), f"the table of {seat.party}"),
+        seat.task.schema,
+        names,
+        epsilon=seat.options.epsilon,
+        delta=delta,
+        method=method,
+        most_rows=rows,
+        target=seat.task.target,
+        unit=unit,
+    )
+    return Outcome(body={"manifest": made.manifest}, parts={"table": table_to_bytes(made.table.arrow)})
+
+
+def _columns(task: Task) -> list[str]:
+    return [*task.features, task.target]
+
+
+def _ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
+    names = _columns(seat.task)
+    for provider in seat.providers:
+        send_query(channel, provider, _TOPIC, {"columns": names}, {})
+    tables = [Table(seat.table("seed").select(names), "the seed rows")]
+    for provider in seat.providers:
+        tables.append(_received(seat, provider, receive_release(seat, channel, provider, _TOPIC)))
+    rows = concat_tables(tables).arrow
+    probe = seat.table("probe")
+    keep_scores(
+        seat,
+        {
+            "logistic": logistic_scores(rows, probe, seat.task, seat.options.seed),
+            "boosted": boosted_scores(rows, probe, seat.task, seat.options.seed),
+        },
+    )
+    return {"rows_used": rows.num_rows}
+
+
+def _received(seat: Seat, provider: str, message: Message) -> Table:
+    """A provider's synthetic table, kept with its manifest; it has the columns that were agreed on."""
+    from comity.data.check import check_table
+
+    table = table_from_bytes(message.parts["table"])
+    names = _columns(seat.task)
+    if table.column_names != names:
+        raise PartyFailed(f"'{provider}' released a synthetic table of other columns than those asked for")
+    checked = check_table(Table(table, f"the synthetic table of {provider}"), _schema(seat.task)).table
+    seat.keep(f"received-{provider}", checked.arrow)
+    path = seat.session / f"manifest-{provider}.json"
+    path.write_text(json.dumps(message.body["outcome"]["manifest"]), encoding="utf-8")
+    return checked
+
+
+def _schema(task: Task) -> Schema:
+    from comity.schema import Schema
+
+    return Schema(columns={name: task.schema[name] for name in _columns(task)})
+
+
+def _clause(options: Options) -> dict[str, Any]:
+    return {"method": METHOD, "rows": MOST_ROWS, "epsilon": options.epsilon, "delta": options.delta}
+
+
+def _promise(options: Options, task: Task) -> Guarantee:
+    return _guarantee(options, unit_of(task)[1])
+
+
+def _guarantee(options: Options, unit: PrivacyUnit = PrivacyUnit.record) -> Guarantee:
+    what = "record" if unit is PrivacyUnit.record else "person, with all its rows,"
+    return Guarantee(
+        epsilon=options.epsilon,
+        delta=options.delta,
+        unit=str(unit),
+        relation="add-remove",
+        note=f"Holds for each {what} at each provider, whatever else is known: the synthetic table would "
+        "look much the same without it. Bounds and levels of the schema are public; the seed rows are "
+        "outside it.",
+    )
+
+
+def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
+    """Membership and singling out on the largest table; membership by the model's confidence on all."""
+    import pyarrow.parquet as pq
+
+    from comity.attack.synthetic import SyntheticRelease, attack_synthetic
+
+    provider = max(pilot.members, key=lambda name: pilot.members[name].num_rows)
+    session = pilot.sessions[pilot.ml_party]
+    by_record = unit_of(pilot.task)[1] is PrivacyUnit.record
+    release = SyntheticRelease(
+        table=Table(pq.read_table(session / f"received-{provider}.parquet")),
+        members=Table(pilot.members[provider]),
+        outsiders=Table(pilot.outsiders),
+        epsilon=pilot.options.epsilon if by_record else None,
+        delta=pilot.options.delta if by_record else None,
+    )
+    return {
+        **attack_synthetic(release, seed=pilot.options.seed),
+        "model-membership": membership_attack(pilot),
+    }
+
+
+ARCHITECTURE = Architecture(
+    name="synthetic",
+    summary="Each provider releases a synthetic table with differential privacy, to train models on.",
+    programs={"provider": _provider, "ml_party": _ml_party},
+    clause=_clause,
+    guarantee=_guarantee,
+    promise=_promise,
+    charges=True,
+    trust=(
+        Trust("provider", "makes the synthetic table from its own rows, and adds the noise"),
+        Trust("ml_party", "takes what the synthetic tables say for estimates, not for facts about people"),
+    ),
+    seen_by={
+        "provider": ("that a synthetic table is wanted, and of which columns",),
+        "ml_party": (
+            "a synthetic table of each provider, which it may keep and look at as it likes",
+            "which marginals each was made from, with how much noise",
+        ),
+    },
+    attacks=_attacks,
+    in_words=InWords(
+        protects="Every record: rows are drawn from a model of noisy counts, and nobody's row is among them.",
+        against="The ML party and whoever gets the tables after it, whatever they know besides.",
+        price="What the noisy counts do not say is lost: small groups, and most of what three or more "
+        "features say only together.",
+    ),
+)

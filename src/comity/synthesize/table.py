@@ -1,0 +1,334 @@
+"""A synthetic table: rows of nobody, drawn from a model that was fitted to noisy counts of a table's rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from comity.errors import BadInput, UsageError
+from comity.schema import Column, ColumnType, Role, Schema
+from comity.synthesize import opened
+from comity.synthesize.aim import aim
+from comity.synthesize.cells import Cells, cells_of
+from comity.synthesize.looks import Looks
+from comity.synthesize.mst import mst
+from comity.synthesize.purse import Purse
+from comity.synthesize.rows import rows_of, uniform
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from comity.data import Table
+    from comity.synthesize.model import Model
+
+FORMAT = 1
+BINS = 16
+_OPENED = 0.10
+"""The part of mu squared, and of delta, that goes into bounds and levels, where some are not public."""
+
+
+class Engine(StrEnum):
+    """What fits the last model: comity's own mirror descent, or mbi's."""
+
+    comity = "comity"
+    mbi = "mbi"
+
+
+class Method(StrEnum):
+    """How marginals are chosen."""
+
+    aim = "aim"
+    mst = "mst"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Whose coming or going is hidden: a row, or all rows of one person.
+
+    Attributes:
+        column: the column that says whose row it is; None: each row is a unit.
+        rows: the most rows of one person; those beyond, and rows of nobody, are left out.
+    """
+
+    column: str | None = None
+    rows: int = 1
+
+    def kept(self, table: Table) -> Table:
+        """The rows that count: which ones of a person do depends on that person's rows alone."""
+        if self.column is None:
+            return table
+        codes, _ = table.levels(self.column)
+        order = np.argsort(codes, kind="stable")
+        grouped = codes[order]
+        rank = np.arange(len(grouped)) - np.searchsorted(grouped, grouped, side="left")
+        keep = np.zeros(len(codes), dtype=np.bool_)
+        keep[order] = (rank < self.rows) & (grouped >= 0)
+        return table.take(keep)
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """What was made.
+
+    Attributes:
+        table: the synthetic rows.
+        manifest: what it was made from, for people (JSON): the counts' noise, the model's marginals.
+    """
+
+    table: Table
+    manifest: dict[str, Any]
+
+
+def make_synthetic(
+    table: Table,
+    schema: Schema,
+    names: Sequence[str],
+    *,
+    epsilon: float,
+    delta: float,
+    method: str = "aim",
+    rows: int | None = None,
+    most_rows: int | None = None,
+    target: str | None = None,
+    unit: Unit | None = None,
+    bins: int = BINS,
+    engine: str = "comity",
+) -> Synthetic:
+    """Make a synthetic table. (epsilon, delta)-private for one unit's rows that come or go.
+
+    Args:
+        table: the private rows.
+        schema: public; bounds and levels that it lacks are measured with noise, out of the same budget.
+        names: the columns to make.
+        method: `aim` or `mst`.
+        rows: how many to make; None: as many as the noisy counts say the table has, at most `most_rows`.
+        target: the column that models are to predict: marginals with it come first.
+        unit: whose coming or going is hidden; by default each row is one.
+        bins: about how many bins of a number.
+        engine: `mbi` has that library fit the last model again, on the same counts: some seconds more.
+
+    Raises:
+        UsageError: for settings that cannot be; MissingExtra: if mbi is asked for and not installed.
+        BadSchema: if a category has more than 4,095 public levels.
+    """
+    unit = unit or Unit()
+    _require(names, method, rows, target, bins)
+    if engine not in list(Engine):
+        raise UsageError(f"engine is 'comity' or 'mbi', not {engine!r}")
+    opening = [name for name in names if _is_open(schema[name])]
+    additive = delta * _OPENED if opening else 0.0
+    purse = Purse(epsilon, delta - additive, rows_per_unit=unit.rows)
+    rows_that_count = unit.kept(table)
+    cells = _cells(rows_that_count, schema, names, opening, purse, additive, unit)
+    coded = np.stack([cell.count(rows_that_count) for cell in cells], axis=1)
+    looks = Looks(purse, cells, coded, None if target is None else list(names).index(target))
+    model = aim(looks, bins=bins) if Method(method) is Method.aim else mst(looks, bins=bins)
+    if Engine(engine) is Engine.mbi:
+        from comity.synthesize.mbi_engine import fit_by_mbi
+
+        model = fit_by_mbi(looks.sizes, looks.measured, total=model.total)
+    count = rows if rows is not None else min(round(model.total), most_rows or round(model.total))
+    made = _drawn(looks, model, count)
+    manifest = _manifest(looks, model, names, opening, epsilon, delta, method, unit, count)
+    return Synthetic(made, manifest)
+
+
+def synthesize(
+    frame: Any,
+    *,
+    epsilon: float,
+    delta: float,
+    method: str = "aim",
+    rows: int | None = None,
+    schema: Schema | None = None,
+    target: str | None = None,
+    bins: int = BINS,
+    engine: str = "comity",
+) -> Any:
+    """A synthetic table with the columns of `frame`, (epsilon, delta)-private for one record.
+
+    Frames are anything narwhals reads; what comes back is the kind that went in. Nothing is charged: it is
+    the holder's own call, and its guarantee adds to others on the same data. Without a schema the types are
+    those of the frame's columns (texts are categories), and bounds and levels are measured with noise out of
+    the same budget, so that the guarantee covers them; with one they are as public as the schema is, no noise
+    goes into them, and columns that it calls identifiers, or does not name, are left out. Where the schema's
+    unit names a column, the guarantee is for all rows of a person, at most `unit.max_rows` of them.
+
+    Args:
+        frame: the private rows.
+        epsilon, delta: of the whole; delta is above 0.
+        method: `aim` chooses marginals one by one, `mst` a tree of pairs at once.
+        rows: how many to make; None: as many as the noisy counts say there are.
+        schema: public types, bounds and levels.
+        target: a column that models are to predict: marginals with it come first. By default the schema's.
+        bins: about how many bins a number is cut into.
+        engine: as of `make_synthetic`.
+
+    Raises:
+        UsageError: for settings that cannot be.
+        BadTable: if the frame cannot be read; what is wrong with values is said to the holder alone.
+    """
+    from comity.data import read_table
+
+    known = schema if schema is not None else _types_of(frame)
+    table = read_table(frame, schema=known)
+    settings = frame_settings(table, known, target)
+    made = make_synthetic(
+        table, known, settings.names, epsilon=epsilon, delta=delta, method=method, rows=rows,
+        target=settings.target, unit=settings.unit, bins=bins, engine=engine,
+    )  # fmt: skip
+    return made.table.to_native(frame)
+
+
+@dataclass(frozen=True)
+class FrameSettings:
+    """What a table and its schema say: the columns to make, the target, whose coming or going is hidden."""
+
+    schema: Schema
+    names: tuple[str, ...]
+    target: str | None
+    unit: Unit
+
+
+def frame_settings(table: Table, schema: Schema | None, target: str | None) -> FrameSettings:
+    """Every column but identifiers, by the schema's order; without a schema all of them, by their types.
+
+    Raises:
+        BadTable: if the table lacks a column of the schema.
+    """
+    known = schema if schema is not None else _types_of(table)
+    names = tuple(name for name in known if known[name].role is not Role.identifier)
+    stated = known.unit.column
+    for name in (*names, *([stated] if stated else [])):
+        table.column(name)
+    unit = Unit() if stated is None else Unit(stated, known.unit.max_rows)
+    return FrameSettings(known, names, target if target is not None else known.target, unit)
+
+
+def _require(names: Sequence[str], method: str, rows: int | None, target: str | None, bins: int) -> None:
+    if method not in list(Method):
+        raise UsageError(f"method is 'aim' or 'mst', not {method!r}")
+    if not names:
+        raise BadInput("no column is left to synthesise: every one is an identifier")
+    if rows is not None and (type(rows) is not int or rows < 1):
+        raise UsageError(f"rows is a whole number, 1 or more, not {rows!r}")
+    if target is not None and target not in names:
+        raise UsageError(f"the target {target!r} is none of the columns: {', '.join(names)}")
+    if type(bins) is not int or not 1 <= bins <= 256:
+        raise UsageError(f"bins is a whole number from 1 to 256, not {bins!r}")
+
+
+def _is_open(column: Column) -> bool:
+    if column.type.is_numeric:
+        return column.min is None or column.max is None
+    return column.values is None
+
+
+def _cells(
+    table: Table,
+    schema: Schema,
+    names: Sequence[str],
+    opening: list[str],
+    purse: Purse,
+    additive: float,
+    unit: Unit,
+) -> tuple[Cells, ...]:
+    each = _OPENED * purse.whole / max(1, len(opening))
+    texts = sum(not schema[name].type.is_numeric for name in opening)
+    found: dict[str, Cells] = {}
+    for name in opening:
+        if schema[name].type.is_numeric:
+            found[name] = opened.bounds(table, name, purse, each)
+        else:
+            share = additive / texts
+            found[name] = opened.levels(table, name, purse, each, delta=share, rows_per_unit=unit.rows)
+    return tuple(found[name] if name in found else cells_of(schema, [name])[0] for name in names)
+
+
+def _types_of(frame: Any) -> Schema:
+    """The types that a frame's columns have, whatever their values: what nobody needs to look at data for."""
+    import pyarrow.types as kinds
+
+    from comity.data import Table
+    from comity.data.frames import frame_to_arrow
+
+    arrow = frame.arrow if isinstance(frame, Table) else frame_to_arrow(frame)[0]
+    columns: dict[str, Column] = {}
+    for field in arrow.schema:
+        if kinds.is_integer(field.type):
+            kind = ColumnType.integer
+        elif kinds.is_floating(field.type) or kinds.is_decimal(field.type):
+            kind = ColumnType.number
+        else:
+            kind = ColumnType.category
+        columns[field.name] = Column(role=Role.insensitive, type=kind)
+    return Schema(columns=columns)
+
+
+def _drawn(looks: Looks, model: Model, count: int) -> Table:
+    import pyarrow as pa
+
+    from comity.data import Table
+
+    codes: NDArray[np.uint16] = rows_of(model, count)
+    columns = {
+        column.name: column.values(codes[:, at].astype(np.int64), uniform(count), uniform(count))
+        for at, column in enumerate(looks.codes)
+    }
+    return Table(pa.table(columns), "the synthetic table")
+
+
+def _manifest(
+    looks: Looks,
+    model: Model,
+    names: Sequence[str],
+    opening: list[str],
+    epsilon: float,
+    delta: float,
+    method: str,
+    unit: Unit,
+    rows: int,
+) -> dict[str, Any]:
+    """What the table was made from. It says nothing that the noisy counts do not."""
+    return {
+        "format": FORMAT,
+        "method": str(method),
+        "epsilon": epsilon,
+        "delta": delta,
+        "unit": "record" if unit.column is None else "person",
+        "rows_per_unit": unit.rows,
+        "rows": rows,
+        "estimated_rows": round(model.total),
+        "columns": [
+            {
+                "name": code.name,
+                "cells": code.cells.size,
+                "codes": code.size,
+                "public": code.name not in opening,
+            }
+            for code in looks.codes
+        ],
+        "measured": [
+            {
+                "columns": list(one.columns),
+                "counts": one.counts,
+                "sigma": None if one.sigma is None else float(f"{one.sigma:.4g}"),
+                "share": float(f"{one.share:.4g}"),
+            }
+            for one in looks.asked
+            if one.what == "count"
+        ],
+        "choices": {
+            "made": sum(one.what == "choose" for one in looks.asked),
+            "share": float(f"{math.fsum(o.share for o in looks.asked if o.what == 'choose'):.4g}"),
+        },
+        "model": {
+            "numbers": model.tree.cells(model.sizes),
+            "marginals": [[names[column] for column in clique] for clique in model.tree.cliques],
+        },
+    }
