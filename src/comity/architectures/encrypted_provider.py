@@ -1,0 +1,319 @@
+"""`encrypted`, a provider's end: say how many rows, hold the programs against each other, share, and compute.
+
+A provider's sealed share to the first compute party opens everything: it is charged, and what goes to the
+other ones, and the share of the model that a computing provider hands on, draw on it. One of the shares alone
+is uniform words; charged is what they open to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comity.architectures.definition import Seat
+from comity.architectures.encrypted_compute import (
+    ALIGNMENT,
+    PROGRAM,
+    SHARES,
+    Computing,
+    require_same_program,
+    shared_shapes,
+)
+from comity.architectures.encrypted_terms import LEAST_ROWS, NAME, Terms
+from comity.architectures.exchange import (
+    account_of,
+    receive_notice,
+    receive_query,
+    receive_share,
+    send_answer,
+    send_notice,
+)
+from comity.architectures.models import labels_of
+from comity.data.table import Table
+from comity.errors import ComityError, PartyFailed
+from comity.gate import refusal_of
+from comity.ledger import Account, PrivacyUnit
+from comity.plan import Outcome, Plan, Verdict
+from comity.train.encrypted.program import LABELS, MOMENTS, PRODUCTS, ROWS
+from comity.train.encrypted.settings import BITS, Partition, Training
+from comity.train.encrypted.sharing import Words, split, to_words
+from comity.wire import Channel
+
+OPEN: Final = "open"
+COUNT: Final = "rows"
+RESULT: Final = "result-share"
+
+
+def provider(seat: Seat, channel: Channel) -> dict[str, Any]:
+    """Take part; a refusal reaches everybody who waits for this provider."""
+    query = receive_query(channel, seat.ml_party, OPEN)
+    try:
+        terms = Terms.of(seat)
+        asked = terms.asked(query)
+    except ComityError as error:
+        channel.send(seat.ml_party, refusal_of(error, topic=OPEN))
+        raise
+    with telling(seat, channel, terms):
+        return _take_part(seat, channel, terms, asked, query.session)
+
+
+@contextmanager
+def telling(seat: Seat, channel: Channel, terms: Terms) -> Iterator[None]:
+    """Have a refusal reach everybody who waits for this party, so that nobody waits longer."""
+    try:
+        yield
+    except PartyFailed:
+        raise
+    except ComityError as error:
+        for name in dict.fromkeys([*terms.compute, seat.ml_party]):
+            if name != seat.party:
+                _tell(channel, name, error)
+        raise
+
+
+def _tell(channel: Channel, name: str, error: ComityError) -> None:
+    try:
+        channel.send(name, refusal_of(error, topic=NAME))
+    except PartyFailed:
+        return  # who is gone need not be told
+
+
+def _take_part(seat: Seat, channel: Channel, terms: Terms, asked: int, session: str) -> dict[str, Any]:
+    sharer = _Sharer(seat, terms)
+    if seat.party in terms.compute:
+        with Computing(seat, channel, terms, asked) as computing:
+            return _share_and_compute(seat, channel, terms, sharer, computing, session)
+    rows = hear_rows(seat, channel, sharer.rows).by_provider
+    training = terms.training(rows)
+    sharer.send(channel, training, _agreed_program(seat, channel, terms, training, None))
+    return {"rows_used": sharer.rows}
+
+
+def _share_and_compute(
+    seat: Seat, channel: Channel, terms: Terms, sharer: _Sharer, computing: Computing, session: str
+) -> dict[str, Any]:
+    if terms.partition is Partition.columns:
+        sharer.align(channel, computing, session)
+    rows = hear_rows(seat, channel, sharer.rows).by_provider
+    training = terms.training(rows)
+    computing.meet(training, session)
+    program = _agreed_program(seat, channel, terms, training, computing.program)
+    opening = sharer.send(channel, training, program)
+    shares: dict[str, dict[str, Words]] = {}
+    for name in seat.providers:
+        if name == seat.party:
+            shares[name] = computing.read(name, rows[name], sharer.parts[computing.rank])
+            sharer.forget()
+        else:
+            shares[name] = computing.take(name, rows[name])
+    computing.ask()
+    words = computing.run(shares, rows)
+    send_answer(seat, channel, _model_share(seat, terms, opening, words))
+    return {"rows_used": sharer.rows, **computing.figures}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How many rows each provider shares, which is public, and the session that they said it in."""
+
+    by_provider: Mapping[str, int]
+    session: str
+
+
+def hear_rows(seat: Seat, channel: Channel, own: int | None = None) -> Rows:
+    """Say how many rows this provider shares, and hear it of the others.
+
+    Args:
+        own: None at a party that is no provider.
+    """
+    compute = Terms.of(seat).compute
+    if own is not None:
+        for name in dict.fromkeys([*seat.providers, *compute, seat.ml_party]):
+            if name != seat.party:
+                send_notice(seat, channel, name, COUNT, {"rows": own}, {}, architecture=NAME)
+    rows: dict[str, int] = {}
+    session = ""
+    for name in seat.providers:
+        if name == seat.party:
+            rows[name] = int(own or 0)
+            continue
+        message = receive_notice(channel, name, COUNT)
+        told, session = message.body.get("rows"), message.session
+        if type(told) is not int or told < 0:
+            raise PartyFailed(f"'{name}' does not say how many rows it shares")
+        rows[name] = told
+    return Rows(rows, session)
+
+
+def _agreed_program(seat: Seat, channel: Channel, terms: Terms, training: Training, said: str | None) -> str:
+    """The digest that all compute parties say; before anything is shared.
+
+    Args:
+        said: this party's own, if it computes.
+
+    Raises:
+        VerificationFailed: if they do not say the same, or other settings than follow from the agreement.
+    """
+    for name in terms.compute:
+        if name == seat.party:
+            continue
+        told = receive_notice(channel, name, PROGRAM).body
+        said = str(told.get("program")) if said is None else said
+        require_same_program(name, told.get("program"), said)
+        require_same_program(name, told.get("training"), training.to_dict())
+    return str(said)
+
+
+class _Sharer:
+    """A provider's rows: encoded and split after the charge, and gone once they are sent.
+
+    Attributes:
+        rows: how many rows are shared, a public fact.
+        parts: by rank: what the compute party of this rank gets; empty until the rows are due.
+    """
+
+    def __init__(self, seat: Seat, terms: Terms) -> None:
+        self._seat, self._terms = seat, terms
+        self.rows = rows_of(seat)
+        self.parts: list[dict[str, bytes]] = []
+        self._opening: Plan | None = None
+        self._common: list[str] | None = None
+
+    def align(self, channel: Channel, computing: Computing, session: str) -> None:
+        """Find the records that the other provider holds too. It is charged for everything that follows: from
+        here on the other provider may know who is in the table."""
+        seat = self._seat
+        (other,) = (name for name in seat.providers if name != seat.party)
+        self._opening = Plan(
+            architecture=NAME,
+            purpose=f"align records with {other}: both learn which ones both hold (private set intersection)",
+            recipient=other,
+            topic=ALIGNMENT,
+            request={"align": sorted(seat.providers)},
+            asks=self._terms.asks(),
+            account=self._account,
+            cost=None,
+            run=lambda: Outcome(body={"by": seat.task.id}),
+            check=self._check,
+            sealed=True,
+            opens=len(self._terms.compute),
+        )
+        send_answer(seat, channel, self._opening)
+        receive_share(seat, channel, other, ALIGNMENT)
+        ids = seat.table("train", columns=[seat.task.id]).column(0).to_pylist()
+        self._common = computing.align(session, ids)
+        self.rows = len(self._common)
+
+    def send(self, channel: Channel, training: Training, program: str) -> Plan:
+        """Send every other compute party its share.
+
+        Returns:
+            The plan that is charged and that everything else draws on: the first share, unless there was one.
+        """
+        others = [name for name in self._terms.compute if name != self._seat.party]
+        computes = len(others) < len(self._terms.compute)
+        for at, name in enumerate(others):
+            plan = self._plan(name, training, program, opens=len(others) - 1 + computes)
+            send_answer(self._seat, channel, plan)
+            if at == 0 and self._opening is None:
+                self._opening = plan
+        if self._opening is None:
+            raise PartyFailed("there is no compute party to share with")
+        return self._opening
+
+    def forget(self) -> None:
+        """Drop the shares: those that were sent are the others'."""
+        self.parts = []
+
+    @property
+    def _account(self) -> Account:
+        return account_of(self._seat, unit=PrivacyUnit.record)
+
+    def _plan(self, recipient: str, training: Training, program: str, *, opens: int) -> Plan:
+        """The share of one compute party. The first one opens, and is checked; the others draw on it."""
+        seat, terms = self._seat, self._terms
+        rank = terms.compute.index(recipient)
+        plan = Plan(
+            architecture=NAME,
+            purpose=f"share {self.rows} rows of {seat.party} among {', '.join(terms.compute)}, for training "
+            f"on shares: the part of {recipient}",
+            recipient=recipient,
+            topic=SHARES,
+            request={"program": program, "training": training.to_dict(), "rank": rank},
+            asks=terms.asks(),
+            account=self._account,
+            cost=None,
+            run=lambda: Outcome(body={"rank": rank}, parts=self._split(training)[rank]),
+            check=self._check,
+            sealed=True,
+            opens=opens,
+        )
+        if self._opening is None:
+            return plan
+        return replace(plan, check=None, opens=0, draws_on=self._opening.name)
+
+    def _split(self, training: Training) -> list[dict[str, bytes]]:
+        if not self.parts:
+            terms, party = self._terms, self._seat.party
+            own = terms.compute.index(party) if party in terms.compute else None
+            parts: list[dict[str, bytes]] = [{} for _ in terms.compute]
+            for name, values in self._values(training).items():
+                pieces = split(to_words(values, BITS), terms.scheme, own=own)
+                for rank, piece in enumerate(pieces):
+                    parts[rank] |= {f"{name}/{key}": data for key, data in piece.items()}
+            self.parts = parts
+        return self.parts
+
+    def _values(self, training: Training) -> dict[str, NDArray[np.float64]]:
+        """By input: what this provider shares of it, in plain."""
+        seat, terms = self._seat, self._terms
+        table = seat.table("train")
+        if self._common is not None:
+            place = {id_: at for at, id_ in enumerate(table.column(seat.task.id).to_pylist())}
+            table = table.take([place[id_] for id_ in self._common])
+        x = terms.blocks[seat.party].encode(Table(table))
+        found: dict[str, NDArray[np.float64]] = {ROWS: x}
+        wide = np.column_stack([x, np.ones(len(x))])
+        if seat.party in terms.labelled:
+            y = labels_of(table, seat.task).astype(np.float64)
+            found |= {LABELS: y, MOMENTS: wide.T @ y / training.rows}
+        found[PRODUCTS] = wide.T @ wide / training.rows
+        wanted = shared_shapes(terms, training, seat.party, self.rows)
+        return {name: found[name] for name in wanted}
+
+    def _check(self, outcome: Outcome) -> Verdict:
+        """What is about to leave is of enough rows; one share by itself tells nothing of them."""
+        return Verdict(
+            passed=self.rows >= LEAST_ROWS,
+            reason=f"a model of {self.rows} rows is opened; at least {LEAST_ROWS} are needed",
+            figures={"rows": self.rows, "bytes": sum(len(part) for part in outcome.parts.values())},
+        )
+
+
+def rows_of(seat: Seat) -> int:
+    """How many rows the provider's table has, read off the file's own count: no row is read."""
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(seat.require_table("train")).num_rows)
+
+
+def _model_share(seat: Seat, terms: Terms, opening: Plan, words: Words) -> Plan:
+    """A computing provider's share of what is opened to the ML party; paid for when its rows were shared."""
+    return Plan(
+        architecture=NAME,
+        purpose=f"hand {seat.party}'s share of the {terms.opens} to {seat.ml_party}",
+        recipient=seat.ml_party,
+        topic=RESULT,
+        request={"of": opening.name},
+        asks=terms.asks(),
+        account=opening.account,
+        cost=None,
+        run=lambda: Outcome(body={}, parts={"words": words.astype("<u8").tobytes()}),
+        sealed=True,
+        draws_on=opening.name,
+    )

@@ -1,0 +1,188 @@
+"""`encrypted`: what its clause says, as who computes what, and the settings that follow from public facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from comity.agreement import EncryptedClause
+from comity.agreement.clauses import Opened
+from comity.architectures.definition import Options, Parties, Seat
+from comity.errors import BadInput, BadSchema, ClauseRefused
+from comity.train.encrypted.alignment import PARTIES
+from comity.train.encrypted.features import Features
+from comity.train.encrypted.settings import Kind, Partition, Training
+from comity.train.encrypted.sharing import Scheme, scheme_of
+from comity.wire import Message
+
+NAME: Final = "encrypted"
+MOST_ASKED: Final = 1_000_000
+LEAST_ROWS: Final = 20
+"""Rows that a provider shares at least: a model of fewer, opened, says nearly what they are."""
+
+
+def compute_among(parties: Parties) -> tuple[str, ...]:
+    """Who computes in a pilot: the first three providers; two providers take the mediator in.
+
+    The ML party is left out: it gets the model, and would need to work with two of the compute parties rather
+    than one to get at anything else.
+    """
+    if len(parties.providers) >= 3:
+        return parties.providers[:3]
+    return (*parties.providers, parties.mediator)
+
+
+def clause(options: Options, parties: Parties) -> dict[str, Any]:
+    """The clause of a pilot's run."""
+    told: dict[str, Any] = {"protocol": "aby3", "compute": list(compute_among(parties))}
+    if options.partition == Partition.columns:
+        told["membership_to"] = list(parties.providers)
+    if options.mode == "exact":
+        return {"unsafe_exact": True, **told}
+    return {"epsilon": options.epsilon, "delta": options.delta, **told}
+
+
+def encrypted_clause(seat: Seat) -> EncryptedClause:
+    """The agreement's clause.
+
+    Raises:
+        ClauseRefused: if there is none, or it allows another mode than this run's.
+    """
+    found = seat.agreement.clause(NAME)
+    if not isinstance(found, EncryptedClause):
+        raise ClauseRefused("the agreement does not allow training on shares", clause=f"architectures.{NAME}")
+    exact = seat.options.mode == "exact"
+    if exact != found.unsafe_exact:
+        raise ClauseRefused(
+            "the agreement allows training on shares only "
+            + ("without differential privacy" if found.unsafe_exact else "with differential privacy"),
+            clause=f"architectures.{NAME}.unsafe_exact",
+            asked=f"mode {seat.options.mode}",
+            would_pass="mode exact" if found.unsafe_exact else "mode private",
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Terms:
+    """This run's terms, read off the agreement; no message changes them.
+
+    Attributes:
+        compute: the compute parties by rank.
+        blocks: each provider's columns; all columns at each, where the table is split by rows.
+        features: the columns of the shared table.
+        labelled: the providers that have the target.
+        opens: what the ML party gets: the model, or predictions for rows of its own.
+    """
+
+    compute: tuple[str, ...]
+    scheme: Scheme
+    kind: Kind
+    opens: Opened
+    exact: bool
+    partition: Partition
+    features: Features
+    blocks: Mapping[str, Features]
+    labelled: tuple[str, ...]
+
+    @classmethod
+    def of(cls, seat: Seat) -> Terms:
+        """
+        Raises:
+            ClauseRefused: if the agreement does not allow it.
+            BadSchema: if a column has no public bounds or levels.
+        """
+        found = encrypted_clause(seat)
+        partition = Partition(seat.options.partition)
+        whole = Features.of(seat.task.schema, seat.task.features)
+        own = {name: seat.agreement.data_of(name).columns for name in seat.providers}
+        blocks = dict.fromkeys(seat.providers, whole)
+        labelled = seat.providers
+        if partition is Partition.columns:
+            names = {name: [each for each in seat.task.features if each in own[name]] for name in own}
+            blocks = {name: Features.of(seat.task.schema, each) for name, each in names.items()}
+            labelled = tuple(name for name in own if seat.task.target in own[name])
+            _require_aligned(found, seat.providers)
+        return cls(
+            compute=found.compute,
+            scheme=scheme_of(found.protocol),
+            kind=Kind(found.model or Kind.logistic),
+            opens=found.opens or Opened.model,
+            exact=found.unsafe_exact,
+            partition=partition,
+            features=whole,
+            blocks=blocks,
+            labelled=labelled,
+        )
+
+    def training(self, rows: Mapping[str, int]) -> Training:
+        """The settings of the program, from every provider's number of rows.
+
+        Raises:
+            BadInput: if a provider shares too few, or they do not fit together.
+        """
+        for name, count in rows.items():
+            if count < LEAST_ROWS:
+                raise BadInput(f"'{name}' shares {count} rows; at least {LEAST_ROWS} are needed")
+        if self.partition is Partition.columns and len(set(rows.values())) != 1:
+            raise BadInput(
+                "the providers do not share columns of the same rows: their numbers of rows differ"
+            )
+        total = sum(rows.values()) if self.partition is Partition.rows else next(iter(rows.values()))
+        return Training(
+            kind=self.kind,
+            rows=total,
+            columns=self.features.width,
+            numeric=self.features.numeric,
+            partition=self.partition,
+        )
+
+    def asks(self) -> dict[str, Any]:
+        """What every plan asks of the clause."""
+        return {"unsafe_exact": self.exact, "protocol": self.scheme.name, "compute": self.compute}
+
+    def asked(self, query: Message) -> int:
+        """How many rows the ML party wants scored, as its opening query says.
+
+        Raises:
+            ClauseRefused: if it wants the model and the agreement allows predictions only, or the other way.
+        """
+        asked = query.body.get("asked")
+        if (
+            type(asked) is not int
+            or not 0 <= asked <= MOST_ASKED
+            or (asked > 0) != (self.opens == "predictions")
+        ):
+            raise ClauseRefused(
+                f"the agreement opens {'predictions' if self.opens == 'predictions' else 'the model'}",
+                clause=f"architectures.{NAME}.opens",
+                asked=f"{asked} rows scored" if asked else "the model",
+                would_pass=str(self.opens),
+            )
+        return asked
+
+
+def _require_aligned(found: EncryptedClause, providers: Sequence[str]) -> None:
+    """
+    Raises:
+        ClauseRefused: unless exactly two providers may learn which records both hold, and both compute.
+    """
+    told = found.membership_to or ()
+    if len(providers) != PARTIES or not set(providers) <= set(told) & set(found.compute):
+        raise ClauseRefused(
+            "aligning records tells both providers which ones both hold",
+            clause=f"architectures.{NAME}.membership_to",
+            asked=", ".join(providers),
+            left=", ".join(told) or "nobody",
+            would_pass="two providers, both named in membership_to and in compute",
+        )
+
+
+def lacking_bounds(schema: Any, names: Sequence[str]) -> str | None:
+    """Why the features cannot be shared, or None."""
+    try:
+        Features.of(schema, names)
+    except BadSchema as error:
+        return str(error)
+    return None

@@ -1,0 +1,130 @@
+"""Columns of a shared table from public facts: numbers between their bounds, a column of 0 and 1 per level.
+
+What a value becomes depends on the agreement's schema and on nothing else, so every provider encodes its own
+rows and nobody has to be told how. Means and deviations, which are private, are taken on shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comity.data.table import Table
+from comity.errors import BadSchema
+from comity.schema import Schema
+from comity.train.encrypted.settings import MOST_COLUMNS
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number between public bounds, as -1 to 1; missing ones stand at 0 and in a column of their own."""
+
+    name: str
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.low) and np.isfinite(self.high) and self.low <= self.high):
+            raise BadSchema(f"the bounds of column {self.name} are two finite numbers, the lower one first")
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A category: a column for missing, then one for each level; any other level is 0 in all of them."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Features:
+    """The columns of a shared table, in order: all numbers, then missing numbers, then the levels."""
+
+    numbers: tuple[Number, ...]
+    levels: tuple[Levels, ...]
+
+    @classmethod
+    def of(cls, schema: Schema, names: Sequence[str]) -> Features:
+        """From public bounds and levels.
+
+        Raises:
+            BadSchema: naming the columns that lack `min` and `max`, or `values`; or if there are too many.
+        """
+        numbers: list[Number] = []
+        levels: list[Levels] = []
+        lacking: list[str] = []
+        for name in names:
+            column = schema[name]
+            if column.type.is_numeric and column.min is not None and column.max is not None:
+                numbers.append(Number(name, column.min, column.max))
+            elif not column.type.is_numeric and column.values is not None:
+                levels.append(Levels(name, column.values))
+            else:
+                lacking.append(f"{name} ({'min and max' if column.type.is_numeric else 'values'})")
+        if lacking:
+            raise BadSchema(f"shared features need public bounds; add to the schema: {', '.join(lacking)}")
+        made = cls(tuple(numbers), tuple(levels))
+        if made.width > MOST_COLUMNS:
+            raise BadSchema(
+                f"the features make {made.width} columns of shares, at most {MOST_COLUMNS} fit: group "
+                "levels, or leave columns out"
+            )
+        return made
+
+    @property
+    def numeric(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def width(self) -> int:
+        """How many columns."""
+        return 2 * len(self.numbers) + sum(1 + len(column.values) for column in self.levels)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """A word for each column."""
+        words = [number.name for number in self.numbers]
+        words += [f"{number.name}: missing" for number in self.numbers]
+        for column in self.levels:
+            words += [f"{column.name}: missing", *(f"{column.name}: {value}" for value in column.values)]
+        return tuple(words)
+
+    def encode(self, table: Table) -> Floats:
+        """(rows, width) numbers from -1 to 1."""
+        matrix = np.zeros((table.rows, self.width))
+        for at, number in enumerate(self.numbers):
+            values = table.numbers(number.name)
+            missing = np.isnan(values)
+            span = number.high - number.low
+            scaled = (np.clip(values, number.low, number.high) - number.low) / (span or 1.0)
+            matrix[:, at] = np.where(missing, 0.0, 2.0 * scaled - 1.0)
+            matrix[:, len(self.numbers) + at] = missing
+        start = 2 * len(self.numbers)
+        for column in self.levels:
+            codes, found = table.levels(column.name)
+            place = {value: at for at, value in enumerate(column.values, start=1)}
+            lookup = np.array([*(place.get(value, -1) for value in found), 0])
+            at = lookup[codes]  # -1, missing, takes the last entry
+            known = np.flatnonzero(at >= 0)
+            matrix[known, start + at[known]] = 1.0
+            start += 1 + len(column.values)
+        return matrix
+
+    def order(self, blocks: Sequence[Features]) -> NDArray[np.int64]:
+        """(width,) where in the blocks, side by side, each of these columns stands, by their words."""
+        place = {word: at for at, word in enumerate(word for block in blocks for word in block.labels)}
+        return np.array([place[word] for word in self.labels], dtype=np.int64)
+
+
+def spread(rows: int) -> NDArray[np.int64]:
+    """(rows,) an order, the same at every party, that spreads neighbours over all batches: steps of about the
+    golden section of the table, which no sorted column and no provider's block follows."""
+    step = max(1, round(rows * 0.6180339887))
+    while np.gcd(step, rows) != 1:
+        step += 1
+    return (np.arange(rows, dtype=np.int64) * step) % max(rows, 1)
