@@ -243,7 +243,7 @@ RULES: tuple[Rule, ...] = (
             "comity.architectures.exchange": "hands a protocol's keys and signatures to the gate",
             "comity.architectures.encrypted_compute": "certificates of a session, and a program's digest",
             "comity.architectures.encrypted_provider": "how many rows it is about to share, which is public",
-            "comity.architectures.federated_provider": "keys, sealed shares of keys, signatures, shares to open",
+            "comity.architectures.federated_provider": "keys, shares of keys, signatures",
         },
     ),
     Rule(
@@ -251,7 +251,7 @@ RULES: tuple[Rule, ...] = (
         "from urllib.request import urlopen",
         {
             "comity.node.*": "a party's process supplies the Channel",
-            "comity.train.encrypted.mesh": "finds a free port for SPU's own connections, and counts their bytes",
+            "comity.train.encrypted.mesh": "a free port for SPU's connections, and a count of their bytes",
         },
     ),
     Rule(
@@ -260,7 +260,7 @@ RULES: tuple[Rule, ...] = (
         {
             "comity.compare.*": "starts the parties' processes of a pilot",
             "comity.sandbox": "runs somebody's program beside the data, behind walls",
-            "comity.train.encrypted.process": "SPU ends its process when a peer is gone: it has one of its own",
+            "comity.train.encrypted.process": "SPU ends its process when a peer is gone",
         },
     ),
     Rule(
@@ -294,7 +294,7 @@ RULES: tuple[Rule, ...] = (
             "comity.validate.terms": "the sample of public features that a question is designed on",
             "comity.validate.estimate": "draws for intervals, from answers that have left",
             "comity.train.federated.networks": "a model's first weights and the order of rows, by --seed",
-            "comity.architectures.federated_attacks": "the sample of candidates that a pilot's attacks run on",
+            "comity.architectures.federated_attacks": "the candidates that a pilot's attacks run on",
         },
     ),
     Rule(

@@ -47,10 +47,10 @@ class Measured:
         return cls(
             architecture=str(result["architecture"]),
             mode=result.get("mode"),
-            epsilon=privacy.get("epsilon"),
-            auc=utility.get("auc"),
-            gap_closed=utility.get("gap_closed"),
-            wall_s=cost.get("wall_s"),
+            epsilon=_number(privacy.get("epsilon")),
+            auc=_number(utility.get("auc")),
+            gap_closed=_number(utility.get("gap_closed")),
+            wall_s=_number(cost.get("wall_s")),
             bytes_sent=cost.get("bytes_sent"),
             above=tuple(name for name, attack in attacks.items() if _above(attack)),
             error="" if error is None else str(error.get("message", error)),
@@ -140,6 +140,12 @@ class Results:
             answer = "no" if (most.gap_closed or 0) < USELESS else "yes"
             told["enough"] = (answer, f"comity compare, {most.architecture}: {most.words()}")
         return told
+
+
+def _number(value: Any) -> float | None:
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    raise ValueError("a figure is a number")
 
 
 def _count(providers: int) -> str:

@@ -2,26 +2,18 @@
 
 from comity.agreement.architectures import ARCHITECTURES, Architectures
 from comity.agreement.cautions import cautions, missing_bounds, unusable_columns
+from comity.agreement.clause import Clause
 from comity.agreement.clauses import (
     AloneClause,
     AloneProviderClause,
     BlindMode,
     BlindValidationClause,
-    Clause,
-    CleanRoomClause,
     DirectReleaseClause,
-    EncryptedClause,
-    FederatedClause,
     Frame,
     Groupings,
-    HomomorphicClause,
     MediatedReleaseClause,
     PlainClause,
     PooledClause,
-    Protocol,
-    Scheme,
-    SyntheticClause,
-    SyntheticMethod,
     ValidationClause,
     ValidationMode,
 )
@@ -33,6 +25,16 @@ from comity.agreement.reading import parse_agreement, read_agreement
 from comity.agreement.signing import verify_agreement
 from comity.agreement.standing import Standing, State, replaces, standing
 from comity.agreement.terms import Agreement, agreement_from
+from comity.agreement.training_clauses import (
+    CleanRoomClause,
+    EncryptedClause,
+    FederatedClause,
+    HomomorphicClause,
+    Protocol,
+    Scheme,
+    SyntheticClause,
+    SyntheticMethod,
+)
 from comity.agreement.withdrawal import Withdrawal, read_withdrawal
 
 __all__ = [

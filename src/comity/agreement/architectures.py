@@ -7,23 +7,25 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from comity.agreement.clause import Clause
 from comity.agreement.clauses import (
     AloneClause,
     AloneProviderClause,
     BlindValidationClause,
-    Clause,
-    CleanRoomClause,
     DirectReleaseClause,
-    EncryptedClause,
-    FederatedClause,
-    HomomorphicClause,
     MediatedReleaseClause,
     PlainClause,
     PooledClause,
-    SyntheticClause,
     ValidationClause,
 )
 from comity.agreement.term import Term, fault
+from comity.agreement.training_clauses import (
+    CleanRoomClause,
+    EncryptedClause,
+    FederatedClause,
+    HomomorphicClause,
+    SyntheticClause,
+)
 
 
 def _without_null(schema: dict[str, Any]) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from comity.agreement.clauses import Clause
+from comity.agreement.clause import Clause
 from comity.agreement.terms import Agreement
 from comity.errors import ClauseRefused, ComityError
 
 _AT_LEAST: Final = frozenset({"k", "l", "minimum_group", "origin_l"})
-_AT_MOST: Final = frozenset({"suppression", "t", "epsilon", "delta", "origin_t", "rounds"})
+_AT_MOST: Final = frozenset({"suppression", "t", "epsilon", "delta", "origin_t", "rounds", "rows"})
 _IN_THE_COST: Final = frozenset({"epsilon", "delta"})
 
 

@@ -13,13 +13,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 
-from comity.agreement.clauses import (
-    BlindMode,
-    BlindValidationClause,
-    Clause,
-    ValidationClause,
-    ValidationMode,
-)
+from comity.agreement.clause import Clause
+from comity.agreement.clauses import BlindMode, BlindValidationClause, ValidationClause, ValidationMode
 from comity.agreement.data import DataTerms, Models
 from comity.agreement.parties import PartyRole
 from comity.agreement.terms import Agreement

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Self, TypeVar, overload
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from comity.agreement.architectures import Architectures
-from comity.agreement.clauses import Clause
+from comity.agreement.clause import Clause
 from comity.agreement.contradictions import contradictions
 from comity.agreement.data import DataTerms, Purpose
 from comity.agreement.faults import bad_agreement, contradiction_error

@@ -30,7 +30,7 @@ from comity.plan import Outcome, Plan, Verdict
 from comity.wire import Channel
 
 if TYPE_CHECKING:
-    from comity.agreement.clauses import CleanRoomClause
+    from comity.agreement.training_clauses import CleanRoomClause
 
 Floats = NDArray[np.float64]
 

@@ -21,7 +21,7 @@ from comity.ledger import PrivacyUnit
 from comity.plan import Outcome, Plan, Verdict
 
 if TYPE_CHECKING:
-    from comity.agreement.clauses import CleanRoomClause
+    from comity.agreement.training_clauses import CleanRoomClause
 
 
 def rules_of(clause: CleanRoomClause | None) -> CellRules:

@@ -283,6 +283,7 @@ class Architecture:
         skip: why it cannot run for this task and these providers, or None.
         attacks: adversaries run against the result, by name.
         partitions: how the data may be split over providers: by rows, by columns.
+        skip_columns: why it cannot run where it is split by columns, or None.
         frame: whether its clause fixes a frame: a list of record ids that all parties know, each held once.
     """
 
@@ -302,6 +303,7 @@ class Architecture:
     baseline: bool = False
     frame: bool = False
     partitions: tuple[str, ...] = ("rows",)
+    skip_columns: Callable[[Task, Sequence[str]], str | None] = _always
     exposures: Mapping[str, Exposure] = field(default_factory=dict[str, Exposure])
     tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     clause_among: Callable[[Options, Parties], dict[str, Any]] | None = None

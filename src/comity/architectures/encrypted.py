@@ -46,6 +46,12 @@ def _skip(task: Task, providers: Sequence[str]) -> str | None:
     return lacking_bounds(task.schema, task.features)
 
 
+def _skip_columns(task: Task, providers: Sequence[str]) -> str | None:
+    if len(providers) != 2:
+        return f"it finds the records in common of two providers; there are {len(providers)}"
+    return None
+
+
 def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
     return {"membership": membership_attack(pilot)}
 
@@ -71,6 +77,7 @@ ARCHITECTURE = Architecture(
     },
     modes=("exact",),
     partitions=("rows", "columns"),
+    skip_columns=_skip_columns,
     engine=("spu", "encrypted"),
     skip=_skip,
     attacks=_attacks,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from comity.agreement import EncryptedClause
-from comity.agreement.clauses import Opened
+from comity.agreement.training_clauses import Opened
 from comity.architectures.definition import Options, Parties, Seat
 from comity.errors import BadInput, BadSchema, ClauseRefused
 from comity.train.encrypted.alignment import PARTIES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from comity.architectures.definition import Seat
@@ -111,7 +112,8 @@ def _send_rows(
         purpose=f"{count:,} encrypted rows of {seat.party}'s to be scored, which only {seat.party} can open",
         recipient=seat.ml_party,
         topic=ROWS,
-        request={"asked": asked, "rows": count},
+        # the key is new in each run: so each run counts against the clause's queries
+        request={"asked": asked, "rows": count, "key": hashlib.sha256(key.pair.public).hexdigest()},
         asks={"scheme": "ckks"},
         account=account_of(seat, unit=PrivacyUnit.record),
         cost=None,

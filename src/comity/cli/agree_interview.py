@@ -13,6 +13,7 @@ from comity.errors import BadInput, ComityError, UsageError
 
 if TYPE_CHECKING:
     from comity.architectures import Architecture
+    from comity.architectures.definition import Parties
 
 ROLES: Final[Mapping[str, str]] = {
     "provider": "has data and does not hand it over",
@@ -63,7 +64,7 @@ def interview(questions: Questions, keys: Mapping[str, str], *, base: Path) -> d
     mediated = "mediator" in roles.values()
     auditors = [name for name, role in roles.items() if role == "auditor"]
     schemas = {name: _schema(questions, name, base) for name in providers}
-    architectures = _architectures(questions, mediated=mediated, base=base)
+    architectures = _architectures(questions, _cast(roles), mediated=mediated, base=base)
     data = [
         {
             **_data(questions, name, schemas[name], architectures, purpose["legal_basis"], mediated=mediated),
@@ -83,6 +84,17 @@ def interview(questions: Questions, keys: Mapping[str, str], *, base: Path) -> d
         "architectures": architectures,
         "expires": expires,
     }
+
+
+def _cast(roles: Mapping[str, str]) -> Parties | None:
+    """Who takes part, for clauses that depend on it; None as long as a role is nobody's."""
+    from comity.architectures.definition import Parties as Cast
+
+    by_role = {role: [name for name in roles if roles[name] == role] for role in roles.values()}
+    if not by_role.get("provider") or not by_role.get("ml_party"):
+        return None
+    mediator = by_role.get("mediator", [""])[0]
+    return Cast(tuple(by_role["provider"]), by_role["ml_party"][0], mediator)
 
 
 def _roles(questions: Questions, keys: Mapping[str, str]) -> dict[str, str]:
@@ -241,7 +253,9 @@ def _budget(
     return {"epsilon": epsilon, "delta": delta, "delta_additive": part}
 
 
-def _architectures(questions: Questions, *, mediated: bool, base: Path) -> dict[str, dict[str, Any]]:
+def _architectures(
+    questions: Questions, cast: Parties | None, *, mediated: bool, base: Path
+) -> dict[str, dict[str, Any]]:
     """The clauses: which ways of collaborating, with which limits."""
     from comity.agreement import ARCHITECTURES
     from comity.architectures import find, names
@@ -265,7 +279,7 @@ def _architectures(questions: Questions, *, mediated: bool, base: Path) -> dict[
             or not questions.flag(f"allow.{name}", f"  {known.summary}\n  Allow {name}", False)
         ):
             continue
-        clauses[name] = _clause(questions, name, known, wanted, base)
+        clauses[name] = _clause(questions, name, known, wanted, base, cast)
     if not clauses and not listed:
         questions.choice(
             "architectures", "At least one architecture has to be allowed", dict.fromkeys(names(), "")
@@ -274,7 +288,12 @@ def _architectures(questions: Questions, *, mediated: bool, base: Path) -> dict[
 
 
 def _clause(
-    questions: Questions, name: str, known: Architecture | None, wanted: Any, base: Path
+    questions: Questions,
+    name: str,
+    known: Architecture | None,
+    wanted: Any,
+    base: Path,
+    cast: Parties | None,
 ) -> dict[str, Any]:
     """One clause. What the answers hold beyond the questions is taken as it is; the agreement's own checks
     look at it."""
@@ -286,7 +305,7 @@ def _clause(
             continue
         if clause.get("groupings") == "encrypted" and limit.field in _SEEN_GROUPS:
             continue
-        value = _limit(questions, f"architectures.{name}.{limit.field}", limit, _own(known, mode))
+        value = _limit(questions, f"architectures.{name}.{limit.field}", limit, _own(known, mode, cast))
         if limit.field == "mode":
             mode = value
         if value == NOBODY:
@@ -298,11 +317,14 @@ def _clause(
     return clause
 
 
-def _own(known: Architecture | None, mode: str | None) -> Mapping[str, Any]:
-    """What the architecture's own runs need."""
+def _own(known: Architecture | None, mode: str | None, cast: Parties | None) -> Mapping[str, Any]:
+    """What the architecture's own runs need, among these parties."""
     from comity.architectures.definition import Options
 
-    return {} if known is None else known.clause(Options(mode=mode))
+    if known is None:
+        return {}
+    options = Options(mode=mode)
+    return known.clause(options) if cast is None else known.clause_of(options, cast)
 
 
 def _limit(questions: Questions, path: str, limit: Limit, own: Mapping[str, Any]) -> Any:

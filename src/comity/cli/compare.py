@@ -46,7 +46,7 @@ Mode = Annotated[
         "--mode",
         metavar="MODE",
         help="Of validation: linked (default) or hosted. Of blind-validation: linked (default), entrusted or "
-        "encrypted.",
+        "encrypted. Of federated and clean-room: private (default) or exact. Of encrypted: exact.",
     ),
 ]
 Partition = Annotated[
@@ -125,8 +125,8 @@ def try_one(
 ) -> int:
     """Run one architecture on your own tables, and the baselines it is measured against.
 
-    There are direct-release, mediated-release, validation and blind-validation, and the baselines alone,
-    alone-provider and pooled.
+    There are plain, direct-release, mediated-release, validation, blind-validation, federated, encrypted,
+    homomorphic, synthetic and clean-room, and the baselines alone, alone-provider and pooled.
     """
     if "," in epsilon:
         raise UsageError("comity try runs one epsilon; use comity compare for a list of them")

@@ -131,6 +131,9 @@ def _skip_reason(
         return f"it has no mode '{settings.mode}'; it has: {', '.join(architecture.modes)}"
     if settings.partition not in architecture.partitions:
         return "it runs on tables split by rows; it cannot join tables that hold different columns"
+    by_columns = architecture.skip_columns(inputs.task, inputs.providers)
+    if settings.partition == "columns" and by_columns is not None:
+        return by_columns
     if architecture.frame and inputs.frame is None:
         return "two providers hold records with the same id, and a frame has one row per record"
     reason = architecture.unavailable() or architecture.skip(inputs.task, inputs.providers)
