@@ -70,6 +70,28 @@ def test_answers_of_an_exact_conversation_are_one_release(pact: Any, ledger: Led
         execute(opening(request={"question": "another"}), pact.agreement, ledger)
 
 
+def test_who_was_refused_takes_nothing_from_an_answer_asked_for_again(pact: Any, ledger: Ledger) -> None:
+    share = opening(opens=1)
+    execute(share, pact.agreement, ledger)
+    first = execute(drawn(share, 0), pact.agreement, ledger)
+    with pytest.raises(ClauseRefused, match="used up"):
+        execute(drawn(share, 1), pact.agreement, ledger)
+    assert execute(drawn(share, 0), pact.agreement, ledger).body["outcome"] == first.body["outcome"]
+    with pytest.raises(ClauseRefused, match="used up"):
+        execute(drawn(share, 1), pact.agreement, ledger)
+
+
+def test_a_check_that_breaks_keeps_its_words_at_home(pact: Any, ledger: Ledger) -> None:
+    def broken(_outcome: Outcome) -> Verdict:
+        raise ValueError("Marie is ill")
+
+    with pytest.raises(ComityError) as caught:
+        execute(opening(check=broken), pact.agreement, ledger)
+    assert caught.value.private
+    assert "Marie" not in caught.value.public_message
+    assert "released" not in kinds(ledger)
+
+
 def test_an_answer_that_fails_its_check_is_withheld_and_frees_nothing(pact: Any, ledger: Ledger) -> None:
     share = opening()
     execute(share, pact.agreement, ledger)
@@ -85,7 +107,7 @@ def test_an_answer_with_differential_privacy_is_never_held_against_private_rows(
     pact: Any, ledger: Ledger
 ) -> None:
     cost = approximate(0.5, 1e-7, unit=PrivacyUnit.record, relation=Relation.add_remove)
-    share = opening(architecture="synthetic", check=None, cost=cost)
+    share = opening(architecture="synthetic", check=None, cost=cost, asks={"rows": 100})
     execute(share, pact.agreement, ledger)
     looked: list[Outcome] = []
 
@@ -94,7 +116,7 @@ def test_an_answer_with_differential_privacy_is_never_held_against_private_rows(
         return PASSES
 
     with pytest.raises(ComityError, match="would leak"):
-        execute(drawn(share, 0, check=look), pact.agreement, ledger)
+        execute(drawn(share, 0, check=look, asks={"rows": 100}), pact.agreement, ledger)
     assert not looked
 
 
@@ -110,7 +132,10 @@ def test_what_only_the_sender_can_open_costs_nothing_and_counts_as_queries(pact:
     with pytest.raises(ClauseRefused, match="used up") as caught:
         execute(rows(5, "b"), pact.agreement, ledger)
     assert caught.value.left == "4 of 10"
+    execute(rows(6, "a"), pact.agreement, ledger)  # nor does the one that was refused take its place
     execute(rows(4, "c"), pact.agreement, ledger)
+    with pytest.raises(ClauseRefused, match="used up"):
+        execute(rows(7, "a"), pact.agreement, ledger)  # one more under the same name is one more
     assert not ledger.events("released")[0].body["exact"]
     assert ledger.verify().ok
 

@@ -80,3 +80,11 @@ def test_what_cannot_be_calibrated_is_refused() -> None:
     with pytest.raises(UsageError):
         laplace(0, 1, 1.0)
     assert Noise("laplace", 0, 1.0).deviation == pytest.approx(1.357, abs=1e-3)
+
+
+@given(st.integers(1, 3), st.floats(0.5, 1e6))
+def test_laplace_noise_below_one_is_drawn_in_any_number(l1: int, epsilon: float) -> None:
+    made = laplace(l1, 1, epsilon)
+    assert made.scale >= l1 / epsilon
+    assert made.scale <= l1 / epsilon * (1 + 1e-5)
+    assert len(noise.discrete_laplace(3, made.scale)) == 3  # the sampler of more than 100,000 draws

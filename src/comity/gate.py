@@ -11,7 +11,7 @@ withheld one counts as an attempt, and an agreement allows few of them, since ea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -22,7 +22,7 @@ from comity.errors import BudgetRefused, ClauseRefused, ComityError, Refused, Wi
 from comity.gate_checks import check_attempt, check_queries, check_redrawn, claim_own, draw
 from comity.ledger import Account, Budget, Cost, Entry, Ledger, PrivacyUnit, Relation, without_dp
 from comity.ledger.exact import exact_outcomes
-from comity.plan import Notice, Outcome, Plan, Receipt, Refusal, Release, Share
+from comity.plan import Notice, Outcome, Plan, Receipt, Refusal, Release, Share, Verdict
 
 
 def execute(plan: Plan, agreement: Agreement, ledger: Ledger) -> Release | Share:
@@ -232,6 +232,18 @@ def run_plan(plan: Plan) -> Outcome:
         ) from error
 
 
+def _verdict(plan: Plan, check: Callable[[Outcome], Verdict], outcome: Outcome) -> Verdict:
+    try:
+        return check(outcome)
+    except ComityError:
+        raise
+    except Exception as error:
+        # as of a run: a check reads private values, and its stray errors may quote them
+        raise ComityError(
+            f"checking what came of '{plan.purpose}' failed: {type(error).__name__}: {error}", private=True
+        ) from error
+
+
 def _check_repeat(plan: Plan, outcome: Outcome, ledger: Ledger, clause: str) -> None:
     """A release without differential privacy that was made before is repeated byte for byte or not at all."""
     if plan.cost is not None:
@@ -249,7 +261,7 @@ def _check_repeat(plan: Plan, outcome: Outcome, ledger: Ledger, clause: str) -> 
 def _check_outcome(plan: Plan, outcome: Outcome, ledger: Ledger, clause: str) -> None:
     if plan.check is None:
         return
-    verdict = plan.check(outcome)
+    verdict = _verdict(plan, plan.check, outcome)
     if verdict.passed:
         return
     ledger.append(

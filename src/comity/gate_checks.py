@@ -67,12 +67,12 @@ def draw(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str) -> None:
         )
     claim = ledger.append("note", {"drawn": plan.draws_on, "plan": plan.name, "account": account})
     # claims have one order that everybody sees: of several at once, the first ones pass
-    taken = {
-        entry.body["plan"]
-        for entry in ledger.events("note", account=plan.account)
-        if entry.seq < claim.seq and entry.body.get("drawn") == plan.draws_on
-    }
-    if len(taken - {plan.name}) >= share["opens"]:
+    taken: set[str] = set()
+    for entry in ledger.events("note", account=plan.account):
+        first = len(taken) < share["opens"]  # one that was refused took nothing
+        if first and entry.seq < claim.seq and entry.body.get("drawn") == plan.draws_on:
+            taken.add(entry.body["plan"])
+    if plan.name not in taken and len(taken) >= share["opens"]:
         raise ClauseRefused(
             "the answers that the share has paid for are used up",
             clause=f"{clause}.queries",
@@ -95,14 +95,16 @@ def claim_own(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str) -> 
     if allowed is None:
         return
     asked = 0
-    counted: set[str] = {plan.name}
+    counted: dict[str, int] = {}
     for entry in ledger.events("note", account=plan.account):
-        if entry.seq >= claim.seq or entry.body.get("own_key") != wanted or entry.body["plan"] in counted:
+        if entry.seq >= claim.seq or entry.body.get("own_key") != wanted:
             continue
-        if asked + int(entry.body["queries"]) <= allowed:  # one that was refused took nothing
-            asked += int(entry.body["queries"])
-            counted.add(entry.body["plan"])
-    if asked + plan.queries > allowed:
+        name, more = entry.body["plan"], int(entry.body["queries"])
+        further = max(0, more - counted.get(name, 0))  # the same share again takes nothing more
+        if asked + further <= allowed:  # one that was refused took nothing
+            asked += further
+            counted[name] = max(more, counted.get(name, 0))
+    if asked + max(0, plan.queries - counted.get(plan.name, 0)) > allowed:
         raise ClauseRefused(
             "the clause's queries are used up",
             clause=f"{clause}.queries",

@@ -170,7 +170,9 @@ def laplace(l1: int, most: int, epsilon: float) -> Noise:
     """
     if not (type(l1) is int and l1 >= 1 and epsilon > 0):
         raise UsageError("Laplace noise takes a whole sensitivity of 1 or more and an epsilon above 0")
-    made = Noise("laplace", 0, l1 / epsilon * (1 + 2.0**-50))
+    scale = l1 / epsilon * (1 + 2.0**-50)
+    # below 1 a float's last bits are finer than the sampler takes: rounded up, which is more noise
+    made = Noise("laplace", 0, scale if scale >= 1 else math.ldexp(math.ceil(math.ldexp(scale, 40)), -40))
     noise.require_room(float(most) * MOST_RECORDS, made.scale)
     return made
 

@@ -70,9 +70,13 @@ def test_the_ml_party_gets_no_score_and_providers_no_weight(stage: Any) -> None:
 
 
 def test_a_provider_may_have_as_many_rows_scored_as_the_clause_says(stage: Any) -> None:
-    probe = len(scores(stage.play("homomorphic"), "north"))
+    free = stage.play("homomorphic")
+    probe = len(scores(free, "north"))
     exact = stage.play("homomorphic", change=with_clause(queries=probe), run="exact")
     assert exact.errors == {}
+    # as many rows in another run are not the same share again: each run counts
+    claims = [one.ledgers["north"].events("note") for one in (free, exact)]
+    assert len({entry.body["plan"] for run in claims for entry in run if "own_key" in entry.body}) == 2
     fewer = stage.play("homomorphic", change=with_clause(queries=probe - 1), run="fewer")
     assert isinstance(fewer.errors["north"], ClauseRefused)
     assert fewer.errors["north"].clause == "architectures.homomorphic.queries"

@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comity.data.declared import column_names, declared_codes, declared_numbers, declared_table, level_text
+from comity.data.declared import (
+    column_names,
+    declared_codes,
+    declared_numbers,
+    declared_table,
+    exact_ids,
+    level_text,
+    numbered,
+    one_dimension,
+)
 from comity.errors import BadTable
 
 COLUMNS = {"age": [30, None, 200], "job": ["clerk", None, "smith"], "grade": [1, 2, 3]}
@@ -89,3 +98,33 @@ def test_one_way_to_write_a_level() -> None:
         "0.5",
         "True",
     ]
+
+
+@pytest.mark.parametrize(
+    "made", [list, lambda ids: pl.Series(ids), lambda ids: pd.Series(ids, dtype="Int64"), pa.array,
+             lambda ids: pa.chunked_array([ids])],
+)  # fmt: skip
+@pytest.mark.parametrize("third", [7, None])
+def test_long_ids_stay_apart_whether_or_not_another_one_is_missing(made: Any, third: int | None) -> None:
+    numbers, missing = numbered(exact_ids(made([2**60, 2**60 + 1, third]), "ids"))
+    assert numbers[0] != numbers[1]
+    assert missing.tolist() == [False, False, third is None]
+    assert level_text(2**60) != level_text(2**60 + 1)
+
+
+def test_no_number_is_too_long_to_be_read() -> None:
+    for huge in (10**400, -(10**5000)):
+        assert declared_codes([1, huge], ["1", "2"], "values").tolist() == [0, -1]
+        assert abs(declared_numbers([0, huge], -1, 1, "values")[1]) == 1
+        assert numbered(exact_ids([1, huge], "ids"))[0].tolist() == [0, 1]
+
+
+def test_arrow_arrays_are_read_with_and_without_missing_values() -> None:
+    assert one_dimension(pa.array(["a", None]), "values").tolist() == ["a", None]
+    assert np.isnan(declared_numbers(pa.array([1, None]), 0, 2, "values")).tolist() == [False, True]
+
+
+def test_one_word_in_a_list_of_numbers_is_a_missing_value_and_no_error() -> None:
+    assert np.isnan(declared_numbers([1, 2, "x"], 0, 9, "values")).tolist() == [False, False, True]
+    with pytest.raises(BadTable, match="one value per record"):
+        declared_numbers([1, [2, 3]], 0, 9, "values")

@@ -116,6 +116,12 @@ def house() -> list[Module]:
 Detector = Callable[[Module], Iterator[int]]
 
 
+def seals_for_itself(module: Module) -> Iterator[int]:
+    for _, call in module.calls():
+        if any(keyword.arg == "own_key" for keyword in call.keywords):
+            yield call.lineno
+
+
 def notifies(module: Module) -> Iterator[int]:
     for name, call in module.calls():
         if name == "comity.gate.notify" or name.rpartition(".")[2] == "send_notice":
@@ -234,6 +240,13 @@ RULES: tuple[Rule, ...] = (
         {
             "comity.wire": "defines what can be sent at all",
             "comity.plan": "defines what the gate issues",
+        },
+    ),
+    Rule(
+        seals_for_itself,
+        "Plan(own_key=True)",
+        {
+            "comity.architectures.homomorphic_customer": "ciphertexts under the customer's own key cost nothing",
         },
     ),
     Rule(

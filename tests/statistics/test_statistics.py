@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import binom
 
 from comity import statistics
-from comity.errors import BudgetRefused, UsageError
+from comity.errors import BadTable, BudgetRefused, UsageError
 from comity.ledger import Budget, Cost, Ledger, PrivacyUnit, Relation
 from comity.statistics import RandomizedResponse, UnaryEncoding
 
@@ -206,3 +206,49 @@ def test_no_guess_of_membership_beats_the_bound(name: str) -> None:
     rows = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
     right = sum(asked[name](rows if coin else rows[:-1]) == coin for coin in coins)
     assert right <= binom.isf(1e-7, 800, math.e / (1 + math.e))
+
+
+@pytest.mark.parametrize("levels", [[0, 1], [False, True], np.array([0, 1])])
+def test_a_histogram_of_levels_that_are_numbers(levels: Any) -> None:
+    told = statistics.histogram(np.array([levels[1]] * 500), categories=levels, epsilon=50.0)
+    assert [round(told[key].value) for key in told] == [0, 500]  # wrong with probability below 1e-20
+
+
+def test_a_wrong_column_is_told_before_it_costs_anything() -> None:
+    charged: list[Cost] = []
+    terms: dict[str, Any] = {"epsilon": 1.0, "charge": charged.append}
+    for asked in (
+        lambda: statistics.group_counts(FRAME, {"wing": ["a"]}, **terms),
+        lambda: statistics.group_counts(FRAME, LEVELS, unit="nobody", **terms),
+        lambda: statistics.group_sums(FRAME, LEVELS, "weight", bounds=ENDS, **terms),
+        lambda: statistics.group_means(FRAME, LEVELS, "weight", bounds=ENDS, **terms),
+    ):
+        with pytest.raises(BadTable, match="has no column"):
+            asked()
+    assert charged == []
+
+
+def test_persons_with_long_ids_take_each_other_s_places_nowhere() -> None:
+    frame = pd.DataFrame({"person": np.arange(2**60, 2**60 + 300), "ward": "lung"})
+    for unit in ("person", frame["person"], pl.Series([*frame["person"].tolist()[:-1], None])):
+        told = statistics.group_counts(frame, LEVELS, epsilon=50.0, unit=unit)["lung"]
+        assert told.value > 298.5  # 300 or 299 people; wrong with probability below 1e-20
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda: statistics.count({"age": [1, 2]}, epsilon=1.0),
+        lambda: statistics.count("abc", epsilon=1.0),
+        lambda: statistics.count(np.array(3), epsilon=1.0),
+        lambda: statistics.sum([1], bounds=(0, 1), epsilon=10**400),
+        lambda: statistics.sum([1], bounds=(0, 10**400), epsilon=1.0),
+        lambda: statistics.quantiles([1], None, bounds=(0, 1), epsilon=1.0),  # pyright: ignore[reportArgumentType]
+        lambda: statistics.quantiles([1], bounds=(0, 1), grid="ab", epsilon=1.0),
+        lambda: statistics.histogram([1], bounds=(0, 1), bins="ab", epsilon=1.0),
+        lambda: RandomizedResponse(5, epsilon=1.0),  # pyright: ignore[reportArgumentType]
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused_in_words(asked: Any) -> None:
+    with pytest.raises(UsageError):
+        asked()

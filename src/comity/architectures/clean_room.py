@@ -64,6 +64,7 @@ def _promised(options: Options, unit: Units) -> Guarantee:
             unit="record",
             note="None: each provider's model leaves as it was trained. It is withheld if an attack can tell "
             "the rows it learned from others; an attack shows what leaks at least, not at most.",
+            short="exact model, held against an attack",
         )
     if unit.column is None:
         whose = (

@@ -48,6 +48,7 @@ def _guarantee(options: Options) -> Guarantee:
         note="Nothing readable leaves a provider, so no epsilon applies: rows leave under a key that only "
         "their provider has (128-bit security). The model is not protected from who has many rows scored: a "
         "few more rows than columns tell all of it.",
+        short="rows stay encrypted",
     )
 
 

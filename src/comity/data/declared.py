@@ -9,7 +9,7 @@ is a missing value, in that record and nowhere else, and no error tells of it. W
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,12 +117,27 @@ def one_dimension(values: Any, what: str) -> NDArray[Any]:
     Raises:
         BadTable: for other shapes, which are public.
     """
-    array = np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
+    array = _array(values, what)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
         raise BadTable(f"{what} are one value per record, not an array of {array.ndim} dimensions",
                        private=False)  # fmt: skip
+    return array
+
+
+def exact_ids(values: Any, what: str) -> NDArray[Any]:
+    """As `one_dimension`, for ids: whole numbers stay whole where others are missing.
+
+    As floats, which is what a missing value makes of a column of them, ids beyond 2^53 would become one
+    person's, and whose rows count would depend on other people's.
+    """
+    array = one_dimension(values, what)
+    listed = getattr(values, "to_pylist", None) or getattr(values, "to_list", None)
+    if array.dtype.kind == "f" and listed is not None:
+        return _objects(listed())
+    if isinstance(values, list | tuple) and not any(isinstance(value, list | tuple) for value in values):
+        return _objects(values)
     return array
 
 
@@ -141,17 +156,49 @@ def _identity(value: object) -> str:
     """One text for equal values only: whole numbers of any size stay exact."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
+    if isinstance(value, Integral):
+        return f"n{_whole(int(value))}"
     return f"s{value}" if isinstance(value, str) else f"n{value}"
 
 
 def level_text(value: object) -> str:
-    """The one way a level is written: 3 and 3.0 as "3", True as "True", a word as it is."""
+    """The one way a level is written: 3 and 3.0 as "3", True as "True", a word as it is.
+
+    Whole numbers are written exactly, however large; every value has a text.
+    """
     if isinstance(value, bool | np.bool_):
         return str(bool(value))
+    if isinstance(value, Integral):
+        return _whole(int(value))
     if isinstance(value, Real):
-        number = float(value)
-        return str(int(number)) if number.is_integer() and abs(number) < 2**53 else repr(number)
+        number = _float(value)
+        return str(int(number)) if number.is_integer() else repr(number)
     return str(value)
+
+
+def _whole(number: int) -> str:
+    # Python refuses to write more than some thousand decimal digits
+    return str(number) if number.bit_length() < 10_000 else hex(number)
+
+
+def _array(values: Any, what: str) -> NDArray[Any]:
+    """Values as an array, of objects where a list mixes words with other values."""
+    import pyarrow as pa
+
+    if isinstance(values, pa.Array):
+        return values.to_numpy(zero_copy_only=False)
+    try:
+        array = np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
+    except ValueError:  # of a list of lists of several lengths
+        raise BadTable(f"{what} are one value per record, not lists of several", private=False) from None
+    mixed = isinstance(values, list | tuple) and array.ndim == 1 and array.dtype.kind in "US"
+    if mixed and not all(isinstance(value, str | bytes) for value in values):
+        return _objects(values)
+    return array
+
+
+def _objects(values: Sequence[Any]) -> NDArray[Any]:
+    return np.fromiter(values, dtype=object, count=len(values))
 
 
 def _array_table(array: NDArray[Any], numeric: Mapping[str, bool]) -> Table:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from comity.data.ipc import rows_alone
 from comity.data.table import Table
 from comity.errors import BadInput, UsageError
 
@@ -45,10 +46,11 @@ def _write(table: Table, file, ending: str) -> None:
     if ending == ".parquet":
         import pyarrow.parquet as parquet
 
-        parquet.write_table(table.arrow, file, compression="zstd")
+        parquet.write_table(rows_alone(table.arrow), file, compression="zstd")
     elif ending == ".arrow":
-        with pa.ipc.new_file(file, table.arrow.schema) as writer:
-            writer.write_table(table.arrow)
+        plain = rows_alone(table.arrow)
+        with pa.ipc.new_file(file, plain.schema) as writer:
+            writer.write_table(plain)
     else:
         import pyarrow.csv as csv
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -146,6 +147,12 @@ def ratio_range(
 
 def rows_of(records: Any) -> int:
     """How many records a frame, a column or an array has; private unless the caller says otherwise."""
+    single = isinstance(records, np.ndarray) and records.ndim == 0
+    if single or isinstance(records, str | bytes | Mapping):
+        raise UsageError(
+            f"records are a frame, a column or an array, not {type(records).__name__}: what one record of it "
+            "would be is not clear"
+        )
     if hasattr(records, "collect_schema") or not hasattr(records, "__len__"):
         from comity.data.frames import frame_to_arrow
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from comity.data.declared import declared_codes, declared_table, level_text
-from comity.errors import UsageError
+from comity.data.declared import column_names, declared_codes, declared_table, level_text
+from comity.data.table import no_such_column
+from comity.errors import BadTable, UsageError
 from comity.statistics.figures import ratio_range, rows_of
 from comity.statistics.result import Statistics
 from comity.statistics.sums import (
@@ -22,6 +23,7 @@ from comity.statistics.sums import (
     bin_codes,
     checked_bounds,
     counts_by_code,
+    floats_of,
     sums_by_code,
 )
 from comity.statistics.terms import Charge, Floats, Integers, Terms, kept_rows, reach
@@ -71,7 +73,8 @@ def histogram(
         keys = _levels(categories, "categories")
     noise = terms.noise(len(keys), 1)
     cost = terms.spend(charge)
-    codes = bin_codes(values, edges) if edges is not None else declared_codes(values, keys, "values")
+    levels = keys if categories is None else list(categories)
+    codes = bin_codes(values, edges) if edges is not None else declared_codes(values, levels, "values")
     kept = kept_rows(unit, rows_of(values), terms.max_rows)
     noisy = noise.answer(counts_by_code(codes, kept, len(keys)))
     wide = reach(noise)
@@ -100,6 +103,7 @@ def group_counts(
         By level, or by a tuple of levels in the order of `by`.
     """
     terms, keys = Terms.checked(epsilon, delta, unit, max_rows), _keys(by)
+    _require_columns(frame, *by, unit=unit)
     noise = terms.noise(len(keys), 1)
     cost = terms.spend(charge)
     codes, kept = _codes(frame, by), kept_rows(_column(frame, unit), rows_of(frame), terms.max_rows)
@@ -128,6 +132,7 @@ def group_sums(
         frame, by, epsilon, delta, unit, max_rows, charge: as `group_counts`.
     """
     terms, keys = Terms.checked(epsilon, delta, unit, max_rows), _keys(by)
+    _require_columns(frame, *by, value, unit=unit)
     bounded = Bounded.around(bounds, 0.0)
     noise = terms.noise(len(keys), bounded.per_row)
     cost = terms.spend(charge)
@@ -159,6 +164,7 @@ def group_means(
         as `group_sums`.
     """
     terms, keys = Terms.checked(epsilon, delta, unit, max_rows), _keys(by)
+    _require_columns(frame, *by, value, unit=unit)
     bounded = Bounded.around(bounds)
     of_sums, of_counts = terms.noises((bounded.per_row, 1), len(keys))
     cost = terms.spend(charge)
@@ -177,6 +183,14 @@ def group_means(
         bounded.origin + totals / np.maximum(counts, max(of_counts.deviation, 1.0)), bounded.low, bounded.high
     )
     return Statistics(f"mean of {value} of", keys, means, ends[:, 0], ends[:, 1], cost)
+
+
+def _require_columns(frame: Any, *names: str, unit: Any) -> None:
+    """Which columns there are is public: a slip in a name is told before it has cost anything."""
+    there = column_names(frame)
+    for name in (*names, unit) if isinstance(unit, str) else names:
+        if name not in there:
+            raise BadTable(str(no_such_column(name, there, "the frame")), private=False)
 
 
 def _units(frame: Any, value: str, bounded: Bounded, unit: Any, terms: Terms) -> tuple[Integers, Any]:
@@ -230,7 +244,7 @@ def _edges(bounds: Any, bins: int | Sequence[float]) -> Floats:
             raise UsageError(f"bins is a whole number from 1 to {MOST_GROUPS:,}, or the edges, not {bins}")
         low, high = checked_bounds(bounds)
         return np.linspace(low, high, int(bins) + 1)
-    edges = np.asarray(bins, dtype=np.float64)
+    edges = floats_of(bins, "bins is a whole number, or the edges, which are numbers in ascending order")
     if edges.ndim != 1 or len(edges) < 2 or not np.isfinite(edges).all() or (np.diff(edges) <= 0).any():
         raise UsageError("edges of bins are two or more finite numbers in ascending order")
     return edges

@@ -42,7 +42,11 @@ class _Local(ABC):
     epsilon: float
 
     def __post_init__(self) -> None:
-        if isinstance(self.levels, str) or len({level_text(one) for one in self.levels}) != len(self.levels):
+        if (
+            not isinstance(self.levels, Sequence | np.ndarray)
+            or isinstance(self.levels, str)
+            or len({level_text(one) for one in self.levels}) != len(self.levels)
+        ):
             raise UsageError("levels are a list of different values")
         if not 2 <= len(self.levels) <= 1_000:
             raise UsageError(f"levels are 2 to 1,000 values, not {len(self.levels)}")

@@ -15,7 +15,7 @@ interval aim at ranks beyond the quantile's, by what the mechanism misses with p
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ from comity.noise import Integers
 from comity.noise_choice import choose
 from comity.statistics.figures import rows_of
 from comity.statistics.result import Statistics
-from comity.statistics.sums import checked_bounds
+from comity.statistics.sums import checked_bounds, floats_of
 from comity.statistics.terms import Charge, Floats, Terms, is_number, kept_rows
 
 _PARTS: Final = 1000
@@ -165,7 +165,7 @@ def _candidates(low: float, high: float, grid: Any) -> Floats:
         if not 1 <= grid < MOST_CANDIDATES:
             raise UsageError(f"grid is a whole number from 1 to {MOST_CANDIDATES - 1:,}, or the candidates")
         return np.linspace(low, high, int(grid) + 1)
-    given = np.asarray(grid, dtype=np.float64)
+    given = floats_of(grid, "grid is a whole number, or a list of candidates, which are numbers")
     if given.ndim != 1 or not 1 <= len(given) <= MOST_CANDIDATES or not np.isfinite(given).all():
         raise UsageError(f"candidates are 1 to {MOST_CANDIDATES:,} finite numbers")
     if (np.diff(given) <= 0).any():
@@ -174,7 +174,7 @@ def _candidates(low: float, high: float, grid: Any) -> Floats:
 
 
 def _shares(shares: Any) -> tuple[int, ...]:
-    listed = [shares] if is_number(shares) else list(shares)
+    listed = [shares] if is_number(shares) else list(shares) if isinstance(shares, Iterable) else []
     parts = [round(float(one) * _PARTS) for one in listed if is_number(one)]
     if not parts or len(parts) != len(listed) or not all(1 <= part < _PARTS for part in parts):
         raise UsageError("shares are one or more numbers from 0.001 to 0.999, as 0.5 for the median")

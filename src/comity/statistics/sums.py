@@ -103,6 +103,18 @@ def bin_codes(values: Any, edges: Floats) -> Integers:
     return np.where(np.isnan(numbers), -1, codes).astype(np.int64)
 
 
+def floats_of(given: Any, wanted: str) -> Floats:
+    """An argument as floats.
+
+    Raises:
+        UsageError: saying what is wanted, if there is anything else among them.
+    """
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(wanted) from None
+
+
 def checked_bounds(bounds: Any) -> tuple[float, float]:
     """(low, high), finite, the lower one first.
 

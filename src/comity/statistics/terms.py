@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.data.declared import numbered, one_dimension
+from comity.data.declared import exact_ids, numbered
 from comity.errors import UsageError
 from comity.ledger import Cost, PrivacyUnit, Relation, approximate, pure
 from comity.mechanism import Noise, Sums, gaussian, laplace
@@ -115,7 +115,7 @@ def kept_rows(persons: Any, records: int, max_rows: int) -> NDArray[np.bool_]:
     """
     if persons is None:
         return np.ones(records, dtype=np.bool_)
-    ids = one_dimension(persons, "unit")
+    ids = exact_ids(persons, "unit")
     if len(ids) != records:
         raise UsageError(
             f"there are {records} records and {len(ids)} ids in unit=: one each is needed", private=True
@@ -144,4 +144,9 @@ def reach(noise: Noise, coverage: float = COVERAGE) -> float:
 
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number, true and false not among them."""
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(float(value))
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:  # a whole number beyond all floats
+        return False

@@ -225,7 +225,10 @@ class PrivateBoostedTrees(PrivateClassifier):
 
     def _places(self, columns: Columns) -> tuple[tuple[int, int], ...]:
         places: list[tuple[int, int]] = []
-        for pair in self.pairs:
+        pairs = list(self.pairs) if isinstance(self.pairs, Sequence) else [self.pairs]
+        for pair in pairs:
+            if not isinstance(pair, tuple | list):
+                raise UsageError(f"pairs are a list of two columns each, as [('age', 'ward')], not {pair!r}")
             named = [f"x{one}" if isinstance(one, int | np.integer) else str(one) for one in pair]
             if len(named) != 2 or named[0] == named[1] or not set(named) <= set(columns.names):
                 raise UsageError(f"pairs are two different columns each, and {tuple(pair)} are not")

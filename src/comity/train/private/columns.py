@@ -32,6 +32,9 @@ WEIGHT: Final = 60
 
 _HALF_WEIGHT: Final = 42
 
+_FURTHEST: Final = 1e300
+"""Bounds lie within this of 0, so that their width is a finite number."""
+
 Codes = NDArray[np.uint16]
 
 
@@ -156,10 +159,15 @@ def checked_bounds(given: Any, name: str) -> tuple[float, float]:
     """
     ends = list(given) if isinstance(given, tuple | list | np.ndarray) else []
     if len(ends) == 2 and all(isinstance(end, Real | np.number) for end in ends):
-        low, high = (float(end) for end in ends)
-        if math.isfinite(low) and math.isfinite(high) and low < high:
+        try:
+            low, high = (float(end) for end in ends)
+        except OverflowError:  # a whole number beyond all floats
+            low, high = math.nan, math.nan
+        if low < high and max(abs(low), abs(high)) <= _FURTHEST:
             return low, high
-    raise UsageError(f"the bounds of {name} are two finite numbers, (low, high), the lower one first")
+    raise UsageError(
+        f"the bounds of {name} are two finite numbers, (low, high), the lower one first, within 1e300 of 0"
+    )
 
 
 def checked_levels(given: Any, name: str) -> tuple[str, ...]:

@@ -137,8 +137,9 @@ def clipped_sum(gradients: Floats, clip: float, *, bits: int = RESIDUAL_BITS) ->
     rows = np.where(np.isfinite(gradients).all(axis=1, keepdims=True), gradients, 0.0)
     # the largest entry first, so that no square overflows
     top = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
-    norms = top * np.sqrt(np.square(rows / np.where(top > 0, top, 1.0)).sum(axis=1, keepdims=True))
-    shrunk = rows * np.minimum(1.0, clip / np.where(norms > 0, norms, 1.0)) * (1 - 2.0**-40)
+    with np.errstate(over="ignore"):  # whether there is a warning would tell of single records
+        norms = top * np.sqrt(np.square(rows / np.where(top > 0, top, 1.0)).sum(axis=1, keepdims=True))
+        shrunk = rows * np.minimum(1.0, clip / np.where(norms > 0, norms, 1.0)) * (1 - 2.0**-40)
     whole = Grid(bits).quantise(shrunk)
     # the bound holds on the integers themselves: a row that roundings left beyond it is left out
     return np.where((norm_bounds(whole) <= largest)[:, None], whole, 0).sum(axis=0)
