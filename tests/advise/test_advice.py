@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from comity.advise import QUESTIONS, Cast, Choice, Facts, Situation, advise, decide, draft
 from comity.advise.advice import ARCHITECTURES
 from comity.advise.process import path, situations
+from comity.advise.results import Measured
 from comity.agreement import agreement_from
 from comity.architectures import find, names
 from comity.crypto.keys import SigningKey
@@ -147,6 +149,25 @@ def test_what_was_measured_useless_stands_behind() -> None:
     assert any(reason in note for note in advice.notes)
     fine = comparison(result("blind-validation", 0.6, **linked))
     assert advise(Situation(HOSPITALS), fine).first.architecture == "blind-validation"
+
+
+def test_what_taught_nothing_is_said_to_be_no_better_than_alone() -> None:
+    room = result("clean-room", -0.17, mode="statistics", epsilon=1.0)
+    assert (
+        Measured.of(room)
+        .words()
+        .endswith(
+            "-17% of the gap between alone and pooled closed, which counts as no better than alone, 2.0 s"
+        )
+    )
+    assert "no better" not in Measured.of(result("clean-room", 0.5)).words()
+
+
+def test_the_document_names_every_answer_as_it_is_typed() -> None:
+    written = (Path(__file__).parents[2] / "docs" / "advise.md").read_text(encoding="utf-8")
+    for question in QUESTIONS:
+        row = next(line for line in written.splitlines() if line.startswith(f"| `{question.id}` |"))
+        assert ", ".join(f"`{answer}`" for answer in question.choices) in row
 
 
 def test_the_smallest_epsilon_that_is_of_use_is_pointed_out() -> None:

@@ -15,6 +15,7 @@ from comity.architectures import find
 from comity.architectures.definition import Task
 from comity.architectures.plain import personal_columns
 from comity.compare.settings import ML_PARTY
+from comity.data.ipc import table_from_bytes
 from comity.data.table import Table
 from comity.errors import BadAgreement, ClauseRefused, Refused, Withheld
 from comity.schema import Schema, Unit, parse_schema
@@ -147,7 +148,60 @@ def test_rows_of_somebody_are_refused(tmp_path: Path, stage_of: Any) -> None:
     assert "charged" not in outcome.kinds("north")
 
 
-@pytest.mark.parametrize("role", ["identifier", "quasi_identifier", "sensitive"])
+def numbered(folder: Path, stage_of: Any) -> Any:
+    """A stage over machines with an id column, named by --id, and an identifier that is no record id."""
+    for number, provider in enumerate(("north", "south")):
+        draw = random.Random(number)
+        with open(folder / f"of-{provider}.csv", "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["machine", "tag", "hours", "failed"])
+            for row in range(300):
+                hours = draw.randint(0, 9000)
+                fails = "yes" if draw.random() < 0.1 + 0.7 * (hours > 6000) else "no"
+                writer.writerow([f"{provider}-{row}", mail(draw, row), hours, fails])
+    (folder / "schema.yaml").write_text(
+        "columns:\n"
+        "  machine: {role: insensitive, type: text}\n"
+        "  tag: {role: identifier, type: text}\n"
+        "  hours: {role: insensitive, type: integer, min: 0, max: 10000}\n"
+        '  failed: {role: target, type: category, values: ["no", "yes"]}\n',
+        encoding="utf-8",
+    )
+    return stage_of(
+        folder,
+        providers=[f"{name}={folder}/of-{name}.csv" for name in ("north", "south")],
+        target="failed",
+        id="machine",
+        schema=folder / "schema.yaml",
+    )
+
+
+def test_identifiers_may_be_in_the_table_and_do_not_leave(tmp_path: Path, stage_of: Any) -> None:
+    stage = numbered(tmp_path, stage_of)
+    assert find("plain").skip(stage.inputs.task, stage.inputs.providers) is None
+    outcome = stage.play("plain")
+    assert outcome.errors == {}
+    for name in ("north", "south"):
+        (message,) = outcome.sent[name]
+        assert table_from_bytes(message.parts["table"]).column_names == ["hours", "failed"]
+        assert b"north-" not in message.parts["table"]
+        assert b"@example.org" not in message.parts["table"]
+
+
+def test_an_identifier_that_would_leave_is_refused(tmp_path: Path, stage_of: Any) -> None:
+    """The run takes `hours` for a feature; the agreement says that it is an identifier."""
+
+    def identify(document: dict[str, Any]) -> None:
+        document["data"][0]["columns"]["hours"] = {"role": "identifier", "type": "text"}
+
+    outcome = machines(tmp_path, stage_of).play("plain", change=identify)
+    refused = outcome.errors["north"]
+    assert isinstance(refused, ClauseRefused)
+    assert "'hours' has the role identifier" in str(refused)
+    assert [message.kind for message in outcome.sent["north"]] == ["refusal"]
+
+
+@pytest.mark.parametrize("role", ["quasi_identifier", "sensitive"])
 def test_an_agreement_with_private_columns_cannot_be_written(
     role: str, tmp_path: Path, stage_of: Any
 ) -> None:
@@ -185,7 +239,9 @@ def test_compare_skips_it_by_roles() -> None:
     skip = find("plain").skip
     fine = Task(schema_of(a="insensitive", y="target"), "y", "1", "id")
     assert skip(fine, ("north",)) is None
-    for role in ("identifier", "quasi_identifier", "sensitive"):
+    named = Task(schema_of(a="insensitive", b="identifier", y="target"), "y", "1", "b")
+    assert skip(named, ("north",)) is None
+    for role in ("quasi_identifier", "sensitive"):
         said = skip(Task(schema_of(a="insensitive", b=role, y="target"), "y", "1", "id"), ("north",))
         assert said is not None
         assert f"'b' has the role {role}" in said

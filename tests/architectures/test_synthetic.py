@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from comity.architectures import find
-from comity.architectures.definition import Options, Task
+from comity.architectures.definition import Options, Pilot, Task
 from comity.compare.settings import ML_PARTY
 from comity.data.ipc import table_from_bytes
 from comity.errors import ClauseRefused, Refused
-from comity.schema import Schema
+from comity.schema import Schema, parse_schema
 
 
 def played(stage: Any, **changes: Any) -> Any:
@@ -99,8 +103,6 @@ def test_with_noise_for_all_rows_of_a_person_a_table_comes_out(
 
 
 def test_it_is_attacked_with_a_control(stage_of: Callable[..., Any], tmp_path: Any) -> None:
-    from comity.architectures.definition import Pilot
-
     stage = stage_of(tmp_path)
     outcome = played(stage)
     scores = pq.read_table(outcome.sessions[ML_PARTY] / "scores.parquet").column("logistic").to_numpy()
@@ -117,6 +119,7 @@ def test_it_is_attacked_with_a_control(stage_of: Callable[..., Any], tmp_path: A
         member_labels=stage.inputs.member_labels,
         outsider_scores=scores[:tests],
         outsider_labels=stage.inputs.test_labels,
+        outsiders_of=stage.inputs.held_out,
     )
     found = find("synthetic").attacks(pilot)
     assert set(found) == {
@@ -124,3 +127,56 @@ def test_it_is_attacked_with_a_control(stage_of: Callable[..., Any], tmp_path: A
     }  # fmt: skip
     assert all(one.control is not None for one in found.values())
     assert found["membership"].bound is not None
+
+
+def of_city(provider: str, rows: int, seed: int) -> pa.Table:
+    """Rows of a provider whose cities are its own: nothing but chance in them."""
+    draw = np.random.default_rng([seed, provider == "north"])
+    return pa.table(
+        {
+            "city": draw.choice([f"{provider}-{at}" for at in range(4)], rows).tolist(),
+            "age": draw.integers(18, 80, rows),
+            "ill": draw.choice(["no", "yes"], rows).tolist(),
+        }
+    )
+
+
+@pytest.mark.parametrize("name", ["synthetic", "direct-release"])
+def test_whose_a_row_is_counts_for_nothing(name: str, tmp_path: Path) -> None:
+    """Two providers without a city in common; what was released is of other people of the same cities.
+
+    It tells nothing of who was in the table, so the interval has 0 in it. It has in 95 of 100 draws; the
+    seeds are fixed, so this one is no draw: it cannot fail by chance.
+    """
+    columns = {
+        "city": {"role": "quasi_identifier", "type": "text"},
+        "age": {"role": "quasi_identifier", "type": "integer", "min": 18, "max": 80},
+        "ill": {"role": "target", "type": "category", "values": ["no", "yes"]},
+    }
+    own = {at: of_city(at, 500, seed=2) for at in ("north", "south")}
+    cities = [f"{at}-{number}" for at in own for number in range(4)]
+    known = {"city": [[city, "*"] for city in cities], "age": [[str(age), "*"] for age in range(18, 80)]}
+    entries = {column: {"level": 0, "hierarchy": {"rows": rows}} for column, rows in known.items()}
+    manifest = {"settings": {"k": 1}, "quasi_identifiers": entries}
+    pq.write_table(of_city("north", 2000, seed=3), tmp_path / "received-north.parquet")
+    (tmp_path / "manifest-north.json").write_text(json.dumps(manifest), encoding="utf-8")
+    scores = np.random.default_rng(4).random(1000)
+    labels = np.zeros(1000)
+    pilot = Pilot(
+        task=Task(parse_schema({"columns": columns}, where="the test"), "ill", "yes", "pid"),
+        options=Options(),
+        members={"north": of_city("north", 2000, seed=1), "south": of_city("south", 1900, seed=1)},
+        outsiders=pa.concat_tables(own.values()),
+        sessions={ML_PARTY: tmp_path},
+        figures={},
+        ml_party=ML_PARTY,
+        member_scores=scores,
+        member_labels=labels,
+        outsider_scores=scores,
+        outsider_labels=labels,
+        outsiders_of=own,
+    )
+    found = find(name).attacks(pilot)["membership"]
+    assert found.low <= 0.0 <= found.high
+    # against the rows of both it is the city that is told
+    assert find(name).attacks(replace(pilot, outsiders_of={}))["membership"].low > 0.1

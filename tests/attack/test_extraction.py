@@ -47,6 +47,32 @@ def test_more_rows_tell_more(kind: Literal["logistic", "linear"]) -> None:
     assert rows_to_extract(curve[:2]) is None
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_few_rows_of_a_model_that_says_the_same_of_most_tell_nothing(seed: int) -> None:
+    """93 in 100 rows are scored below 0.1: a copy of 7 of them is far off where the middle score is near.
+
+    Seeds are fixed, so nothing is left to chance; rows and scores have nothing to do with each other.
+    """
+    draw = np.random.default_rng(seed)
+    rows = draw.uniform(-1, 1, (1500, 14))
+    scores = np.where(draw.random(1500) < 0.93, draw.normal(-5.0, 1.0, 1500), draw.normal(1.0, 1.0, 1500))
+    for used in (7, 15 + 30, 500):
+        found = extraction_attack(rows, scores, used=used, seed=seed)
+        assert found.advantage == pytest.approx(0.0, abs=0.02)
+        assert found.low <= 0.0 <= found.high
+
+
+def test_more_equations_than_unknowns_that_agree_are_the_model() -> None:
+    """Columns that few rows have: a copy without such a row misses them, and one with all rows is exact."""
+    rows = ROWS.copy()
+    rows[:, :10] = np.random.default_rng(9).random((600, 10)) < 0.05
+    scores = rows @ (3 * WEIGHTS) - 5.0
+    for seed in range(4):
+        found = extraction_attack(rows, scores, used=100, seed=seed)
+        assert found.low > 0.2
+        assert found.control == pytest.approx(0.0, abs=0.05)
+
+
 def test_errors_of_scores_take_more_rows_and_no_more() -> None:
     noisy = SCORES + np.random.default_rng(5).uniform(-1, 1, 600)
     numbers = (16, 500)

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comity.cleanroom.answers import most_bytes, read_answer
+from comity.cleanroom.answers import faults_on_made_up_rows, most_bytes, read_answer
+from comity.cleanroom.columns import Columns
 from comity.cleanroom.job import Job, Kind, Output
-from comity.errors import BadInput
+from comity.errors import BadInput, BadSchema
+from comity.schema import Schema
 
 JOB = Job(
     title="t",
@@ -100,3 +102,45 @@ def test_an_answer_that_is_no_answer_makes_no_model(rooms: Any, sandboxed: None)
         done = run_whole(rooms.whole(source), {}, np.array([[41.0]]))
         assert done.outputs is None
         assert done.fault
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        (b'{"weights": [1, 2]}', ["output 'weights' has 2 numbers; the job declares 3"]),
+        (b'{"weights": 1}', ["output 'weights' is no list; the job declares 3 numbers"]),
+        (
+            b'{"weights": [1, 2, NaN]}',
+            ["the job's answer cannot be taken: an output holds what is no finite"],
+        ),
+        (b'{"weights": [1, 2, "3"]}', ["output 'weights' holds what is no finite number, first at place 2"]),
+        (
+            b'{"wieghts": [1]}',
+            [
+                "'wieghts' is not among the declared",
+                "output 'weights' is missing; the job declares 3 numbers",
+            ],
+        ),
+        (b"[1]", ["no mapping"]),
+    ],
+)
+def test_on_made_up_rows_all_that_is_wrong_is_told(written: bytes, says: list[str]) -> None:
+    told = faults_on_made_up_rows(JOB, written)
+    assert len(told) == len(says)
+    for fault, wanted in zip(told, says, strict=True):
+        assert wanted in fault
+
+
+def test_columns_that_the_schema_does_not_have_are_named_with_near_ones() -> None:
+    schema = Schema.model_validate(
+        {
+            "columns": {
+                "late_payments": {"role": "insensitive", "type": "integer", "min": 0, "max": 9},
+                "age": {"role": "insensitive", "type": "integer"},
+            }
+        }
+    )
+    with pytest.raises(BadSchema) as refused:
+        Columns.of(schema, ("late_paymets", "age"))
+    assert "the schema has no column 'late_paymets'; did you mean late_payments?" in str(refused.value)
+    assert "add to the schema: age (min and max)" in str(refused.value)

@@ -80,6 +80,13 @@ def test_a_check_tells_the_programs_own_error(files: Path) -> None:
             run("check", str(files / "job.yaml"), str(files / "schema.yaml"))
 
 
+def test_a_check_tells_how_long_an_output_is(files: Path) -> None:
+    program = "def run(rows, parameters):\n    return {'count': [1.0, 2.0]}\n"
+    (files / "count.py").write_text(program, encoding="utf-8")
+    with pytest.raises(BadInput, match="output 'count' has 2 numbers; the job declares 1"):
+        run("check", str(files / "job.yaml"), str(files / "schema.yaml"))
+
+
 def test_parameters_without_numbers_are_asked_for(files: Path) -> None:
     (files / "job.yaml").write_text(json.dumps({**JOB, "parameters": {"weights": 3}}), encoding="utf-8")
     with pytest.raises(BadInput, match="give the numbers of weights"):

@@ -60,10 +60,14 @@ def test_a_synthetic_table_is_written_with_its_manifest(
 
 def test_without_a_schema_it_says_what_is_not_covered(app: typer.Typer, table: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(
-        app, [str(table), "--epsilon", "2", "--out", str(tmp_path / "made.parquet"), "--method", "mst"]
-    )
+        app,
+        [str(table), "--epsilon", "2", "--delta", "1e-9", "--out", str(tmp_path / "made.parquet"),
+         "--method", "mst"],
+    )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "read off the values, which the guarantee does not cover" in done.output
+    # each of 300 ids passes the threshold with a probability of 1e-9 / 10 / 3, together 1e-8
+    assert "come through the noise: pid. Leave them out" in done.output
 
 
 def test_json_goes_alone_to_standard_output(app: typer.Typer, table: Path, tmp_path: Path) -> None:

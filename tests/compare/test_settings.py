@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from comity.architectures import find
+from comity.compare.run import _skip_reason
 from comity.compare.settings import Settings
 from comity.errors import UsageError
+
+if TYPE_CHECKING:
+    from comity.compare.inputs import Inputs
 
 GOOD: dict[str, Any] = {
     "providers": ["north=a.csv", "south=b.csv"],
@@ -64,3 +69,10 @@ def test_good_options_pass() -> None:
 def test_bad_options_are_named(option: str, value: Any, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         Settings.parse(**(GOOD | {option: value}))
+
+
+def test_who_has_not_the_mode_is_named() -> None:
+    settings = Settings.parse(**{**GOOD, "mode": "linked"})
+    # the mode is asked after before any table is looked at
+    told = _skip_reason(find("federated"), settings, cast("Inputs", None), "linked")
+    assert told == "federated has no mode 'linked'; its modes are: private, exact"

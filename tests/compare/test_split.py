@@ -88,6 +88,9 @@ def test_shared_ids_are_held_out_everywhere() -> None:
     assert set(tested).isdisjoint(everywhere(split))
     assert set(tested) | set(everywhere(split)) == set(ids)
     assert sum(table.rows for table in split.seeds.values()) == 20
+    own = {name: ids_of(table) for name, table in split.held_out.items()}
+    assert set(own["north"]) | set(own["south"]) == set(tested)
+    assert {len(rows) for rows in own.values()} == {round(0.2 * ROWS)}  # whoever has them in the test
     fewer = 2 * ROWS - 2 * round(0.2 * ROWS) - len(everywhere(split))
     assert split.notes == (
         f"{ROWS} ids are at several providers: those held out are held out everywhere, "
@@ -104,7 +107,8 @@ def test_without_shared_ids_each_provider_holds_out_its_own_draw(id: str | None)
     for stream, table in enumerate(tables.values()):
         labels = np.array([value == "yes" for value in table.strings("ill")], dtype=np.uint8)
         expected += ids_of(table.take(hold_out(labels, seed=3, stream=stream)[1]))
-    assert ids_of(split.test) == expected
+    assert ids_of(split.test) == expected == ids_of(*split.held_out.values())
+    assert all(id_.startswith(name) for name in names for id_ in ids_of(split.held_out[name]))
     assert sorted(everywhere(split) + expected) == sorted(ids_of(*tables.values()))
     assert split.notes == ()
 
@@ -115,6 +119,7 @@ def test_a_given_test_table_stays_whole_and_known_ids_are_noted() -> None:
     settings = settings_of(providers=["north=north.csv"], test="test.csv")
     split = split_tables(settings, TASK, tables, test)
     assert split.test is test
+    assert split.held_out == {}  # they are no provider's
     assert sorted(everywhere(split)) == sorted(ids_of(tables["north"]))
     assert split.notes == ("7 test rows have ids that providers hold too",)
 

@@ -45,6 +45,38 @@ def test_a_story(home: Any) -> None:
     assert "left: epsilon 0.5, delta 4e-07" in lines[3]
 
 
+def test_notes_are_told_in_words(home: Any) -> None:
+    digest = "ab" * 32
+    with home.open(owner="hospital") as ledger:
+        ledger.append(
+            "note",
+            {
+                "note": "job-approved",
+                "job": digest,
+                "program": "cd" * 32,
+                "title": "How many",
+                "steward": "Ann",
+            },
+        )
+        ledger.append(
+            "note",
+            {"own_key": f"{digest}/architectures.federated", "plan": digest, "account": LABEL, "queries": 3},
+        )
+        ledger.append("note", {"drawn": digest, "plan": digest, "account": LABEL})
+        text = "notice to analyst about 'keys', made of no data"
+        ledger.append("note", {"text": text, "clause": "architectures.federated", "notice": digest})
+        ledger.append("note", {"later": 1})
+    assert [line.strip().split("  ", 2)[-1] for line in story(home.place)][1:] == [
+        "steward Ann approved the job 'How many' (abababababab...) with the program cdcdcdcdcdcd...: it may "
+        "run beside the data",
+        "counted 3 of the queries under abababababab.../architectures.federated for a share that nobody "
+        "but its sender can open (abababababab...); it costs no budget",
+        "took one of the answers that an earlier share has paid for; nothing more is charged",
+        "let out a notice to analyst about 'keys', made of no data under architectures.federated",
+        "a note without words, with: later",
+    ]
+
+
 def test_a_damaged_ledger_has_no_story(home: Any) -> None:
     with home.open() as ledger:
         ledger.append("note", {})

@@ -100,3 +100,16 @@ def test_prints_whatever_was_measured(value: float | None, text: str, width: int
     cost = {"wall_s": value, "bytes_sent": value, "messages": value}
     entry = {"architecture": text, "mode": text, "utility": utility, "privacy": privacy, "cost": cost}
     assert "A pilot" in show({"results": [entry]}, width)
+
+
+def test_names_break_at_hyphens_and_underscores(document: dict[str, Any]) -> None:
+    document["results"][-1]["privacy"]["attacks"] = {"model-membership": {"advantage": 0.1, "bound": 0.4}}
+    words = ("number_of_late_payments", "integer", "quasi_identifier", "0 to 40, and more than that", "0")
+    keys = ("column", "type", "role", "bounds or levels", "missing")
+    document["inputs"]["schema"] = [dict(zip(keys, words, strict=True))]
+    lines = show(document, 80).splitlines()
+    assert any("quasi_identifier" in line and "number_of_late_ " in line for line in lines)
+    assert any(line.startswith("payments ") for line in lines)
+    first = next(at for at, line in enumerate(lines) if " model- " in line)
+    assert " membership " in lines[first + 1]
+    assert max(map(len, lines)) <= 80

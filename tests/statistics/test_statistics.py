@@ -252,3 +252,47 @@ def test_persons_with_long_ids_take_each_other_s_places_nowhere() -> None:
 def test_arguments_that_make_no_sense_are_refused_in_words(asked: Any) -> None:
     with pytest.raises(UsageError):
         asked()
+
+
+DATES = np.array(["2020-01-01", "2020-01-02"], dtype="datetime64[D]")
+WORDS = pl.Series(["a", "b"])
+TYPED = pl.DataFrame({"sex": ["f", "m"], "age": ["40", "50"], "born": DATES, "person": [1, 2]})
+WRONG = {
+    "sum of text": lambda **more: statistics.sum(WORDS, bounds=ENDS, **more),
+    "mean of dates": lambda **more: statistics.mean(DATES, bounds=ENDS, **more),
+    "mean of known": lambda **more: statistics.mean(WORDS, bounds=ENDS, records=2, **more),
+    "histogram of text": lambda **more: statistics.histogram(np.array(["a", "b"]), bounds=ENDS, **more),
+    "histogram of numbers": lambda **more: statistics.histogram(
+        np.array([1, 2]), categories=["1", "2"], **more
+    ),
+    "quantiles of text": lambda **more: statistics.quantiles(WORDS, bounds=ENDS, **more),
+    "group sums of text": lambda **more: statistics.group_sums(
+        TYPED, {"sex": ["f", "m"]}, "age", bounds=ENDS, **more
+    ),
+    "group means of dates": lambda **more: statistics.group_means(
+        TYPED.lazy(), {"sex": ["f", "m"]}, "born", bounds=ENDS, **more
+    ),
+    "where too short": lambda **more: statistics.count([1, 2, 3], where=[True], **more),
+    "where of numbers": lambda **more: statistics.count([1, 2], where=np.array([1, 0]), **more),
+    "too few ids": lambda **more: statistics.sum([1, 2, 3], bounds=ENDS, unit=["a"], **more),
+    "too few ids of groups": lambda **more: statistics.group_counts(
+        TYPED, {"sex": ["f", "m"]}, unit=np.array([1]), **more
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_a_schema_tells_is_refused_before_it_costs_anything(name: str) -> None:
+    charged: list[Cost] = []
+    with pytest.raises(UsageError, match=r"stored as|one each is needed|there are 1"):
+        WRONG[name](epsilon=0.5, charge=charged.append)
+    assert charged == []
+
+
+def test_a_price_is_told_as_it_was_asked_and_never_below_what_was_spent() -> None:
+    told = statistics.quantiles(AGES, [0.25, 0.5, 0.75], bounds=ENDS, epsilon=0.5, interval=False)
+    assert told.cost.epsilon is not None
+    assert told.cost.epsilon < 0.5
+    assert "epsilon 0.5 per record" in str(told)
+    assert "epsilon 0.123457 per" in str(statistics.count(AGES, epsilon=0.12345601))
+    assert "epsilon 120 per" in str(statistics.count(AGES, epsilon=120.0))

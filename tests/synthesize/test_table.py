@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from typing import Any
 
@@ -14,6 +15,7 @@ from comity.errors import BadInput, BadTable, UsageError
 from comity.schema import Schema, parse_schema
 from comity.synthesize import Unit, make_synthetic, synthesize
 from comity.synthesize.purse import Purse
+from comity.synthesize.table import frame_settings
 
 JOBS = ("nurse", "cook", "clerk")
 
@@ -96,7 +98,8 @@ def test_what_depends_in_the_table_depends_in_the_synthetic_one(method: str) -> 
 
 
 def test_without_a_schema_bounds_and_levels_are_measured_and_ids_do_not_show() -> None:
-    made = synthesize(people(3000), epsilon=4.0, delta=1e-6, method="mst")
+    # each of 3,000 ids passes the threshold with a probability of 1e-10 / 10 / 3, together 1e-8
+    made = synthesize(people(3000), epsilon=4.0, delta=1e-10, method="mst")
     assert made.column_names == ["pid", "age", "job", "pulse", "ill"]
     assert made["pid"].null_count == made.num_rows
     assert set(made["job"].to_pylist()) <= {*JOBS, None}
@@ -150,6 +153,48 @@ def test_one_column_and_one_level_are_enough() -> None:
         for method in ("aim", "mst"):
             made = synthesize(table, epsilon=5.0, delta=1e-5, method=method, rows=10)
             assert made.num_rows == 10
+
+
+@pytest.mark.parametrize("method", ["aim", "mst"])
+@pytest.mark.parametrize("target", ["ill", "same"])
+def test_columns_without_two_values_are_not_counted_with_others(method: str, target: str) -> None:
+    """`pid` has no level and `same` one.
+
+    False alarms: each of 1,000 ids passes the threshold with a probability of 1e-9 / 10 / 4, together 2.5e-8;
+    a missing value of `same` stands out of the noise, 5 standard deviations, with 3e-7.
+    """
+    table = people(1000).append_column("same", pa.array(["x"] * 1000))
+    settings = frame_settings(Table(table), None, target)
+    made = make_synthetic(
+        Table(table), settings.schema, settings.names, epsilon=4.0, delta=1e-9, method=method,
+        target=target, rows=20,
+    )  # fmt: skip
+    cells = {column["name"]: column["cells"] for column in made.manifest["columns"]}
+    assert cells["pid"] == 1
+    together = [one["columns"] for one in made.manifest["measured"] if len(one["columns"]) > 1]
+    assert together
+    idle = {"pid"} if target == "same" else {"pid", "same"}
+    assert all(idle.isdisjoint(columns) for columns in together)
+    assert set(made.table.strings("same")) <= {"x", None}
+
+
+def test_dates_are_refused_by_name_unless_their_values_are_public() -> None:
+    day = datetime.date(2024, 1, 1)
+    days = [day + datetime.timedelta(days=at % 300) for at in range(600)]
+    texts = [str(each) for each in days]
+    times = [datetime.datetime(each.year, each.month, each.day, 12, 30) for each in days]
+    for values in (days, texts, times):
+        table = people(600).append_column("signed", pa.array(values))
+        with pytest.raises(BadTable, match=r"'signed' holds dates.*make it a year") as refused:
+            synthesize(table, epsilon=1.0, delta=1e-6)
+        assert refused.value.private
+    named = parse_schema(
+        {"columns": {"signed": {"role": "insensitive", "type": "category", "values": sorted(set(texts))}}},
+        where="the test",
+    )
+    table = pa.table({"signed": texts})
+    made = synthesize(table, epsilon=2.0, delta=1e-6, schema=named, rows=20, method="mst")
+    assert set(made["signed"].to_pylist()) <= {*texts, None}
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,14 @@ class Measured:
         )
 
     @property
+    def no_better(self) -> bool:
+        """Whether it ran and taught no more than the ML party knew alone."""
+        return not self.error and self.gap_closed is not None and self.gap_closed < USELESS
+
+    @property
     def useless(self) -> bool:
         """Whether it failed, leaked more than promised, or taught no more than the ML party knew."""
-        return bool(self.error or self.above) or (self.gap_closed is not None and self.gap_closed < USELESS)
+        return bool(self.error or self.above) or self.no_better
 
     def words(self) -> str:
         """What was measured, in one line."""
@@ -69,6 +74,8 @@ class Measured:
         told = [] if self.auc is None else [f"AUC {self.auc:.3f}{at}"]
         if self.gap_closed is not None:
             told.append(f"{self.gap_closed:.0%} of the gap between alone and pooled closed")
+            if self.no_better:
+                told.append("which counts as no better than alone")
         if self.wall_s is not None:
             told.append(f"{self.wall_s:.1f} s")
         if self.above:

@@ -190,7 +190,8 @@ def _columns(agreement: Agreement) -> Iterator[Contradiction]:
                 "is for data that is not personal (purpose.legal_basis: not_personal)",
             )
         for index, data in enumerate(agreement.data):
-            private = data.table_schema.named(Role.identifier, Role.quasi_identifier, Role.sensitive)
+            # identifiers stay where they are: the provider's program hands none over
+            private = data.table_schema.named(Role.quasi_identifier, Role.sensitive)
             if private:
                 yield (
                     ("architectures", "plain"),

@@ -201,7 +201,8 @@ class Pilot:
 
     Attributes:
         members: training rows per provider, with ids and target.
-        outsiders: held-out rows, with target, of the same distribution.
+        outsiders: held-out rows of all providers, with target.
+        outsiders_of: each provider's own; empty where held-out rows are no provider's.
         sessions: each party's session folder.
         figures: what each party's program returned.
         member_scores / outsider_scores: the resulting model's scores on samples of both, with their labels.
@@ -218,6 +219,15 @@ class Pilot:
     member_labels: Any = None
     outsider_scores: Any = None
     outsider_labels: Any = None
+    outsiders_of: Mapping[str, pa.Table] = field(default_factory=dict[str, "pa.Table"])
+
+    def held_against(self, provider: str) -> pa.Table:
+        """The held-out rows that this provider's members are held against: its own, where it has any.
+
+        Providers differ: against rows of all of them an attack would find out whose a row is, not whether it
+        was in the table.
+        """
+        return self.outsiders_of.get(provider, self.outsiders)
 
 
 def _no_attacks(pilot: Pilot) -> dict[str, AttackResult]:

@@ -276,7 +276,7 @@ def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
         release=Table(pq.read_table(session / f"received-{provider}.parquet")),
         manifest=json.loads((session / f"manifest-{provider}.json").read_text(encoding="utf-8")),
         members=Table(pilot.members[provider]),
-        outsiders=Table(pilot.outsiders),
+        outsiders=Table(pilot.held_against(provider)),
         target=pilot.task.target,
     )
     return {

@@ -3,8 +3,9 @@
 The blueprint's first case (section IV-C): where data is neither, no privacy-enhancing tactics are required.
 So nothing is protected here, and the provider's own program makes sure that there is nothing to protect. It
 refuses by public facts: a clause that does not say `not_sensitive: true` and `not_personal: true`, a column
-with another role than `insensitive` or `target`, a privacy unit that is a person. Before the table leaves it
-reads the bytes back and looks for personal data in their values; what it finds is its steward's to know.
+that is private, a privacy unit that is a person. Record ids and other identifiers stay, so a table may have
+them; one that would be handed over is refused. Before the table leaves it reads the bytes back and looks for
+personal data in their values; what it finds is its steward's to know.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ _TOPIC = "plain-table"
 _CLAUSE = "architectures.plain"
 _STATED = {"not_sensitive": True, "not_personal": True}
 _OPEN = (Role.insensitive, Role.target)
+_KEPT = Role.identifier
+"""What may be in the table because it does not leave with it."""
 
 OF_PERSONS: Final = frozenset({"date_of_birth", "age", "gender", "blood_group", "job"})
 """Kinds of values that others know of a person, and that things and places do not have."""
@@ -101,14 +104,18 @@ def _unfit(seat: Seat, columns: Sequence[str]) -> ClauseRefused | None:
             )
     data = seat.agreement.data_of(seat.party)
     place = f"data.{seat.party}"
-    private = data.table_schema.named(*(role for role in Role if role not in _OPEN))
+    private = [
+        name
+        for name, column in data.columns.items()
+        if column.role not in _OPEN and (column.role is not _KEPT or name in columns)
+    ]
     unagreed = [name for name in columns if name not in data.columns]
     if private:
         return ClauseRefused(
             f"the column '{private[0]}' has the role {data.columns[private[0]].role}, and tables leave as "
             "they are only where no column is private",
             clause=f"{place}.columns",
-            would_pass="columns that are insensitive or the target",
+            would_pass="columns that are insensitive or the target, and identifiers that stay",
         )
     if unagreed:
         return ClauseRefused(
@@ -229,7 +236,7 @@ def _guarantee(options: Options) -> Guarantee:
 
 
 def _skip(task: Task, providers: Sequence[str]) -> str | None:
-    private = next((name for name in task.schema if task.schema[name].role not in _OPEN), None)
+    private = next((name for name in task.schema if task.schema[name].role not in (*_OPEN, _KEPT)), None)
     if private is not None:
         return (
             f"the column '{private}' has the role {task.schema[private].role}; plain is for data that is "

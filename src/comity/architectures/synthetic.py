@@ -179,7 +179,7 @@ def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
     release = SyntheticRelease(
         table=Table(pq.read_table(session / f"received-{provider}.parquet")),
         members=Table(pilot.members[provider]),
-        outsiders=Table(pilot.outsiders),
+        outsiders=Table(pilot.held_against(provider)),
         epsilon=pilot.options.epsilon if by_record else None,
         delta=pilot.options.delta if by_record else None,
     )

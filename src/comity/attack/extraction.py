@@ -3,7 +3,8 @@
 The adversary is a customer: it knows its rows and got their scores (before the logistic function), and fits
 the linear model of least norm through them (Tramer et al. 2016, "equation solving"). With more rows than
 columns, and scores that are exact, that is the model itself. What it has is then tried on fresh rows: a hit
-is a prediction as good as the model's own.
+is a prediction as good as the model's own. Where rows that it left out say that its copy is no better than
+the middle score, as with few rows of a model that says much the same of most, it goes by the middle score.
 
 The control is the same adversary with the scores in another order, so that there is nothing to solve for.
 """
@@ -26,6 +27,9 @@ Kind = Literal["logistic", "linear"]
 TOLERANCE: Final = 0.01
 """How near a prediction of the copy has to be: in probability for a logistic model, in standard deviations of
 the scores for a linear one."""
+
+
+_FOLDS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -114,9 +118,13 @@ def extraction_attack(
     def hits(copied: Floats) -> int:
         return int(_near(copied, right, kind, tolerance).sum())
 
-    got = hits(extract_model(rows[mine], scores[mine]).scores(rows[others]))
-    blind = hits(np.full(fresh, np.median(scores[mine])))
-    control = hits(extract_model(rows[mine], draw.permutation(scores[mine])).scores(rows[others]))
+    def guess(told: Floats) -> Floats:
+        if _learned(rows[mine], told, kind, tolerance):
+            return extract_model(rows[mine], told).scores(rows[others])
+        return np.full(fresh, np.median(told))
+
+    got, blind = hits(guess(scores[mine])), hits(np.full(fresh, np.median(scores[mine])))
+    control = hits(guess(draw.permutation(scores[mine])))
     low, high = newcombe(got, fresh, blind, fresh)
     return AttackResult(
         name="extraction",
@@ -126,6 +134,28 @@ def extraction_attack(
         control=(control - blind) / fresh,
         trials=fresh,
     )
+
+
+def _learned(rows: Floats, scores: Floats, kind: Kind, tolerance: float) -> bool:
+    """Whether a copy made without some of the rows says more of their scores than the middle one does.
+
+    Where there are just as many equations as unknowns no row can be spared, and where there are more and they
+    agree none needs to be: the copy is taken.
+    """
+    count, unknowns = len(rows), rows.shape[1] + 1
+    rank = int(np.linalg.matrix_rank(np.column_stack([rows, np.ones(count)])))
+    if count == rank == unknowns:
+        return True
+    if count > rank and _near(extract_model(rows, scores).scores(rows), scores, kind, tolerance).all():
+        return bool(np.ptp(scores) > 0)
+    gain = 0
+    for out in np.array_split(np.arange(count), count if count < 2 * unknowns else _FOLDS):
+        rest = np.setdiff1d(np.arange(count), out)
+        copied = extract_model(rows[rest], scores[rest]).scores(rows[out])
+        middle = np.full(len(out), np.median(scores[rest]))
+        gain += int(_near(copied, scores[out], kind, tolerance).sum())
+        gain -= int(_near(middle, scores[out], kind, tolerance).sum())
+    return gain > 0
 
 
 def _near(copied: Floats, right: Floats, kind: Kind, tolerance: float) -> NDArray[np.bool_]:

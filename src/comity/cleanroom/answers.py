@@ -22,6 +22,8 @@ _DEEPEST: Final = 2
 """An object of lists: more brackets at once than that is nothing that was declared."""
 _NUMBER_BYTES: Final = 32
 _NAME_BYTES: Final = 256
+_TOLD: Final = 5
+"""So many outputs that nobody declared are named."""
 
 
 def most_bytes(job: Job) -> int:
@@ -35,27 +37,68 @@ def read_answer(job: Job, written: bytes) -> dict[str, NDArray[np.float64]]:
     Raises:
         BadInput: private, saying what is wrong and no value.
     """
-    if len(written) > most_bytes(job):
-        raise _bad("it is longer than what was declared can be")
-    if _depth(written) > _DEEPEST:
-        raise _bad("it holds lists within lists")
-    try:
-        document = json.loads(
-            written.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number, parse_int=float
-        )
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
-        raise _bad("it is not JSON") from None
+    document = _document(job, written)
     if not isinstance(document, Mapping) or set(document) != {output.name for output in job.outputs}:
         raise _bad("it does not hold exactly the declared outputs")
     return {output.name: _numbers(document[output.name], output.length) for output in job.outputs}
 
 
+def faults_on_made_up_rows(job: Job, written: bytes) -> list[str]:
+    """Everything that is wrong with an answer, with names and lengths: for a run on made-up rows alone.
+
+    On real rows how long a list is may be somebody's secret; there `read_answer` says less.
+    """
+    try:
+        document = _document(job, written)
+    except BadInput as error:
+        return [str(error)]
+    if not isinstance(document, Mapping):
+        return ["the job's answer is no mapping of outputs to lists of numbers"]
+    declared = {output.name for output in job.outputs}
+    more = sorted(name for name in document if name not in declared)
+    faults = [f"'{name[:60]}' is not among the declared outputs" for name in more[:_TOLD]]
+    for output in job.outputs:
+        what, values = f"output '{output.name}'", document.get(output.name)
+        declares = f"the job declares {output.length:,}"
+        if output.name not in document:
+            faults.append(f"{what} is missing; {declares} numbers")
+        elif not isinstance(values, list):
+            faults.append(f"{what} is no list; {declares} numbers")
+        elif len(values) != output.length:
+            faults.append(f"{what} has {len(values):,} numbers; {declares}")
+        elif odd := [at for at, value in enumerate(values) if not _finite(value)]:
+            faults.append(f"{what} holds what is no finite number, first at place {odd[0]}")
+    return faults
+
+
+def _document(job: Job, written: bytes) -> Any:
+    """What was written as JSON, whatever it holds.
+
+    Raises:
+        BadInput: private, as `read_answer`.
+    """
+    if len(written) > most_bytes(job):
+        raise _bad("it is longer than what was declared can be")
+    if _depth(written) > _DEEPEST:
+        raise _bad("it holds lists within lists")
+    try:
+        return json.loads(
+            written.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number, parse_int=float
+        )
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        raise _bad("it is not JSON") from None
+
+
 def _numbers(values: object, length: int) -> NDArray[np.float64]:
     if not isinstance(values, list) or len(values) != length:
         raise _bad("an output is no list of the declared length")
-    if not all(type(value) is float and math.isfinite(value) for value in values):
+    if not all(_finite(value) for value in values):
         raise _bad("an output holds what is no finite number")
     return np.array(values, dtype=np.float64)
+
+
+def _finite(value: object) -> bool:
+    return type(value) is float and math.isfinite(value)
 
 
 def _depth(written: bytes) -> int:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.data.table import Table
+from comity.data.table import Table, no_such_column
 from comity.errors import BadSchema
 from comity.schema import Schema, Unit
+
+_TOLD: Final = 5
+"""So many absent columns are named."""
 
 
 @dataclass(frozen=True)
@@ -38,21 +41,23 @@ class Columns:
             BadSchema: naming those that it does not have, or that lack bounds or levels.
         """
         absent = [name for name in names if name not in schema.columns]
-        if absent:
-            raise BadSchema(f"the agreed columns do not include {', '.join(absent)[:200]}")
+        faults = [str(no_such_column(name, tuple(schema.columns), "the schema")) for name in absent[:_TOLD]]
+        if len(absent) > _TOLD:
+            faults.append(f"and {len(absent) - _TOLD} more that it does not have")
         lacking = [
             f"{name} ({'min and max' if schema[name].type.is_numeric else 'values'})"
             for name in names
-            if (
+            if name in schema.columns
+            and (
                 schema[name].min is None or schema[name].max is None
                 if schema[name].type.is_numeric
                 else schema[name].values is None
             )
         ]
         if lacking:
-            raise BadSchema(
-                f"a job reads columns with public bounds; add to the schema: {', '.join(lacking)}"
-            )
+            faults.append(f"a job reads columns with public bounds; add to the schema: {', '.join(lacking)}")
+        if faults:
+            raise BadSchema("; ".join(faults))
         return cls(schema, tuple(names))
 
     def matrix(self, table: Table) -> NDArray[np.float64]:

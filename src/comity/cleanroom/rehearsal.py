@@ -50,7 +50,7 @@ def rehearse(job: Job, parameters: Parameters, schema: Schema, *, rows: int = 20
     columns = Columns.of(schema, job.columns)
     matrix = columns.matrix(mock_table(schema, rows, job.columns))
     if job.kind is Kind.model:
-        return _of_whole(job, run_whole(job, parameters, matrix))
+        return _of_whole(job, run_whole(job, parameters, matrix, made_up=True))
     number = _BLOCKS if job.blocks is None or job.blocks.number is None else min(_BLOCKS, job.blocks.number)
     each = job.blocks is not None and job.blocks.number is None
     places = np.arange(len(matrix), dtype=np.int64)
@@ -96,7 +96,7 @@ def _longest(job: Job, parameters: Parameters, ran: Ran) -> dict[str, float]:
 def _why(job: Job, parameters: Parameters, matrix: NDArray[np.float64]) -> str:
     """A block says nothing of its error; a run of the same program with its error shown does."""
     try:
-        done = run_whole(job, parameters, matrix)
+        done = run_whole(job, parameters, matrix, made_up=True)
     except BadInput as error:
         return str(error)
     return done.fault or (

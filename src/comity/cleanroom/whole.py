@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity import sandbox
-from comity.cleanroom.answers import most_bytes, read_answer
+from comity.cleanroom.answers import faults_on_made_up_rows, most_bytes, read_answer
 from comity.cleanroom.blocks import Parameters, check_parameters
 from comity.cleanroom.job import Job
 
@@ -39,8 +39,11 @@ class Whole:
     peak_mb: float
 
 
-def run_whole(job: Job, parameters: Parameters, matrix: Floats) -> Whole:
+def run_whole(job: Job, parameters: Parameters, matrix: Floats, *, made_up: bool = False) -> Whole:
     """Run the job on all rows of (rows, columns).
+
+    Args:
+        made_up: whether no row is anybody's, so that the fault may tell all that is wrong with the answer.
 
     Raises:
         NoSandbox: if there is none on this machine.
@@ -84,4 +87,5 @@ def run_whole(job: Job, parameters: Parameters, matrix: Floats) -> Whole:
     try:
         return Whole(read_answer(job, done.outputs["answer"]), "", *cost)
     except BadInput as error:
-        return Whole(None, str(error), *cost)
+        faults = faults_on_made_up_rows(job, done.outputs["answer"]) if made_up else []
+        return Whole(None, "; ".join(faults) or str(error), *cost)

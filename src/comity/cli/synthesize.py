@@ -102,6 +102,12 @@ def _tell(manifest: dict, out: Path, *, inferred: bool) -> None:
     open_columns = [column["name"] for column in manifest["columns"] if not column["public"]]
     if open_columns:
         print(f"Bounds and levels were measured, out of the budget, for: {', '.join(open_columns)}")
+    empty = [column["name"] for column in manifest["columns"] if column["cells"] == 1]
+    if empty:
+        print(
+            f"Empty, since no value was found in enough rows to come through the noise: {', '.join(empty)}. "
+            "Leave them out, or name their values in --schema."
+        )
     if inferred:
         print(
             "The columns' types were read off the values, which the guarantee does not cover: give --schema."

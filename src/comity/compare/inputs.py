@@ -14,7 +14,7 @@ import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,8 @@ class Inputs:
         inferred: rows of words about the inferred schema, empty if a schema was given.
         notes: what the holders should know of how their tables were read.
         columns: each provider's own columns, where the data is split by columns; None where it is by rows.
+        held_out: per provider, its own held-out rows, with target; where they are no provider's (`--test`,
+            data split by columns) it is empty.
     """
 
     task: Task
@@ -68,6 +70,7 @@ class Inputs:
     inferred: tuple[Mapping[str, str], ...]
     notes: tuple[str, ...]
     columns: Mapping[str, tuple[str, ...]] | None = None
+    held_out: Mapping[str, pa.Table] = field(default_factory=dict[str, "pa.Table"])
 
     @property
     def _disclosed(self) -> int:
@@ -138,6 +141,7 @@ def prepare_inputs(settings: Settings, folder: Path) -> Inputs:
         frame=_frame(task, train),
         inferred=inferred,
         notes=(*notes, *split.notes, *choices(settings, positive, train, seeds)),
+        held_out={name: table.arrow for name, table in split.held_out.items()},
     )
 
 

@@ -193,4 +193,5 @@ def _pilot(
         member_labels=inputs.member_labels,
         outsider_scores=outsider_scores,
         outsider_labels=inputs.test_labels,
+        outsiders_of=inputs.held_out,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -128,7 +129,11 @@ def _skip_reason(
     architecture: Architecture, settings: Settings, inputs: Inputs, mode: str | None
 ) -> str | None:
     if settings.mode is not None and architecture.modes and settings.mode not in architecture.modes:
-        return f"it has no mode '{settings.mode}'; it has: {', '.join(architecture.modes)}"
+        modes = ", ".join(architecture.modes)
+        return f"{architecture.name} has no mode '{settings.mode}'; its modes are: {modes}"
+    alone = settings.architectures == (architecture.name,)
+    if settings.mode is not None and not architecture.modes and alone:
+        return f"'{architecture.name}' has no modes; leave --mode out"
     if settings.partition not in architecture.partitions:
         return "it runs on tables split by rows; it cannot join tables that hold different columns"
     by_columns = architecture.skip_columns(inputs.task, inputs.providers)
@@ -160,6 +165,27 @@ def _title(job: _Job) -> str:
     return f"{job.architecture.name}, epsilon {job.options.epsilon:g}"
 
 
+_KNOWN_WELL = 0.02
+
+
+def _uncertainty(inputs: Inputs, pooled: Utility | None) -> list[str]:
+    """What few test rows leave open, by the standard error of an AUC (Hanley and McNeil 1982)."""
+    positives = int(inputs.test_labels.sum())
+    others = len(inputs.test_labels) - positives
+    if pooled is None or pooled.auc is None or not positives or not others:
+        return []
+    auc = pooled.auc
+    one, two = auc / (2 - auc), 2 * auc * auc / (1 + auc)
+    variance = auc * (1 - auc) + (positives - 1) * (one - auc * auc) + (others - 1) * (two - auc * auc)
+    around = 1.96 * math.sqrt(max(0.0, variance) / (positives * others))
+    if around <= _KNOWN_WELL:
+        return []
+    return [
+        f"the test rows hold {positives} positive and {others} other ones: an AUC is known to about "
+        f"{around:.2f} either way here, so smaller differences, and shares of the gap, may be chance"
+    ]
+
+
 def _is_withheld(result: Result) -> bool:
     return result.error is not None and result.error["code"] == Withheld.code
 
@@ -188,6 +214,7 @@ def _document(
         if job.asked and not _is_withheld(result)
     ]
     described = inputs.describe(settings)
+    described["notes"] += _uncertainty(inputs, pooled)
     above = [result["architecture"] for result in shown if (result["utility"]["gap_closed"] or 0) > 1]
     if above:
         described["notes"].append(

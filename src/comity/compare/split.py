@@ -35,12 +35,15 @@ class Split:
         test: held-out rows of all providers, each id once, or the rows of `--test`.
         seeds: per provider, seed rows.
         notes: what the holders should know of ids that stand in several tables.
+        held_out: per provider, its own held-out rows, whoever has them in the test; none with `--test`, whose
+            rows are no provider's.
     """
 
     train: Mapping[str, Table]
     test: Table
     seeds: Mapping[str, Table]
     notes: tuple[str, ...]
+    held_out: Mapping[str, Table]
 
 
 def split_tables(settings: Settings, task: Task, tables: Mapping[str, Table], test: Table | None) -> Split:
@@ -54,12 +57,13 @@ def split_tables(settings: Settings, task: Task, tables: Mapping[str, Table], te
     """
     ids = {name: _ids(table, task) for name, table in tables.items()} if settings.id is not None else {}
     if test is None:
-        train, test, notes = _held_out(settings, task, tables, ids)
+        train, own, test, notes = _held_out(settings, task, tables, ids)
     else:
         train, notes = dict(tables), _known_test_ids(_ids(test, task) if ids else [], ids)
+        own = {}
     _require_two_classes(binary_labels(test, task.target, task.positive).values)
     train, seeds = _without_seed_rows(settings, task, train)
-    return Split(train, test, seeds, tuple(notes))
+    return Split(train, test, seeds, tuple(notes), own)
 
 
 def held_out_everywhere(
@@ -86,8 +90,8 @@ def held_out_everywhere(
 
 def _held_out(
     settings: Settings, task: Task, tables: Mapping[str, Table], ids: Mapping[str, Sequence[str]]
-) -> tuple[dict[str, Table], Table, list[str]]:
-    """Training rows per provider, test rows of all, and notes."""
+) -> tuple[dict[str, Table], dict[str, Table], Table, list[str]]:
+    """Training rows per provider, its own held-out rows, test rows of all, and notes."""
     held: list[NDArray[np.bool_]] = []
     for stream, table in enumerate(tables.values()):
         labels = binary_labels(table, task.target, task.positive).values
@@ -112,8 +116,9 @@ def _held_out(
                 "id at another provider; bring more rows, or a table of test rows with --test",
                 private=False,
             )
+    own = {name: table.take(rows) for (name, table), rows in zip(tables.items(), held, strict=True)}
     test = concat_tables([table.take(rows) for table, rows in zip(tables.values(), tests, strict=True)])
-    return train, test, notes
+    return train, own, test, notes
 
 
 def _known_test_ids(test: Sequence[str], ids: Mapping[str, Sequence[str]]) -> list[str]:

@@ -201,9 +201,25 @@ def _released(entry: Entry, accounts: Accounts) -> str:
 
 
 def _note(entry: Entry, accounts: Accounts) -> str:
-    if "drawn" in entry.body:
+    """Notes that parties make for later: most carry their own words, the others are told here."""
+    body, text = entry.body, _text(entry.body, "text")
+    if "drawn" in body:
         return "took one of the answers that an earlier share has paid for; nothing more is charged"
-    return f"note: {_text(entry.body, 'text') or ', '.join(sorted(entry.body))}"
+    if "own_key" in body:
+        count = _text(body, "queries") or "some"
+        return (
+            f"counted {count} of the queries under {_short(_text(body, 'own_key'))} for a share that nobody "
+            f"but its sender can open ({_short(_text(body, 'plan'))}); it costs no budget"
+        )
+    if body.get("note") == "job-approved":
+        return (
+            f"steward {_text(body, 'steward')} approved the job '{_text(body, 'title')}' "
+            f"({_short(_text(body, 'job'))}) with the program {_short(_text(body, 'program'))}: it may run "
+            "beside the data"
+        )
+    if "notice" in body and text:
+        return f"let out a {text}{_told(body)}"
+    return f"note: {text}" if text else f"a note without words, with: {', '.join(sorted(body)) or 'nothing'}"
 
 
 _TELLERS: Final[Mapping[str, Callable[[Entry, Accounts], str]]] = {

@@ -5,6 +5,7 @@ User-supplied text is printed as plain text, never as Rich markup.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from comity.report.summary import name_with_epsilon, warnings
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
@@ -23,6 +25,8 @@ _MEDIUM = 80  # without CPU and messages
 _BAR_CELLS = 8
 _FEW_BAR_CELLS = 4  # where the table is narrow
 _MOST_COLUMNS = 40
+_WORDS = re.compile(r"\S+")
+_PIECES = re.compile(r"[^-_]*[-_]+|[^-_]+")
 
 
 def render_table(document: Mapping[str, Any]) -> ComparisonTable:
@@ -71,7 +75,7 @@ def _schema(report: Report, width: int) -> Iterator[Table | Text]:
         for key in kept:
             table.add_column(Text(key), overflow="fold", max_width=44)
         for row in report.columns[:_MOST_COLUMNS]:
-            table.add_row(*(Text(value) for _, value in row[: len(kept)]))
+            table.add_row(*(_Broken(value) for _, value in row[: len(kept)]))
         yield table
         if (more := len(report.columns) - _MOST_COLUMNS) > 0:
             yield Text(f"and {more} more columns", style="dim")
@@ -110,7 +114,6 @@ def _figures(report: Report, width: int) -> Table:
         table.add_column("messages", justify="right", no_wrap=True)
     for result in report.done:
         cells = [
-            _name(result),
             numbers.figure(result.auc),
             _gap(result, _BAR_CELLS if wide else _FEW_BAR_CELLS),
             numbers.plain(result.privacy.epsilon),
@@ -120,7 +123,8 @@ def _figures(report: Report, width: int) -> Table:
             numbers.size(result.cost.bytes_sent),
             *([numbers.count(result.cost.messages)] if wide else []),
         ]
-        table.add_row(*(_plain(cell) for cell in cells), style="dim" if result.is_baseline else None)
+        first = _Broken(result.label, _style(result))
+        table.add_row(first, *(_plain(cell) for cell in cells), style="dim" if result.is_baseline else None)
     return table
 
 
@@ -136,6 +140,40 @@ def _baselines(report: Report) -> Iterator[Text]:
             f"with all raw rows in one place {numbers.figure(ends['pooled'])} (pooled)",
             style="dim",
         )
+
+
+class _Broken:
+    """A cell whose long words break after hyphens and underscores, at the width that the column gets."""
+
+    def __init__(self, text: str, style: str = "") -> None:
+        self.text, self.style = text, style
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        yield Text(_broken(self.text, options.max_width), style=self.style)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        from rich.measure import Measurement
+        from rich.text import Text
+
+        whole = Measurement.get(console, options, Text(self.text))
+        pieces = Measurement.get(console, options, Text(_broken(self.text, 1)))
+        return Measurement(pieces.minimum, whole.maximum)
+
+
+def _broken(text: str, width: int) -> str:
+    """The text with line breaks after hyphens and underscores of words that are longer than a line."""
+
+    def parted(word: re.Match[str]) -> str:
+        lines = [""]
+        for piece in _PIECES.findall(word.group()):
+            if lines[-1] and len(lines[-1]) + len(piece) > width:
+                lines.append("")
+            lines[-1] += piece
+        return "\n".join(lines)
+
+    return _WORDS.sub(lambda word: parted(word) if len(word.group()) > width else word.group(), text)
 
 
 def _table() -> Table:
@@ -154,8 +192,11 @@ def _plain(cell: str | Text) -> Text:
 def _name(result: Result) -> Text:
     from rich.text import Text
 
-    style = "" if result.is_baseline else "bold cyan" if result.is_private else "bold yellow"
-    return Text(result.label, style=style)
+    return Text(result.label, style=_style(result))
+
+
+def _style(result: Result) -> str:
+    return "" if result.is_baseline else "bold cyan" if result.is_private else "bold yellow"
 
 
 def _gap(result: Result, cells: int = _BAR_CELLS) -> Text:
@@ -195,8 +236,8 @@ def _attacks(report: Report) -> Iterator[Table | Text]:
     for result in report.done:
         for attack in result.attacks:
             table.add_row(
-                Text(name_with_epsilon(result, report)),
-                Text(attack.name),
+                _Broken(name_with_epsilon(result, report)),
+                _Broken(attack.name),
                 Text(words.interval(attack)),
                 Text(numbers.figure(attack.bound, 2)),
                 Text(words.attack_verdict(attack)),

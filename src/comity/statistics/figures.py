@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.data.declared import one_dimension
+from comity.data.stored import require_numbers, stored_as
 from comity.errors import UsageError
 from comity.ledger import Cost, Relation
 from comity.mechanism import MOST_RECORDS, Noise
 from comity.statistics.result import Statistic
 from comity.statistics.sums import Bounded, bounded_sum
-from comity.statistics.terms import Charge, Terms, kept_rows, reach
+from comity.statistics.terms import Charge, Terms, kept_rows, reach, require_one_each
 
 
 def count(
@@ -43,6 +44,7 @@ def count(
     """
     terms = Terms.checked(epsilon, delta, unit, max_rows)
     noise = terms.noise(1, 1)
+    require_one_each(records, unit=unit, where=where)
     cost = terms.spend(charge)
     kept = kept_rows(unit, rows_of(records), terms.max_rows)
     if where is not None:
@@ -72,11 +74,12 @@ def sum(
         epsilon, delta, unit, max_rows, charge: as `count`.
 
     Raises:
-        UsageError: for arguments out of range, and without bounds.
-        BadTable: for values stored as text.
+        UsageError: for arguments out of range, without bounds, and for values stored as text or dates.
     """
     terms, bounded = Terms.checked(epsilon, delta, unit, max_rows), Bounded.around(bounds, 0.0)
     noise = terms.noise(1, bounded.per_row)
+    require_numbers(stored_as(values), "the values are")
+    require_one_each(values, unit=unit)
     cost = terms.spend(charge)
     kept = kept_rows(unit, rows_of(values), terms.max_rows)
     total = _answer(noise, bounded_sum(values, kept, bounded)[0])
@@ -108,15 +111,17 @@ def mean(
         epsilon, delta, unit, max_rows, charge: as `count`; with `records` the unit is a record.
 
     Raises:
-        UsageError: for arguments out of range, without bounds, and if `records` is not how many there are.
-        BadTable: for values stored as text.
+        UsageError: for arguments out of range, without bounds, for values stored as text or dates, and if
+            `records` is not how many there are.
     """
     relation = Relation.add_remove if records is None else Relation.change_one
     terms = Terms.checked(epsilon, delta, unit, max_rows, relation=relation)
     bounded = Bounded.around(bounds)
+    require_numbers(stored_as(values), "the values are")
     if records is not None:
         return _mean_of_known(values, bounded, records, unit, terms, charge)
     of_sum, of_number = terms.noises((bounded.per_row, 1))
+    require_one_each(values, unit=unit)
     cost = terms.spend(charge)
     kept = kept_rows(unit, rows_of(values), terms.max_rows)
     exact, exact_number = bounded_sum(values, kept, bounded)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from comity.data.declared import column_names, declared_codes, declared_table, level_text
+from comity.data.stored import columns_stored_as, require_levels, require_numbers, stored_as
 from comity.data.table import no_such_column
 from comity.errors import BadTable, UsageError
 from comity.statistics.figures import ratio_range, rows_of
@@ -26,7 +27,7 @@ from comity.statistics.sums import (
     floats_of,
     sums_by_code,
 )
-from comity.statistics.terms import Charge, Floats, Integers, Terms, kept_rows, reach
+from comity.statistics.terms import Charge, Floats, Integers, Terms, kept_rows, reach, require_one_each
 
 MOST_GROUPS = 1_000_000
 
@@ -56,8 +57,8 @@ def histogram(
         By (low, high) of a bin, or by level. Counts may be below 0: that keeps their sums unbiased.
 
     Raises:
-        UsageError: for arguments out of range, and without bounds or categories.
-        BadTable: for values stored as text where bounds were given, or the other way round.
+        UsageError: for arguments out of range, without bounds or categories, and for values stored as text or
+            dates where bounds were given, or as another kind than the categories.
     """
     terms = Terms.checked(epsilon, delta, unit, max_rows)
     if (categories is None) == (bounds is None and not isinstance(bins, Sequence | np.ndarray)):
@@ -72,8 +73,13 @@ def histogram(
     else:
         keys = _levels(categories, "categories")
     noise = terms.noise(len(keys), 1)
-    cost = terms.spend(charge)
     levels = keys if categories is None else list(categories)
+    if categories is None:
+        require_numbers(stored_as(values), "the values are")
+    else:
+        require_levels(values, levels, "the values are")
+    require_one_each(values, unit=unit)
+    cost = terms.spend(charge)
     codes = bin_codes(values, edges) if edges is not None else declared_codes(values, levels, "values")
     kept = kept_rows(unit, rows_of(values), terms.max_rows)
     noisy = noise.answer(counts_by_code(codes, kept, len(keys)))
@@ -104,6 +110,7 @@ def group_counts(
     """
     terms, keys = Terms.checked(epsilon, delta, unit, max_rows), _keys(by)
     _require_columns(frame, *by, unit=unit)
+    require_one_each(frame, unit=unit)
     noise = terms.noise(len(keys), 1)
     cost = terms.spend(charge)
     codes, kept = _codes(frame, by), kept_rows(_column(frame, unit), rows_of(frame), terms.max_rows)
@@ -133,6 +140,8 @@ def group_sums(
     """
     terms, keys = Terms.checked(epsilon, delta, unit, max_rows), _keys(by)
     _require_columns(frame, *by, value, unit=unit)
+    _require_numbers(frame, value)
+    require_one_each(frame, unit=unit)
     bounded = Bounded.around(bounds, 0.0)
     noise = terms.noise(len(keys), bounded.per_row)
     cost = terms.spend(charge)
@@ -165,6 +174,8 @@ def group_means(
     """
     terms, keys = Terms.checked(epsilon, delta, unit, max_rows), _keys(by)
     _require_columns(frame, *by, value, unit=unit)
+    _require_numbers(frame, value)
+    require_one_each(frame, unit=unit)
     bounded = Bounded.around(bounds)
     of_sums, of_counts = terms.noises((bounded.per_row, 1), len(keys))
     cost = terms.spend(charge)
@@ -191,6 +202,13 @@ def _require_columns(frame: Any, *names: str, unit: Any) -> None:
     for name in (*names, unit) if isinstance(unit, str) else names:
         if name not in there:
             raise BadTable(str(no_such_column(name, there, "the frame")), private=False)
+
+
+def _require_numbers(frame: Any, value: str) -> None:
+    """What a column is stored as is public: told before it has cost anything."""
+    kind = columns_stored_as(frame).get(value)
+    if kind is not None:
+        require_numbers(kind, f"column {value} is")
 
 
 def _units(frame: Any, value: str, bounded: Bounded, unit: Any, terms: Terms) -> tuple[Integers, Any]:

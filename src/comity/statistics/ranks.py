@@ -22,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 
 from comity.data.declared import declared_numbers
+from comity.data.stored import require_numbers, stored_as
 from comity.errors import UsageError
 from comity.ledger import composed, exponential
 from comity.ledger.currency import NANO, exact, rounded_down
@@ -31,7 +32,7 @@ from comity.noise_choice import choose
 from comity.statistics.figures import rows_of
 from comity.statistics.result import Statistics
 from comity.statistics.sums import checked_bounds, floats_of
-from comity.statistics.terms import Charge, Floats, Terms, is_number, kept_rows
+from comity.statistics.terms import Charge, Floats, Terms, is_number, kept_rows, require_one_each
 
 _PARTS: Final = 1000
 """Shares are taken to a thousandth."""
@@ -72,8 +73,7 @@ def quantiles(
         with 95%, a quantile of the values as they lie on the grid.
 
     Raises:
-        UsageError: for arguments out of range, and without bounds.
-        BadTable: for values stored as text.
+        UsageError: for arguments out of range, without bounds, and for values stored as text or dates.
     """
     terms = Terms.checked(epsilon, 0.0, unit, max_rows)
     low, high = checked_bounds(bounds)
@@ -86,6 +86,8 @@ def quantiles(
         raise UsageError("epsilon is too small to be divided so often: ask for fewer quantiles, or give more")
     prices = [of_value, of_end, of_end] if interval else [of_value]
     choices = [exponential(price, unit=terms.unit, relation=terms.relation) for price in prices]
+    require_numbers(stored_as(values), "the values are")
+    require_one_each(values, unit=unit)
     cost = terms.spend(charge, composed(choices).times(len(parts)))
     numbers = declared_numbers(values, low, high, "values")
     kept = kept_rows(unit, rows_of(values), terms.max_rows) & ~np.isnan(numbers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Context, Decimal
 from functools import cached_property
 from typing import Any
 
@@ -118,4 +119,15 @@ class Statistics(Mapping[Key, Statistic]):
 
 def paid(cost: Cost) -> str:
     """A cost with its unit and relation, for people."""
-    return f"{cost.words()} per {cost.unit} ({cost.relation})"
+    return f"{_words(cost)} per {cost.unit} ({cost.relation})"
+
+
+def _words(cost: Cost) -> str:
+    """As `Cost.words`, a pure epsilon to six digits, rounded up: never below what was spent.
+
+    What was divided among several draws in the ledger's units is a few billionths below what was asked.
+    """
+    if cost.epsilon is None or cost.delta or not cost.bounded or cost.mechanism == "gaussian":
+        return cost.words()
+    told = Context(prec=6, rounding=ROUND_CEILING).create_decimal(Decimal(repr(cost.epsilon)))
+    return f"epsilon {told.normalize():f}"

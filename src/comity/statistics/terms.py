@@ -8,7 +8,7 @@ smaller where one unit moves many figures. Neighbours differ in one record that 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Final
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.data.declared import exact_ids, numbered
+from comity.data.stored import Stored, stored_as
 from comity.errors import UsageError
 from comity.ledger import Cost, PrivacyUnit, Relation, approximate, pure
 from comity.mechanism import Noise, Sums, gaussian, laplace
@@ -102,6 +103,46 @@ class Terms:
         if charge is not None:
             charge(cost)
         return cost
+
+
+def require_one_each(records: Any, *, unit: Any = None, where: Any = None) -> None:
+    """Refuse ids and conditions that do not belong to these records, before anything is charged.
+
+    Only lengths and stored types are looked at; of a lazy frame, whose length only its rows tell, nothing.
+
+    Raises:
+        UsageError: for another number of them than records (private: it goes to the holder), or for a
+            condition of a stored type that is not true and false.
+    """
+    if where is not None and stored_as(where) not in (Stored.truth, Stored.other):
+        raise UsageError(f"where= is true or false for each record, not stored as {stored_as(where)}")
+    rows = _length(records)
+    if rows is None:
+        return
+    if where is not None and _length(where) not in (None, rows):
+        raise UsageError(
+            f"where= is true or false for each of {rows} records, and there are {_length(where)}",
+            private=True,
+        )
+    if not isinstance(unit, str) and unit is not None and _length(unit) not in (None, rows):
+        raise UsageError(
+            f"there are {rows} records and {_length(unit)} ids in unit=: one each is needed", private=True
+        )
+
+
+def _length(values: Any) -> int | None:
+    """How many records, where that is known without reading one."""
+    if getattr(values, "ndim", 1) == 0:
+        return None
+    rows = getattr(values, "num_rows", None)
+    if isinstance(rows, int):
+        return rows
+    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__len__"):
+        return None
+    try:
+        return len(values)
+    except TypeError:
+        return None
 
 
 def kept_rows(persons: Any, records: int, max_rows: int) -> NDArray[np.bool_]:

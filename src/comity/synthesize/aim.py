@@ -41,20 +41,21 @@ def aim(looks: Looks, *, bins: int, rounds: int | None = None, model_cells: int 
     Args:
         looks: the table behind its purse.
         bins: about how many bins of a number.
-        rounds: by default twice the number of columns; fewer happen where the budget is drawn together.
+        rounds: by default twice the number of columns whose values differ; fewer happen where the budget is
+            drawn together.
         model_cells: numbers in the model at most.
     """
     whole = looks.purse.whole
     looks.bin_columns(COLUMNS * whole, bins=bins)
-    total, sizes, target = looks.total(), looks.sizes, looks.target
-    features = [at for at in range(len(sizes)) if at != target]
+    total, sizes, target = looks.total(), looks.sizes, looks.usable_target
+    features = [at for at in looks.usable if at != target]
     if target is not None and features:
         share = CLASSES * whole / len(features)
         for at in features:
             looks.measure(tuple(sorted((at, target))), share)
     weights = _workload(features, target)
     model = fit(sizes, looks.measured, total=total)
-    price = _next(looks, looks.purse.left / (rounds or 2 * len(sizes)))
+    price = _next(looks, looks.purse.left / (rounds or 2 * max(1, len(looks.usable))))
     while weights and looks.purse.left > 1e-6 * whole:
         sigma = looks.purse.sigma((1 - CHOICE) * price)
         candidates = _candidates(model, weights, target, looks.measured, model_cells)

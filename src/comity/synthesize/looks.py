@@ -80,6 +80,17 @@ class Looks:
         """Codes of each column."""
         return tuple(code.size for code in self.codes)
 
+    @property
+    def usable(self) -> tuple[int, ...]:
+        """Places of the columns whose values differ, so far as noisy counts tell: one code says nothing of
+        other columns, and counting it together with them would cost as much as counting another."""
+        return tuple(at for at, size in enumerate(self.sizes) if size > 1)
+
+    @property
+    def usable_target(self) -> int | None:
+        """The target's place, where its values differ."""
+        return self.target if self.target in self.usable else None
+
     def total(self) -> float:
         """Rows of the table, from the columns' noisy counts weighed by their noise; at least 1."""
         weights = np.array([1.0 / float(np.square(code.deviations).sum()) for code in self.codes])

@@ -32,8 +32,8 @@ def mst(looks: Looks, *, bins: int) -> Model:
     """Spend the purse on a tree, and fit the model."""
     whole = looks.purse.whole
     looks.bin_columns(COLUMNS * whole, bins=bins)
-    total, sizes, target = looks.total(), looks.sizes, looks.target
-    features = [at for at in range(len(sizes)) if at != target]
+    total, sizes, target = looks.total(), looks.sizes, looks.usable_target
+    features = [at for at in looks.usable if at != target]
     if target is not None:
         share = (CLASSES if len(features) > 1 else 1 - COLUMNS - 1e-9) * whole / max(1, len(features))
         for at in features:
@@ -54,10 +54,10 @@ def _with(at: int, *more: int | None) -> Clique:
 def _tree(looks: Looks, base: Model, features: list[int], price: float) -> list[Clique]:
     """A spanning tree of the features, edge by edge, the worst-fitting ones most likely (Kruskal)."""
     fitted = {
-        (one, two): _independent(base, one, two, looks.target)
+        (one, two): _independent(base, one, two, looks.usable_target)
         for place, one in enumerate(features)
         for two in features[place + 1 :]
-        if math.prod(base.sizes[at] for at in _with(one, two, looks.target)) <= MARGINAL_CELLS
+        if math.prod(base.sizes[at] for at in _with(one, two, looks.usable_target)) <= MARGINAL_CELLS
     }
     group = {at: at for at in features}
     chosen: list[Clique] = []
@@ -65,9 +65,9 @@ def _tree(looks: Looks, base: Model, features: list[int], price: float) -> list[
         open_edges = [pair for pair in fitted if group[pair[0]] != group[pair[1]]]
         if not open_edges:
             break
-        candidates = [(_with(*pair, looks.target), fitted[pair]) for pair in open_edges]
+        candidates = [(_with(*pair, looks.usable_target), fitted[pair]) for pair in open_edges]
         one, two = open_edges[looks.worst(candidates, price)]
-        chosen.append(_with(one, two, looks.target))
+        chosen.append(_with(one, two, looks.usable_target))
         joined = group[two]
         group = {at: group[one] if root == joined else root for at, root in group.items()}
     return chosen

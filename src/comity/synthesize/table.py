@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from comity.errors import BadInput, UsageError
+from comity.errors import BadInput, BadTable, UsageError
 from comity.schema import Column, ColumnType, Role, Schema
 from comity.synthesize import opened
 from comity.synthesize.aim import aim
@@ -30,6 +31,9 @@ FORMAT = 1
 BINS = 16
 _OPENED = 0.10
 """The part of mu squared, and of delta, that goes into bounds and levels, where some are not public."""
+
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}\S*)?$")
 
 
 class Engine(StrEnum):
@@ -171,7 +175,8 @@ def synthesize(
 
     Raises:
         UsageError: for settings that cannot be.
-        BadTable: if the frame cannot be read; what is wrong with values is said to the holder alone.
+        BadTable: if the frame cannot be read, or has dates and no schema that names them; what is wrong with
+            values is said to the holder alone.
     """
     from comity.data import read_table
 
@@ -199,13 +204,21 @@ def frame_settings(table: Table, schema: Schema | None, target: str | None) -> F
     """Every column but identifiers, by the schema's order; without a schema all of them, by their types.
 
     Raises:
-        BadTable: if the table lacks a column of the schema.
+        BadTable: if the table lacks a column of the schema; if a column holds dates whose levels are not
+            public, which would come back empty. It is for the holder alone: it depends on values.
     """
     known = schema if schema is not None else _types_of(table)
     names = tuple(name for name in known if known[name].role is not Role.identifier)
     stated = known.unit.column
     for name in (*names, *([stated] if stated else [])):
         table.column(name)
+    for name in names:
+        if _is_open(known[name]) and not known[name].type.is_numeric and _holds_dates(table, name):
+            raise BadTable(
+                f"{table.source}: the column '{name}' holds dates, hardly any of which recurs often enough "
+                "to come through the noise; make it a year or a number of days, name its values in a schema, "
+                "or leave it out"
+            )
     unit = Unit() if stated is None else Unit(stated, known.unit.max_rows)
     return FrameSettings(known, names, target if target is not None else known.target, unit)
 
@@ -221,6 +234,12 @@ def _require(names: Sequence[str], method: str, rows: int | None, target: str | 
         raise UsageError(f"the target {target!r} is none of the columns: {', '.join(names)}")
     if type(bins) is not int or not 1 <= bins <= 256:
         raise UsageError(f"bins is a whole number from 1 to 256, not {bins!r}")
+
+
+def _holds_dates(table: Table, name: str) -> bool:
+    """Whether all values are dates, with or without a time, written as 2024-05-31."""
+    _, found = table.levels(name)
+    return bool(found) and all(_DATE.match(value) for value in found)
 
 
 def _is_open(column: Column) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
-from comity.errors import BadTable, BudgetRefused, UsageError
+from comity.errors import BudgetRefused, UsageError
 from comity.ledger import Budget, Cost, Ledger, PrivacyUnit, Relation
 
 
@@ -160,9 +160,18 @@ def test_parameters_out_of_range(kind: Any, people: Any, declared: Any, wrong: A
 
 def test_what_is_stored_otherwise_than_declared_is_told_in_public(kind: Any, people: Any) -> None:
     frame, labels = people
-    with pytest.raises(BadTable, match="declare its levels") as told:
-        kind(bounds={"age": (0, 1), "dose": (0, 1), "job": (0, 1)}).fit(frame, labels)
+    charged: list[Cost] = []
+    with pytest.raises(UsageError, match="column job is stored as text") as told:
+        kind(bounds={"age": (0, 1), "dose": (0, 1), "job": (0, 1)}).fit(frame, labels, charge=charged.append)
     assert not told.value.private
+    dated = pl.DataFrame({"born": pl.date_range(pl.date(2000, 1, 1), pl.date(2000, 1, 9), eager=True)})
+    with pytest.raises(UsageError, match="column born is stored as dates"):
+        kind(bounds={"born": (0, 1)}).fit(dated, np.zeros(9, dtype=int), charge=charged.append)
+    with pytest.raises(UsageError, match="labels are stored as numbers"):
+        kind(classes=("0", "1"), bounds={"x0": (0, 1)}).fit(
+            np.zeros((9, 1)), np.zeros(9, dtype=int), charge=charged.append
+        )
+    assert charged == []
 
 
 def test_weights_are_not_taken(kind: Any, people: Any, declared: Any) -> None:

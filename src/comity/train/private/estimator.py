@@ -16,6 +16,7 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from comity.data.declared import column_names, declared_codes, is_array, level_text, one_dimension
+from comity.data.stored import columns_stored_as, require_levels, require_numbers
 from comity.errors import UsageError
 from comity.ledger import Cost, PrivacyUnit, Relation, approximate
 from comity.mechanism import MOST_RECORDS
@@ -56,8 +57,9 @@ class PrivateClassifier(ClassifierMixin, BaseEstimator):
                 `charge=lambda cost: ledger.charge(cost, account="north/patients/record")`.
 
         Raises:
-            UsageError: for parameters out of range, and columns without bounds or levels.
-            BadTable: for features or labels of another shape or kind than declared; public.
+            UsageError: for parameters out of range, columns without bounds or levels, and columns or labels
+                whose stored type is another than declared (text or dates under bounds); before the charge.
+            BadTable: for features or labels of another shape, and a list's values of another kind; public.
             BudgetRefused: from `charge`; no record was read.
         """
         epsilon, delta = self._budget()
@@ -69,6 +71,12 @@ class PrivateClassifier(ClassifierMixin, BaseEstimator):
         bounds, levels = spread(self.bounds, names, "bounds"), spread(self.categories, names, "categories")
         columns = Columns.declared(names, bounds, levels, self._bins())
         classes = _declared_classes(self.classes, labels)
+        stored = columns_stored_as(X)
+        for name in bounds:
+            if name in stored:
+                require_numbers(stored[name], f"column {name} is")
+        if self.classes is not None:
+            require_levels(y, classes.tolist(), "labels are")
         schedule = self._drawn_up(columns, epsilon, delta)
         cost = approximate(epsilon, delta, unit=PrivacyUnit.record, relation=Relation.add_remove)
         if charge is not None:
