@@ -190,6 +190,8 @@ def test_where_it_cannot_run_it_is_skipped_with_the_reason(
 
     class Asked:
         mode = "hosted"
+        partition = "rows"
+        architectures = None
 
     assert "bwrap" in (compare_run._skip_reason(architecture, Asked(), stage.inputs, "hosted") or "")  # type: ignore[arg-type]
 

@@ -59,6 +59,21 @@ def killer(kept: Path, party: str, name: str, run: str, runs: ModuleType) -> Cal
     return progress
 
 
+def about_nobody(folder: Path) -> Path:
+    """A schema that calls every column insensitive: what `plain` needs to run at all."""
+    columns = {
+        "pid": "{role: identifier, type: text}",
+        "age": "{role: insensitive, type: integer, min: 18, max: 80}",
+        "job": "{role: insensitive, type: category, values: [a, b, c]}",
+        "pulse": "{role: insensitive, type: number, min: 0, max: 200}",
+        "ill": '{role: target, type: category, values: ["no", "yes"]}',
+    }
+    path = folder / "schema.yaml"
+    lines = [f"  {name}: {column}" for name, column in columns.items()]
+    path.write_text("\n".join(["columns:", *lines]) + "\n", encoding="utf-8")
+    return path
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "mode"), CASES, ids=[name if mode is None else f"{name}-{mode}" for name, mode in CASES]
@@ -68,7 +83,8 @@ def test_a_killed_provider_ends_the_run_with_5(
 ) -> None:
     kept = tmp_path / "kept"
     run = run_name(find(name), Options(mode=mode), swept=False)
-    settings = runs.settings_for(tmp_path, PROVIDERS, keep=kept, architectures=[name], mode=mode)
+    given = {"schema": about_nobody(tmp_path)} if name == "plain" else {}
+    settings = runs.settings_for(tmp_path, PROVIDERS, keep=kept, architectures=[name], mode=mode, **given)
     comparison = run_comparison(settings, killer(kept, "south", name, run, runs))
     if comparison.document["skipped"]:
         pytest.fail(f"{comparison.document['skipped']}: this test needs it to run")
