@@ -45,7 +45,7 @@ def run(rows, parameters):
 LEFT_IN_A_FILE = """
 def run(rows, parameters):
     import pathlib
-    place = pathlib.Path('/tmp/comity-left-behind')
+    place = pathlib.Path('/tmp', 'comity-left-behind')
     if rows['age'][0] == 77.0:
         place.write_text('x')
     seen = place.exists()
