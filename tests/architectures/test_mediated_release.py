@@ -58,7 +58,7 @@ def write_people(
             age, job = source.randint(youngest, 80), source.choice("abc")
             ill = source.random() < 0.1 + 0.5 * (age > 50) + 0.3 * (job == "b")
             pulse = round(source.gauss(80, 9) + shift, 1)
-            writer.writerow([pid, f"BE {source.randint(100, 139)}", age, job, pulse, "yes" if ill else "no"])
+            writer.writerow([pid, f"Brussels {source.randint(100, 139)}", age, job, pulse, "yes" if ill else "no"])
     return path
 
 
@@ -151,7 +151,7 @@ def test_what_each_party_receives(people: Any) -> None:
         plain = table_to_bytes(table)
         for column in ("pid", "firm"):
             assert not any(value.encode() in sealed + plain for value in raw.column(column).to_pylist())
-        assert b"yes" not in sealed
+        assert b"pulse" not in sealed
         assert all(message.sender == MEDIATOR for message in received(outcome, provider))
         assert all(set(message.parts) == set() for message in received(outcome, provider))
     messages = received(outcome, ML_PARTY)
@@ -430,7 +430,7 @@ def test_fewer_than_three_providers_are_skipped_with_the_reason(people: Any) -> 
 
 def test_a_reference_is_joined_at_the_mediator_without_the_key(people: Any) -> None:
     stage = people()
-    firms = [f"be{number}" for number in range(100, 135)]
+    firms = [f"brussels{number}" for number in range(100, 135)]
     sectors = ["farm", "shop"] * 18
     pq.write_table(
         pa.table({"firm": firms, "sector": sectors[: len(firms)]}),
