@@ -34,7 +34,7 @@ from comity.validate import Price, answer, ask_for
 from comity.validate.attributes import attribute_question
 from comity.validate.classes import class_parts, class_question
 from comity.validate.labels import BinaryLabels
-from comity.validate.mechanism import NoisySums, add_noise, calibrate, read_noisy
+from comity.validate.mechanism import NoisySums, calibrate
 from comity.validate.metrics import METRICS
 from comity.validate.regression import grid_unit, number_parts, number_question, on_grid
 
@@ -52,8 +52,7 @@ def answers(question: Any, labels: Any, price: Price, runs: int) -> list[NoisySu
     """Answers to one question with fresh noise each; the sums are made once."""
     query = question.query
     calibration = calibrate(query, price)
-    exact = query.sums(labels) * np.int64(1 << calibration.shift)
-    noisy = read_noisy(add_noise(np.tile(exact, (runs, 1)), calibration), calibration)
+    noisy = calibration.answer(np.tile(query.sums(labels), (runs, 1)))
     return [NoisySums(values, calibration) for values in noisy]
 
 

@@ -1,10 +1,12 @@
 """Noise for a fixed list of integer sums that cost one (epsilon, delta) together, calibrated exactly.
 
-What several techniques need of `noise`: private training releases a hundred noisy gradients, a statistic one
-noisy histogram. Gaussian mechanisms compose into a Gaussian mechanism also when each is chosen after the
+What several techniques need of `noise`: private and federated training release many noisy gradients, a
+statistic one noisy histogram, a validator one answer. Gaussian
+mechanisms compose into a Gaussian mechanism also when each is chosen after the
 answers before it (Dong, Roth and Su 2022, corollary 3.3): noise multipliers m_1, m_2, ... cost what one of
 (sum of m_i^-2)^(-1/2) costs, so a list needs one calibration (Balle and Wang 2018), not a bound on a sum. The
-grid's share of delta (`noise.discretisation_delta`, which adds up over the list) is taken out first.
+grid's share of delta (`noise.discretisation_delta`, which adds up over the list) is taken out first. With a
+delta of 0 it is discrete Laplace noise on the sums as they are, where discreteness costs nothing at all.
 
 Everything but `Noise.add` is a function of public facts.
 """
@@ -14,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +32,11 @@ LARGEST_EPSILON: Final = 16.0
 """Gaussian noise is calibrated to at most this: more noise than asked for is no harm, and no smaller noise
 protects anybody."""
 
-_FINE_BITS: Final = 22
-_FINEST_BITS: Final = 40
+FINE_BITS: Final = 22
+"""Gaussian noise is at least 2^22 steps of its grid wide, so that its discreteness costs next to nothing."""
+
+FINEST_BITS: Final = 40
+"""The grid of a list of sums is refined up to this while its share of delta still counts."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Sums:
         most: the largest magnitude that one record adds to one of them.
         share: of the privacy (of rho, or 1/multiplier^2) that it gets, relative to the others'.
         times: how many releases of this size there are.
+        records: that many add up to a sum, at most. A private number is not told here: it shows in the noise.
     """
 
     dimensions: int
@@ -51,9 +57,15 @@ class Sums:
     most: int
     share: float = 1.0
     times: int = 1
+    records: int = MOST_RECORDS
+
+    @property
+    def largest_sum(self) -> int:
+        """Bound on the magnitude of every sum."""
+        return self.most * self.records
 
     def __post_init__(self) -> None:
-        sizes = (self.dimensions, self.l2, self.most, self.times)
+        sizes = (self.dimensions, self.l2, self.most, self.times, self.records)
         if not all(type(size) is int and size >= 1 for size in sizes) or not self.share > 0:
             raise UsageError("sizes of sums are whole numbers of 1 or more, their share is above 0")
 
@@ -72,6 +84,11 @@ class Noise:
     shift: int
     scale: float
 
+    @classmethod
+    def of_multiplier(cls, multiplier: float, l2: int, shift: int) -> Self:
+        """Gaussian noise of standard deviation `multiplier` times an L2 sensitivity, on that grid."""
+        return cls("gaussian", shift, math.ldexp(multiplier * l2, shift) * (1 + 2.0**-50))
+
     @property
     def deviation(self) -> float:
         """Standard deviation of one value's noise, in the sums' own whole numbers."""
@@ -81,7 +98,7 @@ class Noise:
         return math.ldexp(1 / (math.sqrt(2.0) * math.sinh(1 / (2 * self.scale))), -self.shift)
 
     def add(self, sums: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Sums with noise, on the shifted grid; any shape. To be called after the charge."""
+        """Sums with noise, on the shifted grid; any shape. To be called after the charge is durable."""
         shifted = np.asarray(sums, dtype=np.int64) * np.int64(1 << self.shift)
         if self.law == "gaussian":
             return noise.add_discrete_gaussian(shifted, self.scale)
@@ -119,8 +136,20 @@ class Calibrated:
         return epsilon_of(self.multiplier / 2, max(delta - self.grid_delta, delta * 1e-3))
 
 
-def gaussian(releases: Sequence[Sums], epsilon: float, delta: float) -> Calibrated:
+def gaussian(
+    releases: Sequence[Sums],
+    epsilon: float,
+    delta: float,
+    *,
+    finest: int = FINEST_BITS,
+    instead: str = "ask for less: a smaller epsilon, fewer steps or fewer bins",
+) -> Calibrated:
     """Discrete Gaussian noise with which all releases together are (epsilon, delta)-private.
+
+    Args:
+        releases: what is released, for neighbours that move each by its `l2` at most.
+        finest: how far the grid may be refined, in bits of the noise's width.
+        instead: what to do where delta is too small, in words.
 
     Raises:
         UsageError: for a delta of 0 or one that the grid uses up, and for sums that do not fit 64 bits.
@@ -131,9 +160,10 @@ def gaussian(releases: Sequence[Sums], epsilon: float, delta: float) -> Calibrat
     whole = gaussian_noise_multiplier(at, delta)
     total = math.fsum(one.share * one.times for one in releases)
     # a multiplier's root of shares sums to 1 up to roundings, which the last factor covers
-    spread = [math.sqrt(total / one.share) * (1 + 2.0**-40) for one in releases]
-    shifts, scales, grid = _grid(releases, spread, whole, at, _FINE_BITS)
-    for fine in range(_FINE_BITS + 2, _FINEST_BITS + 1, 2):
+    slack = 1 + 2.0**-40 if len(releases) > 1 or releases[0].times > 1 else 1.0
+    spread = [math.sqrt(total / one.share) * slack for one in releases]
+    shifts, scales, grid = _grid(releases, spread, whole, at, FINE_BITS)
+    for fine in range(FINE_BITS + 2, finest + 1, 2):
         if grid <= delta / 1024:
             break
         finer = _grid(releases, spread, whole, at, fine)
@@ -144,8 +174,8 @@ def gaussian(releases: Sequence[Sums], epsilon: float, delta: float) -> Calibrat
         shifts, scales, grid = finer
     if grid > delta / 2:
         raise UsageError(
-            f"delta {delta:g} is too small for so many sums on the integer grid; it must be at least "
-            f"{2 * grid:.2g}, or ask for less: a smaller epsilon, fewer steps or fewer bins"
+            f"delta {delta:g} is too small for {sum(one.dimensions * one.times for one in releases)} sums on "
+            f"the integer grid; it must be at least {2 * grid:.2g}, or {instead}"
         )
     multiplier = gaussian_noise_multiplier(at, delta - grid)
     noises = tuple(
@@ -153,17 +183,18 @@ def gaussian(releases: Sequence[Sums], epsilon: float, delta: float) -> Calibrat
         for by, scale in zip(shifts, scales, strict=True)
     )
     for one, made in zip(releases, noises, strict=True):
-        noise.require_room(math.ldexp(float(one.most) * MOST_RECORDS, made.shift), made.scale)
+        require_room(one, made)
     return Calibrated(noises, multiplier, grid)
 
 
-def laplace(l1: int, most: int, epsilon: float) -> Noise:
+def laplace(l1: int, most: int, epsilon: float, *, records: int = MOST_RECORDS) -> Noise:
     """Discrete Laplace noise that makes integer sums of that L1 sensitivity epsilon-private, with no delta.
 
     Args:
         l1: how far one unit moves all sums together, a whole number.
         most: the largest magnitude that one record adds to one of them.
         epsilon: in nats.
+        records: as of `Sums`.
 
     Raises:
         UsageError: for sums that do not fit 64 bits.
@@ -173,15 +204,31 @@ def laplace(l1: int, most: int, epsilon: float) -> Noise:
     scale = l1 / epsilon * (1 + 2.0**-50)
     # below 1 a float's last bits are finer than the sampler takes: rounded up, which is more noise
     made = Noise("laplace", 0, scale if scale >= 1 else math.ldexp(math.ceil(math.ldexp(scale, 40)), -40))
-    noise.require_room(float(most) * MOST_RECORDS, made.scale)
+    noise.require_room(float(most) * records, made.scale)
     return made
+
+
+def require_room(sums: Sums, made: Noise) -> None:
+    """Refuse noise with which one of the sums could leave the range of 64-bit integers.
+
+    Raises:
+        UsageError: if it could.
+    """
+    noise.require_room(math.ldexp(float(sums.largest_sum), made.shift), made.scale)
+
+
+def grid_shift(scale: float, fine: int = FINE_BITS) -> int:
+    """By how many bits to refine the grid so that noise of this scale is 2^fine of its steps wide or more."""
+    return max(0, fine - math.frexp(scale)[1] + 1)
 
 
 def _grid(
     releases: Sequence[Sums], spread: list[float], multiplier: float, epsilon: float, fine: int
 ) -> tuple[list[int], list[float], float]:
     """Shifts, scales of noise of multiplier 1, and the delta of noise of at least 2^fine grid units."""
-    shifts = [_shift(multiplier * one.l2 * wide, fine) for one, wide in zip(releases, spread, strict=True)]
+    shifts = [
+        grid_shift(multiplier * one.l2 * wide, fine) for one, wide in zip(releases, spread, strict=True)
+    ]
     scales = [math.ldexp(one.l2 * wide, by) for one, wide, by in zip(releases, spread, shifts, strict=True)]
     grid = math.fsum(
         noise.discretisation_delta(multiplier * scale, one.dimensions * one.times, epsilon)
@@ -192,12 +239,7 @@ def _grid(
 
 def _fits(one: Sums, shift: int, scale: float) -> bool:
     try:
-        noise.require_room(math.ldexp(float(one.most) * MOST_RECORDS, shift), scale)
+        require_room(one, Noise("gaussian", shift, scale))
     except UsageError:
         return False
     return True
-
-
-def _shift(scale: float, fine: int) -> int:
-    """By how many bits to refine the grid so that noise of this scale is wide enough."""
-    return max(0, fine - math.frexp(scale)[1] + 1)

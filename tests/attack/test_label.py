@@ -7,7 +7,7 @@ import pytest
 
 from comity.attack.label import infer_labels, label_bound
 from comity.errors import BadInput
-from comity.validate.mechanism import Price, add_noise, calibrate, read_noisy
+from comity.validate.mechanism import Price, calibrate
 from comity.validate.request import ScoreStatistics
 
 
@@ -28,7 +28,7 @@ def test_real_noise_keeps_a_coins_label(epsilon: float) -> None:
 
     def draw(count: int) -> np.ndarray:
         zeros = np.zeros((count, query.dimensions), dtype=np.int64)
-        return read_noisy(add_noise(zeros, calibration), calibration)
+        return calibration.answer(zeros)
 
     found = infer_labels(draw, query.row(0).astype(float), epsilon=epsilon, delta=1e-6, trials=4_000, seed=1)
     assert found.bound is not None

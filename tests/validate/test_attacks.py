@@ -24,7 +24,6 @@ from comity.validate import GroupCounts, Joined, LocalValidator, NoisySums, Pric
 from comity.validate.blind import PadKeys, Pooled, TokenOrder, Upload, masked_answer
 from comity.validate.blind_query import permuted
 from comity.validate.class_queries import ChosenSum, ClassCounts, ClassSums
-from comity.validate.mechanism import add_noise, read_noisy
 from comity.validate.metrics import CLIP, SignedCounts
 from comity.validate.number_queries import MAGNITUDE, SQUARE, DifferenceSum
 from comity.validate.queries import Query
@@ -72,8 +71,7 @@ def test_repeats_average_to_the_one_answer_and_fresh_noise_would_average_to_the_
     assert len(validator.ledger.events("charged")) == 1
     calibration, exact = told[0].calibration, query.sums(labels)
     assert calibration.deviation > 5
-    fresh = np.tile(exact << calibration.shift, (100_000, 1))
-    assert round(float(read_noisy(add_noise(fresh, calibration), calibration).mean())) == exact[0]
+    assert round(float(calibration.answer(np.tile(exact, (100_000, 1))).mean())) == exact[0]
 
 
 @pytest.mark.slow
@@ -92,7 +90,7 @@ def test_what_correlates_by_chance_stays_chance() -> None:
         query = Joined(tuple(SignedCounts.of(columns[at]) for at in range(10_000)), (1,) * 10_000)
         sums = query.sums(labels)
         calibration = calibrate(query, Price(0.1, DELTA))
-        noisy = read_noisy(add_noise(np.tile(sums, (8, 1)) << calibration.shift, calibration), calibration)
+        noisy = calibration.answer(np.tile(sums, (8, 1)))
         means.append(np.mean([vote(columns, labels, told) for told in noisy]))
         exact.append(vote(columns, labels, sums.astype(float)))
     assert np.mean(means) <= 0.51
@@ -206,7 +204,7 @@ def test_no_coin_flip_canary_is_guessed_better_than_the_bound(kind: str, epsilon
     calibration = calibrate(query, Price(epsilon, DELTA))
 
     def draw(runs: int) -> np.ndarray:
-        return read_noisy(add_noise(np.zeros((runs, query.dimensions), np.int64), calibration), calibration)
+        return calibration.answer(np.zeros((runs, query.dimensions), np.int64))
 
     found = infer_labels(draw, canary, epsilon=epsilon, delta=DELTA, trials=4_000, seed=6)
     assert found.bound is not None

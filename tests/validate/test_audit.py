@@ -10,9 +10,10 @@ import pytest
 
 from comity.errors import UsageError, VerificationFailed
 from comity.ledger.commitments import commit
+from comity.mechanism import Noise
 from comity.validate.audit import AuditedAnswer, GroupQuestion, audit_answers
 from comity.validate.group_sums import Draws, GroupSum
-from comity.validate.mechanism import Calibration, NoisySums, Price, answer
+from comity.validate.mechanism import NoisySums, Price, answer
 from comity.validate.request import ScoreStatistics
 
 SECRET = bytes(range(32))
@@ -76,7 +77,7 @@ def test_each_way_to_cheat_is_found(price: Price) -> None:
         "one sum moved": cheat(first.sums, values=moved),
         "off the grid": cheat(first.sums, values=first.sums.values + grid / 3),
         "another scale": cheat(
-            first.sums, calibration=Calibration(calibration.law, calibration.shift, calibration.scale * 2)
+            first.sums, calibration=Noise(calibration.law, calibration.shift, calibration.scale * 2)
         ),
     }
     for way, sums in ways.items():
@@ -151,7 +152,7 @@ def grouped(number: int, question: GroupSum, epsilon: float = 1.0) -> AuditedAns
     query, price = GroupQuestion(question, codes, 4), Price(epsilon, 0.0)
     scale = question.scale(ROWS, 4, epsilon)
     sums = query.sums(LABELS) + Draws().take(scale, query.dimensions)
-    told = NoisySums(sums.astype(np.float64), Calibration("laplace", 0, scale))
+    told = NoisySums(sums.astype(np.float64), Noise("laplace", 0, scale))
     return AuditedAnswer(f"{number // 3:064x}", query, told, price, COMMITMENT.digest.hex())
 
 

@@ -21,6 +21,7 @@ from comity.data.encode import Encoder
 from comity.data.table import Table
 from comity.errors import BadInput, BadSchema, UsageError
 from comity.ledger import PrivacyUnit, Relation, gaussian_noise_multiplier
+from comity.mechanism import Noise
 from comity.schema import Schema, Unit, parse_schema
 from comity.validate import hosted_model
 from comity.validate.hosted import HostedPrice, HostedQuestion, HostedUnit
@@ -37,7 +38,7 @@ from comity.validate.hosted_learner import (
 )
 from comity.validate.hosted_model import HostedFeatures, check_model, scores, try_model
 from comity.validate.hosted_target import BINARY
-from comity.validate.mechanism import Calibration, NoisySums
+from comity.validate.mechanism import NoisySums
 
 SCHEMA = parse_schema(
     {
@@ -66,7 +67,7 @@ def rows(count: int, seed: int) -> tuple[Table, NDArray[np.int64]]:
 
 
 def exact(question: HostedQuestion, counts: NDArray[np.int64], deviation: float = 1e-9) -> Any:
-    return question.read(NoisySums(counts.astype(np.float64), Calibration("gaussian", 0, deviation)))
+    return question.read(NoisySums(counts.astype(np.float64), Noise("gaussian", 0, deviation)))
 
 
 # -- counts and metrics

@@ -16,6 +16,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, mean_absolute_er
 
 from comity.data.table import Table
 from comity.errors import BadInput, BadSchema, BudgetRefused
+from comity.mechanism import Noise
 from comity.schema import parse_schema
 from comity.validate.hosted_classes import HostedClasses
 from comity.validate.hosted_convert import to_onnx
@@ -23,7 +24,7 @@ from comity.validate.hosted_errors import HostedErrors
 from comity.validate.hosted_groups import HostedGroups
 from comity.validate.hosted_target import HostedTarget
 from comity.validate.hosted_validator import HostedValidator
-from comity.validate.mechanism import Calibration, NoisySums
+from comity.validate.mechanism import NoisySums
 
 COLUMNS = {
     "x": {"role": "quasi_identifier", "type": "number", "min": -3, "max": 3},
@@ -57,7 +58,7 @@ def rows(count: int, seed: int) -> Table:
 
 
 def exactly(question: Any, sums: NDArray[np.int64]) -> Any:
-    return question.read(NoisySums(sums.astype(np.float64), Calibration("gaussian", 0, 1e-9)))
+    return question.read(NoisySums(sums.astype(np.float64), Noise("gaussian", 0, 1e-9)))
 
 
 def chances(draw: np.random.Generator, count: int, classes: int = 3) -> NDArray[np.float64]:

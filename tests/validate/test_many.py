@@ -10,17 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from comity.mechanism import Noise
 from comity.validate.estimate import laplace_z, laplace_zs
 from comity.validate.group_counts import CountedQuestion, counted_by_group
 from comity.validate.groups import GroupedQuestion, group_question
-from comity.validate.mechanism import Calibration, NoisySums
+from comity.validate.mechanism import NoisySums
 from comity.validate.metrics import assembled, parts_for
 
 COUNTS = ("accuracy", "confusion", "f1", "precision", "recall", "specificity")
 
 calibrations = st.one_of(
-    st.builds(lambda wide: Calibration("gaussian", 20, math.ldexp(wide, 20)), st.floats(0.01, 1e4)),
-    st.builds(lambda wide: Calibration("laplace", 0, wide), st.floats(0.05, 1e4)),
+    st.builds(lambda wide: Noise("gaussian", 20, math.ldexp(wide, 20)), st.floats(0.01, 1e4)),
+    st.builds(lambda wide: Noise("laplace", 0, wide), st.floats(0.05, 1e4)),
 )
 
 
@@ -49,7 +50,7 @@ def numbers(told: Any) -> list[float | None]:
 )
 @settings(max_examples=150, deadline=None)
 def test_many_groups_are_read_as_one_by_one(
-    rows: list[tuple[int, float]], wanted: list[str], calibration: Calibration, seed: int
+    rows: list[tuple[int, float]], wanted: list[str], calibration: Noise, seed: int
 ) -> None:
     """Also a group without records that are predicted positive, and answers that are mostly noise."""
     groups = np.unique([at for at, _ in rows], return_inverse=True)[1]
@@ -72,9 +73,7 @@ def test_many_groups_are_read_as_one_by_one(
 def test_what_is_told_of_many_groups_is_plain() -> None:
     """Floats and pairs of them, as for one group: no arrays, nothing that JSON cannot hold."""
     fast, _ = both(np.array([0.1, 0.9, 0.2, 0.3]), COUNTS, np.array([0, 0, 1, 1]))
-    estimates, intervals = fast.read(
-        NoisySums(np.array([0.3, 1.2, 0.1, -0.4]), Calibration("gaussian", 0, 1.0))
-    )
+    estimates, intervals = fast.read(NoisySums(np.array([0.3, 1.2, 0.1, -0.4]), Noise("gaussian", 0, 1.0)))
     assert estimates["precision"]["group 1"] is None is intervals["precision"]["group 1"]
     assert {type(one) for one in numbers(estimates)} == {float, type(None)}
     assert {type(one) for one in numbers(intervals)} == {float, type(None)}

@@ -16,7 +16,6 @@ from comity.errors import BadInput, UsageError
 from comity.ledger import gaussian_delta
 from comity.validate import GroupCounts, Joined, Price, ScoreStatistics, WeightedSum, answer, calibrate
 from comity.validate.class_queries import ClassSums
-from comity.validate.mechanism import add_noise, read_noisy
 from comity.validate.number_queries import DifferenceSum
 from comity.validate.queries import Query, owned
 
@@ -151,8 +150,7 @@ def test_noise_variance_is_measured() -> None:
     query = Joined((WeightedSum(np.array([3, -5, 7])), GroupCounts(np.array([0, 1, 1]), 2)), (4, 9))
     price, labels = Price(1.0, 1e-6), np.array([1, 0, 1], np.int8)
     calibration = calibrate(query, price)
-    exact = np.tile(query.sums(labels) << calibration.shift, (4000, 1))
-    gains = read_noisy(add_noise(exact, calibration), calibration) - query.sums(labels)
+    gains = calibration.answer(np.tile(query.sums(labels), (4000, 1))) - query.sums(labels)
     statistic = np.square(gains / calibration.deviation).sum()
     assert chi2.ppf(4e-7, gains.size) < statistic < chi2.isf(4e-7, gains.size)
 
@@ -179,7 +177,7 @@ def test_the_best_guess_at_a_canary_stays_under_the_bound(epsilon: float, delta:
     calibration = calibrate(query, Price(epsilon, delta))
 
     def draw(runs: int) -> np.ndarray:
-        return read_noisy(add_noise(np.zeros((runs, query.dimensions), np.int64), calibration), calibration)
+        return calibration.answer(np.zeros((runs, query.dimensions), np.int64))
 
     found = infer_labels(draw, canary, epsilon=epsilon, delta=delta, trials=3000, seed=7)
     assert found.bound is not None

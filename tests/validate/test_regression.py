@@ -9,7 +9,7 @@ import pytest
 
 from comity.validate import Price, answer
 from comity.validate.estimate import fieller
-from comity.validate.mechanism import NoisySums, add_noise, calibrate, read_noisy
+from comity.validate.mechanism import NoisySums, calibrate
 from comity.validate.regression import _of_errors, grid_unit, number_parts, number_question, on_grid
 
 ROWS, BOUNDS = 200, (-4.0, 4.0)
@@ -27,9 +27,8 @@ def test_r2_covers_as_it_says_where_the_noise_drowns_the_spread(error: float) ->
     labels, (y, p) = on_grid(truth, BOUNDS, unit), (np.clip(one, *BOUNDS) for one in (truth, guess))
     exact = 1 - np.square(y - p).sum() / np.square(y - y.mean()).sum()
     calibration = calibrate(question.query, Price(1.0, 1e-6))
-    sums = np.tile(question.query.sums(labels) * np.int64(1 << calibration.shift), (1500, 1))
     hits = []
-    for values in read_noisy(add_noise(sums, calibration), calibration):
+    for values in calibration.answer(np.tile(question.query.sums(labels), (1500, 1))):
         estimates, intervals = question.read(NoisySums(values, calibration))
         low, high = intervals["r2"]
         assert low <= estimates["r2"] <= high <= 1

@@ -41,7 +41,7 @@ from comity.validate.blind_holders import PART, holder_tokens, require_few_holde
 from comity.wire import Channel, Kind, Message
 
 if TYPE_CHECKING:
-    from comity.validate.mechanism import Calibration
+    from comity.mechanism import Noise
 
 UPLOAD, QUESTION, ANSWER, DONE = "upload", "question", "answer", "done"
 
@@ -50,7 +50,7 @@ ASKS: Mapping[str, Any] = {"mode": "linked", "groupings": "encrypted", "unsafe_u
 _LABELS = (0, 1)
 
 
-def calibration_of_encrypted(seat: Seat, shape: Shape, portion: int) -> Calibration:
+def calibration_of_encrypted(seat: Seat, shape: Shape, portion: int) -> Noise:
     """The noise of an answer, the same at every end."""
     return count_calibration(
         shape,
@@ -151,9 +151,7 @@ def _answer(seat: Seat, channel: Channel, share: str, frame: list[str], message:
         )
 
 
-def _drawn(
-    seat: Seat, frame: list[str], question: EncryptedQuestion, calibration: Calibration
-) -> dict[str, bytes]:
+def _drawn(seat: Seat, frame: list[str], question: EncryptedQuestion, calibration: Noise) -> dict[str, bytes]:
     held, labels = own_labels(seat, frame)
     parties = len(seat.providers)
     ciphers = masked_count(

@@ -48,7 +48,7 @@ from comity.crypto.pads import random_name
 from comity.errors import BadInput, ClauseRefused, ComityError, PartyFailed, Refused
 from comity.plan import Outcome
 from comity.validate.blind_query import to_message
-from comity.validate.mechanism import NoisySums, add_noise, read_noisy
+from comity.validate.mechanism import NoisySums
 from comity.validate.queries import Query
 from comity.wire import Channel, Kind, Message
 
@@ -152,8 +152,7 @@ def _answer(
 
     def draw() -> dict[str, bytes]:
         admission.admit(query)
-        exact = query.padded_sums(_together(shares)).view(np.int64) << np.int64(calibration.shift)
-        sums = read_noisy(add_noise(exact, calibration), calibration)
+        sums = calibration.answer(query.padded_sums(_together(shares)).view(np.int64))
         return {"sums": np.asarray(sums, dtype="<f8").tobytes()}
 
     asked = {"body": dict(message.body), "parts": digests(message.parts)}

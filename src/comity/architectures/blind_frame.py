@@ -33,7 +33,8 @@ from comity.wire import Message
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from comity.validate.mechanism import Calibration, Sized
+    from comity.mechanism import Noise
+    from comity.validate.mechanism import Sized
 
 TOPIC = "feedback"
 MINIMUM_GROUP = 10
@@ -169,7 +170,7 @@ def holders_of(seat: Seat) -> int:
     return getattr(seat.agreement.clause("blind-validation"), "providers_per_record", 1)
 
 
-def calibration_of(seat: Seat, sized: Sized, portion: int) -> Calibration:
+def calibration_of(seat: Seat, sized: Sized, portion: int) -> Noise:
     """The noise of an answer, the same at every end.
 
     Args:

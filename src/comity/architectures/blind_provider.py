@@ -35,7 +35,7 @@ from comity.wire import Channel, Kind, Message
 
 if TYPE_CHECKING:
     from comity.crypto.pads import Words
-    from comity.validate.mechanism import Calibration
+    from comity.mechanism import Noise
 
 UPLOAD, ANSWER, DONE = "upload", "answer", "done"
 
@@ -147,5 +147,5 @@ def _read_summand(message: Message) -> tuple[int, str, Sizes, Words]:
     return portion, name, sizes, words
 
 
-def _noised(words: Words, calibration: Calibration, providers: int) -> dict[str, bytes]:
+def _noised(words: Words, calibration: Noise, providers: int) -> dict[str, bytes]:
     return {"summand": second_noise(words, calibration, providers).astype("<u8").tobytes()}

@@ -23,6 +23,7 @@ from comity.train.encrypted.sharing import Words, opened, split, to_values, to_w
 from comity.wire import Channel, Kind
 
 _WORD_BYTES: Final = 8
+_AS_IS: Final = (-1.0, 1.0)
 
 
 def mediator(seat: Seat, channel: Channel) -> dict[str, Any]:
@@ -63,9 +64,9 @@ def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
             shares[name] = _share_of_result(seat, channel, terms, name, count)
     values = to_values(opened([shares[name] for name in terms.compute], terms.scheme), BITS)
     if asked:
-        keep_scores(seat, {str(terms.kind): predictions(terms.kind, values)})
+        keep_scores(seat, {str(terms.kind): predictions(terms.kind, values, *_ends(terms))})
     else:
-        _keep(seat, LinearModel.of(terms.features, terms.kind, values), probe)
+        _keep(seat, LinearModel.of(terms.features, terms.kind, values, *_ends(terms)), probe)
     training = terms.training(rows.by_provider)
     return {"rows_used": training.rows, "columns": training.columns, **figures}
 
@@ -109,10 +110,17 @@ def _share_of_result(seat: Seat, channel: Channel, terms: Terms, name: str, coun
     return np.frombuffer(data, dtype="<u8").astype(np.uint64).reshape(count, kept)
 
 
+def _ends(terms: Terms) -> tuple[float, float]:
+    """What -1 and 1 stand for in the target; themselves unless it is a number."""
+    return _AS_IS if terms.target is None else (terms.target.low, terms.target.high)
+
+
 def _keep(seat: Seat, model: LinearModel, probe: Table) -> None:
     """The model and its scores of the probe rows, in the session's folder."""
     document = {
         "kind": str(model.kind),
+        # what -1 and 1 of the linear part stand for in the target
+        **({} if (model.low, model.high) == _AS_IS else {"low": model.low, "high": model.high}),
         "intercept": model.intercept,
         "weights": dict(zip(model.features.labels, model.weights.tolist(), strict=True)),
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ from comity.architectures.exchange import (
 )
 from comity.architectures.models import labels_of
 from comity.data.table import Table
-from comity.errors import ComityError, PartyFailed
+from comity.errors import BadTable, ComityError, PartyFailed
 from comity.gate import refusal_of
 from comity.ledger import Account, PrivacyUnit
 from comity.plan import Outcome, Plan, Verdict
@@ -43,6 +43,9 @@ from comity.train.encrypted.program import LABELS, MOMENTS, PRODUCTS, ROWS
 from comity.train.encrypted.settings import BITS, Partition, Training
 from comity.train.encrypted.sharing import Words, split, to_words
 from comity.wire import Channel
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 OPEN: Final = "open"
 COUNT: Final = "rows"
@@ -280,7 +283,7 @@ class _Sharer:
         found: dict[str, NDArray[np.float64]] = {ROWS: x}
         wide = np.column_stack([x, np.ones(len(x))])
         if seat.party in terms.labelled:
-            y = labels_of(table, seat.task).astype(np.float64)
+            y = _target_of(table, seat, terms)
             found |= {LABELS: y, MOMENTS: wide.T @ y / training.rows}
         found[PRODUCTS] = wide.T @ wide / training.rows
         wanted = shared_shapes(terms, training, seat.party, self.rows)
@@ -293,6 +296,21 @@ class _Sharer:
             reason=f"a model of {self.rows} rows is opened; at least {LEAST_ROWS} are needed",
             figures={"rows": self.rows, "bytes": sum(len(part) for part in outcome.parts.values())},
         )
+
+
+def _target_of(table: pa.Table, seat: Seat, terms: Terms) -> NDArray[np.float64]:
+    """(rows,) 0 and 1, or a target of numbers between its bounds as -1 to 1.
+
+    Raises:
+        BadTable: if a row has none; it is the holder's own.
+    """
+    if terms.target is None:
+        return labels_of(table, seat.task).astype(np.float64)
+    values = Table(table).numbers(terms.target.name)
+    if np.isnan(values).any():
+        row = int(np.argmax(np.isnan(values))) + 1
+        raise BadTable(f"row {row} has no value in the target {terms.target.name}; leave such rows out")
+    return terms.target.scaled(values)
 
 
 def rows_of(seat: Seat) -> int:

@@ -11,7 +11,7 @@ from comity.agreement.training_clauses import Opened
 from comity.architectures.definition import Options, Parties, Seat
 from comity.errors import BadInput, BadSchema, ClauseRefused
 from comity.train.encrypted.alignment import PARTIES
-from comity.train.encrypted.features import Features
+from comity.train.encrypted.features import Features, Number
 from comity.train.encrypted.settings import Kind, Partition, Training
 from comity.train.encrypted.sharing import Scheme, scheme_of
 from comity.wire import Message
@@ -73,6 +73,8 @@ class Terms:
         blocks: each provider's columns; all columns at each, where the table is split by rows.
         features: the columns of the shared table.
         labelled: the providers that have the target.
+        target: where linear regression learns numbers: their bounds; None where the target's positive value
+            is 1 and every other one 0.
         opens: what the ML party gets: the model, or predictions for rows of its own.
     """
 
@@ -85,6 +87,7 @@ class Terms:
     features: Features
     blocks: Mapping[str, Features]
     labelled: tuple[str, ...]
+    target: Number | None = None
 
     @classmethod
     def of(cls, seat: Seat) -> Terms:
@@ -94,6 +97,9 @@ class Terms:
             BadSchema: if a column has no public bounds or levels.
         """
         found = encrypted_clause(seat)
+        kind = Kind(found.model or Kind.logistic)
+        schema, target = seat.task.schema, seat.task.target
+        numbers = kind is Kind.linear and schema[target].type.is_numeric
         partition = Partition(seat.options.partition)
         whole = Features.of(seat.task.schema, seat.task.features)
         own = {name: seat.agreement.data_of(name).columns for name in seat.providers}
@@ -107,13 +113,14 @@ class Terms:
         return cls(
             compute=found.compute,
             scheme=scheme_of(found.protocol),
-            kind=Kind(found.model or Kind.logistic),
+            kind=kind,
             opens=found.opens or Opened.model,
             exact=found.unsafe_exact,
             partition=partition,
             features=whole,
             blocks=blocks,
             labelled=labelled,
+            target=Number.of_target(schema, target) if numbers else None,
         )
 
     def training(self, rows: Mapping[str, int]) -> Training:

@@ -48,10 +48,11 @@ from comity.crypto.canonical import digest
 from comity.data.table import Table, concat_tables
 from comity.errors import BadInput, ClauseRefused, PartyFailed
 from comity.ledger import PrivacyUnit, gaussian_noise_multiplier
+from comity.mechanism import Noise
 from comity.plan import Outcome, Plan
 from comity.validate.design import Design
 from comity.validate.hosted import HostedUnit
-from comity.validate.mechanism import Calibration, NoisySums, Price, answer, calibrate
+from comity.validate.mechanism import NoisySums, Price, answer, calibrate
 from comity.validate.monitor import Monitor
 from comity.validate.request import ScoreStatistics
 from comity.wire import Channel, Message
@@ -202,7 +203,7 @@ def _answer(seat: Seat, channel: Channel, provider: str, dimensions: int) -> Noi
     message = receive_release(seat, channel, provider, _TOPIC)
     try:
         outcome = message.body["outcome"]
-        calibration = Calibration(outcome["law"], int(outcome["shift"]), float(outcome["scale"]))
+        calibration = Noise(outcome["law"], int(outcome["shift"]), float(outcome["scale"]))
         values = np.frombuffer(message.parts["sums"], dtype="<f8").astype(np.float64)
         sound = (
             calibration.law in ("gaussian", "laplace")
@@ -264,7 +265,6 @@ def label_attack(pilot: Pilot) -> AttackResult:
     is what the guarantee is about, whatever records a table holds.
     """
     from comity.attack.label import infer_labels
-    from comity.validate.mechanism import add_noise, read_noisy
 
     delta = rounded_delta(pilot.options.delta * DELTA_ADDITIVE_SHARE)
     price = Price(min(pilot.options.epsilon, _LARGEST_EPSILON), delta)
@@ -273,7 +273,7 @@ def label_attack(pilot: Pilot) -> AttackResult:
 
     def draw(count: int) -> NDArray[np.float64]:
         zeros = np.zeros((count, canary.dimensions), dtype=np.int64)
-        return read_noisy(add_noise(zeros, calibration), calibration)
+        return calibration.answer(zeros)
 
     return infer_labels(
         draw,

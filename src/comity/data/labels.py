@@ -124,9 +124,17 @@ def _named_class(positive: str, levels: tuple[str, ...], table: Table, target: s
 
 def _too_many(levels: tuple[str, ...], table: Table, target: str) -> str:
     where = f"{table.source}: the target {target} has {len(levels)} values ({_listed(levels)})"
-    if table.type(target).is_numeric and len(levels) > _SHOWN_CLASSES:
+    if len(levels) > _SHOWN_CLASSES and all(_is_number(level) for level in levels):
         return f"{where}; a target has two values: add a column that says whether {target} is above a limit"
     return f"{where}; name the one to tell from all others with --positive VALUE"
+
+
+def _is_number(level: str) -> bool:
+    try:
+        float(level)
+    except ValueError:
+        return False
+    return True
 
 
 def _listed(levels: tuple[str, ...]) -> str:

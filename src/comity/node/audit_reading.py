@@ -20,6 +20,7 @@ from comity.architectures.exchange import agreed_additive_delta
 from comity.crypto.canonical import digest
 from comity.errors import BadInput, VerificationFailed
 from comity.ledger import Cost
+from comity.mechanism import Noise
 from comity.node.audit_evidence import Asked, Evidence
 from comity.node.books import Grouping, task_of
 from comity.node.durable import OPEN
@@ -28,7 +29,7 @@ from comity.plan import Outcome, Receipt
 from comity.validate.audit import AuditedAnswer, GroupQuestion, Summed
 from comity.validate.audit_order import AuditOrder
 from comity.validate.group_sums import GroupSum
-from comity.validate.mechanism import Calibration, NoisySums, Price
+from comity.validate.mechanism import NoisySums, Price
 from comity.validate.request import ScoreStatistics
 from comity.wire import Kind, Message, open_message
 
@@ -187,7 +188,7 @@ def _of_session(about: _Messages, provider: str, agreement: Agreement) -> tuple[
         options = Options(**opened.body["options"])
         query = ScoreStatistics.from_message(question.body["question"], question.parts)
         outcome = answer.body["outcome"]
-        calibration = Calibration(outcome["law"], int(outcome["shift"]), float(outcome["scale"]))
+        calibration = Noise(outcome["law"], int(outcome["shift"]), float(outcome["scale"]))
         values = np.frombuffer(answer.parts["sums"], dtype="<f8").astype(np.float64)
         frame = str(question.body["frame"])
     except (KeyError, TypeError, ValueError):
@@ -228,7 +229,7 @@ def _of_conversation(
     for each, scale in scaled:
         query = GroupQuestion(each, groupings[each.grouping].codes, sizes[each.grouping])
         sums, values = values[: query.dimensions], values[query.dimensions :]
-        parts.append((query, _sums(sums, query, Calibration("laplace", 0, scale))))
+        parts.append((query, _sums(sums, query, Noise("laplace", 0, scale))))
     if len(values):
         raise BadInput("an answer has more sums than its question")
     request = {
@@ -257,7 +258,7 @@ def _told_sums(outcome: Mapping[str, Any], questions: int) -> tuple[NDArray[np.f
     return np.array(outcome["sums"], dtype=np.float64), scales * questions if len(scales) == 1 else scales
 
 
-def _sums(values: NDArray[np.float64], query: Summed, calibration: Calibration) -> NoisySums:
+def _sums(values: NDArray[np.float64], query: Summed, calibration: Noise) -> NoisySums:
     """Stated sums and noise, if they are any.
 
     Raises:

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.errors import UsageError
+from comity.mechanism import Noise
 from comity.validate.estimate import Part, Question
-from comity.validate.mechanism import Calibration, NoisySums
+from comity.validate.mechanism import NoisySums
 from comity.validate.metrics import METRICS, SignedCounts, assembled, parts_for
 from comity.validate.queries import GroupCounts
 
@@ -63,7 +64,7 @@ class Scored:
             for group in range(1 if one.signed else one.size)
         ]
         scale = len(self.sums) / epsilon * (1 + 2.0**-50)
-        answer = NoisySums(np.array(values, dtype=np.float64), Calibration("laplace", 0, scale))
+        answer = NoisySums(np.array(values, dtype=np.float64), Noise("laplace", 0, scale))
         return self.question.read(answer)
 
 

@@ -2,13 +2,14 @@
 
 A message is stored before it is acknowledged, and stored before it is sent; both are on the disk when the
 call returns (SQLite with WAL and synchronous=FULL, or PostgreSQL). Rows of the in- and outbox are never
-changed but for the mark that the other party has taken one, and stay until their agreement ends (`forget`).
-Nothing here holds a key.
+changed but for the mark that the other party has taken one, and stay until their agreement ends (`forget`);
+of shares only the row stays (`comity.node.shares`). Nothing here holds a key.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,70 +17,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Connection,
-    Engine,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    delete,
-    insert,
-    inspect,
-    select,
-    update,
-)
+from sqlalchemy import Engine, Table, delete, insert, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 
 from comity.errors import BadInput, UsageError
 from comity.ledger.postgres import url_engine
 from comity.ledger.sqlite import WRITING, file_engine, told
+from comity.node.shares import Place, Shares, gone, is_share, size_of
+from comity.node.state_tables import INBOX, ORDERS, OUTBOX, SESSIONS, migrate
 from comity.wire import Kind
-
-FORMAT = 1
-"""The version of these tables. `migrate` brings older ones up to it."""
-
-_metadata = MetaData()
-_about = Table("comity_node", _metadata, Column("format", Integer, primary_key=True, autoincrement=False))
-_sessions = Table(
-    "sessions",
-    _metadata,
-    Column("id", String(64), primary_key=True),
-    Column("agreement", String(64), nullable=False),
-    Column("architecture", String(64), nullable=False),
-    Column("opener", String(64), nullable=False),
-    Column("opened", String(32), nullable=False),
-    Column("terms", Text, nullable=False),
-    Column("status", String(16), nullable=False),
-    Column("result", Text, nullable=False),
-)
-_inbox = Table(
-    "inbox",
-    _metadata,
-    Column("session", String(64), primary_key=True),
-    Column("sender", String(64), primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("digest", String(64), nullable=False),
-    Column("data", LargeBinary, nullable=False),
-)
-_outbox = Table(
-    "outbox",
-    _metadata,
-    Column("session", String(64), primary_key=True),
-    Column("recipient", String(64), primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("kind", String(16), nullable=False),
-    Column("topic", String(200), nullable=False),
-    Column("content", String(64), nullable=False),
-    Column("data", LargeBinary, nullable=False),
-    Column("taken", Boolean, nullable=False),
-)
-_orders = Table("orders", _metadata, Column("name", String(64), primary_key=True))
 
 
 class Status(StrEnum):
@@ -119,7 +66,12 @@ class SessionRow:
 
 @dataclass(frozen=True)
 class Sent:
-    """A message of the outbox; `content` is the digest of what was to be sent, before numbers and names."""
+    """A message of the outbox; `content` is the digest of what was to be sent, before numbers and names.
+
+    Attributes:
+        data: empty of a share that its recipient has taken; `size` is then what it had.
+        share: whether it is to be stored as one.
+    """
 
     session: str
     recipient: str
@@ -128,13 +80,22 @@ class Sent:
     topic: str
     content: str
     data: bytes
+    share: bool = False
+    size: int = 0
+    taken: bool = False
+
+    @property
+    def place(self) -> Place:
+        return Place(self.session, "out", self.recipient, self.number)
 
 
 class State:
     """One node's tables. Safe between threads; one process at a time."""
 
-    def __init__(self, engine: Engine, name: str) -> None:
+    def __init__(self, engine: Engine, name: str, shares: Shares | None = None) -> None:
         self._engine = engine
+        self._shares = shares
+        self._putting = threading.Lock()
         self.name = name
 
     @property
@@ -143,16 +104,20 @@ class State:
         return self._engine
 
     @classmethod
-    def open(cls, place: Path | str) -> State:
+    def open(cls, place: Path | str, shares: Shares | None = None) -> State:
         """The state at a path or a `postgresql://` URL, made if there is none.
+
+        Args:
+            shares: the keys of stored shares; those in `shares` beside the state's file by default.
 
         Raises:
             BadInput: if it cannot be used, or was written by a newer comity.
         """
         if isinstance(place, str) and "://" in place:
-            state = cls(_url_engine(place), place.split("@")[-1])
+            state = cls(_url_engine(place), place.split("@")[-1], shares)
         else:
-            state = cls(file_engine(Path(place), wait=30.0), str(place))
+            beside = Shares(Path(place).absolute().parent / "shares")
+            state = cls(file_engine(Path(place), wait=30.0), str(place), shares or beside)
         with told(state.name):
             migrate(state._engine, state.name)
         return state
@@ -177,58 +142,107 @@ class State:
             "status": str(row.status),
             "result": json.dumps(dict(row.result)),
         }
-        return self._insert_once(_sessions, values)
+        return self._insert_once(SESSIONS, values)
 
     def finish(self, session: str, status: Status, result: Mapping[str, Any]) -> None:
+        """The session has ended: the shares that came in have served."""
         with told(self.name), self._write() as connection, connection.begin():
             connection.execute(
-                update(_sessions)
-                .where(_sessions.c.id == session)
+                update(SESSIONS)
+                .where(SESSIONS.c.id == session)
                 .values(status=str(status), result=json.dumps(dict(result)))
             )
+        self._drop_incoming(session)
 
     def session(self, session: str) -> SessionRow | None:
         with told(self.name), self._engine.connect() as connection:
-            row = connection.execute(select(_sessions).where(_sessions.c.id == session)).first()
+            row = connection.execute(select(SESSIONS).where(SESSIONS.c.id == session)).first()
         return None if row is None else _session(row)
 
     def sessions(self) -> list[SessionRow]:
         """All sessions, the oldest first."""
         with told(self.name), self._engine.connect() as connection:
-            rows = connection.execute(select(_sessions).order_by(_sessions.c.opened)).all()
+            rows = connection.execute(select(SESSIONS).order_by(SESSIONS.c.opened)).all()
         return [_session(row) for row in rows]
 
     # messages that came in
 
-    def put(self, session: str, sender: str, number: int, digest: str, data: bytes) -> bool:
+    def put(
+        self, session: str, sender: str, number: int, digest: str, data: bytes, *, share: bool = False
+    ) -> bool:
         """Store a message that came in; False if this very message is stored already.
 
         Raises:
             BadInput: if another message has its number: it was changed on the way, or sent twice differently.
         """
-        values = {"session": session, "sender": sender, "number": number, "digest": digest, "data": data}
-        if self._insert_once(_inbox, values):
-            return True
-        if self._stored_digest(session, sender, number) != digest:
+        values = {"session": session, "sender": sender, "number": number, "digest": digest}
+        with self._putting:  # two deliveries of one share at once would each make a key
+            stored = self._stored_digest(session, sender, number)
+            if stored is None:
+                kept = self._kept(Place(session, "in", sender, number), data, share)
+                if self._insert_once(INBOX, {**values, "data": kept}):
+                    return True
+                stored = self._stored_digest(session, sender, number)
+        if stored != digest:
             raise BadInput(f"message {number} of '{sender}' came twice, and the second one differs")
         return False
 
+    def _kept(self, place: Place, data: bytes, share: bool) -> bytes:
+        """What is stored of a message."""
+        if not share:
+            return data
+        if self._shares is None:
+            raise UsageError(f"the node's state {self.name} was opened without a place for keys of shares")
+        return self._shares.seal(place, data)
+
+    def _opened(self, place: Place, stored: bytes) -> bytes:
+        return (self._shares or Shares(Path())).open(place, stored) if is_share(stored) else stored
+
     def _stored_digest(self, session: str, sender: str, number: int) -> str | None:
-        place = _at(_inbox, session, sender, number)
+        place = _at(INBOX, session, sender, number)
         with told(self.name), self._engine.connect() as connection:
-            return connection.execute(select(_inbox.c.digest).where(*place)).scalar()
+            return connection.execute(select(INBOX.c.digest).where(*place)).scalar()
 
     def incoming(self, session: str, sender: str, number: int) -> bytes | None:
-        """The bytes of one message that came in."""
-        place = _at(_inbox, session, sender, number)
+        """The bytes of one message that came in; none at all of a share that has served."""
+        place = _at(INBOX, session, sender, number)
         with told(self.name), self._engine.connect() as connection:
-            return connection.execute(select(_inbox.c.data).where(*place)).scalar()
+            stored = connection.execute(select(INBOX.c.data).where(*place)).scalar()
+        return None if stored is None else self._opened(Place(session, "in", sender, number), bytes(stored))
+
+    def used(self, session: str, sender: str, number: int) -> None:
+        """If this message that came in is a share, it has served: its key is destroyed, its content deleted."""
+        place = _at(INBOX, session, sender, number)
+        with told(self.name), self._engine.connect() as connection:
+            stored = connection.execute(select(INBOX.c.data).where(*place)).scalar()
+        if stored is None or not is_share(bytes(stored)) or self._shares is None:
+            return
+        size = size_of(bytes(stored), self.incoming(session, sender, number) or b"")
+        self._shares.drop(Place(session, "in", sender, number))
+        with told(self.name), self._write() as connection, connection.begin():
+            connection.execute(update(INBOX).where(*place).values(data=gone(size)))
+
+    def _drop_incoming(self, session: str) -> None:
+        for place in [] if self._shares is None else self._shares.of(session):
+            if place.box == "in":
+                self.used(session, place.peer, place.number)
+
+    def tidy(self) -> None:
+        """Destroy the keys of shares that a crash has left: they were used or taken, or not stored at all."""
+        for place in [] if self._shares is None else list(self._shares.all()):
+            row = self.session(place.session)
+            if place.box == "in" and row is not None and row.status is not Status.running:
+                self.used(place.session, place.peer, place.number)
+            elif place.box == "out" and self._shares is not None:
+                sent = self.outgoing(place.session, place.peer, place.number)
+                if sent is None or sent.taken:
+                    self._shares.drop(place)
 
     def received(self, session: str, sender: str) -> int:
         """How many messages of this sender are stored: the number that is due next."""
-        chosen = select(_inbox.c.number).where(_inbox.c.session == session, _inbox.c.sender == sender)
+        chosen = select(INBOX.c.number).where(INBOX.c.session == session, INBOX.c.sender == sender)
         with told(self.name), self._engine.connect() as connection:
-            last = connection.execute(chosen.order_by(_inbox.c.number.desc()).limit(1)).scalar()
+            last = connection.execute(chosen.order_by(INBOX.c.number.desc()).limit(1)).scalar()
         return 0 if last is None else last + 1
 
     # messages that go out
@@ -237,34 +251,50 @@ class State:
         """Store a message before it is sent."""
         with told(self.name), self._write() as connection, connection.begin():
             connection.execute(
-                insert(_outbox).values(
+                insert(OUTBOX).values(
                     session=sent.session,
                     recipient=sent.recipient,
                     number=sent.number,
                     kind=str(sent.kind),
                     topic=sent.topic[:200],
                     content=sent.content,
-                    data=sent.data,
+                    data=self._kept(sent.place, sent.data, sent.share),
                     taken=False,
                 )
             )
 
     def outgoing(self, session: str, recipient: str, number: int) -> Sent | None:
         place = (
-            _outbox.c.session == session,
-            _outbox.c.recipient == recipient,
-            _outbox.c.number == number,
+            OUTBOX.c.session == session,
+            OUTBOX.c.recipient == recipient,
+            OUTBOX.c.number == number,
         )
         with told(self.name), self._engine.connect() as connection:
-            row = connection.execute(select(_outbox).where(*place)).first()
-        return None if row is None else _sent(row)
+            row = connection.execute(select(OUTBOX).where(*place)).first()
+        return None if row is None else self._sent(row)
+
+    def _sent(self, row: Any) -> Sent:
+        stored = bytes(row.data)
+        data = self._opened(Place(row.session, "out", row.recipient, row.number), stored)
+        return Sent(
+            session=row.session,
+            recipient=row.recipient,
+            number=row.number,
+            kind=Kind(row.kind),
+            topic=row.topic,
+            content=row.content,
+            data=data,
+            share=is_share(stored),
+            size=size_of(stored, data),
+            taken=row.taken,
+        )
 
     def next_undelivered(self, recipient: str) -> list[Sent]:
         """The first message of every session that this recipient has not taken yet."""
-        waiting = (_outbox.c.recipient == recipient, _outbox.c.taken.is_(False))
+        waiting = (OUTBOX.c.recipient == recipient, OUTBOX.c.taken.is_(False))
         with told(self.name), self._engine.connect() as connection:
             keys = connection.execute(
-                select(_outbox.c.session, _outbox.c.number).where(*waiting).order_by(_outbox.c.number)
+                select(OUTBOX.c.session, OUTBOX.c.number).where(*waiting).order_by(OUTBOX.c.number)
             ).all()
         first: dict[str, int] = {}
         for session, number in keys:
@@ -273,17 +303,22 @@ class State:
         return [sent for sent in found if sent is not None]
 
     def taken(self, sent: Sent) -> None:
-        """Mark that the recipient has a message, or will never take it."""
+        """Mark that the recipient has a message, or will never take it. A share has then served."""
+        values: dict[str, Any] = {"taken": True}
+        if sent.share:
+            values["data"] = gone(sent.size)
         with told(self.name), self._write() as connection, connection.begin():
             connection.execute(
-                update(_outbox)
+                update(OUTBOX)
                 .where(
-                    _outbox.c.session == sent.session,
-                    _outbox.c.recipient == sent.recipient,
-                    _outbox.c.number == sent.number,
+                    OUTBOX.c.session == sent.session,
+                    OUTBOX.c.recipient == sent.recipient,
+                    OUTBOX.c.number == sent.number,
                 )
-                .values(taken=True)
+                .values(**values)
             )
+        if sent.share and self._shares is not None:
+            self._shares.drop(sent.place)
 
     def forget(self, session: str) -> int:
         """Delete a session's stored messages, its agreement having ended; how many. If it ran, it stops."""
@@ -291,24 +326,26 @@ class State:
             "code": "clause-refused",
             "message": "its agreement has ended, its messages were deleted",
         }
-        gone = 0
+        deleted = 0
+        if self._shares is not None:
+            self._shares.drop_all(session)
         with told(self.name), self._write() as connection, connection.begin():
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("PRAGMA secure_delete = ON")
-            for table in (_inbox, _outbox):
-                gone += connection.execute(delete(table).where(table.c.session == session)).rowcount
+            for table in (INBOX, OUTBOX):
+                deleted += connection.execute(delete(table).where(table.c.session == session)).rowcount
             connection.execute(
-                update(_sessions)
-                .where(_sessions.c.id == session, _sessions.c.status == str(Status.running))
+                update(SESSIONS)
+                .where(SESSIONS.c.id == session, SESSIONS.c.status == str(Status.running))
                 .values(status=str(Status.refused), result=json.dumps(refused))
             )
-        return gone
+        return deleted
 
     # orders of the party's own people
 
     def claim_order(self, name: str) -> bool:
         """Whether this order is new; a repeated one is not obeyed again."""
-        return self._insert_once(_orders, {"name": name})
+        return self._insert_once(ORDERS, {"name": name})
 
     def _insert_once(self, table: Table, values: Mapping[str, Any]) -> bool:
         try:
@@ -326,30 +363,6 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def migrate(engine: Engine, name: str) -> None:
-    """Make the tables, or bring older ones up to this version's; each step in one transaction.
-
-    Raises:
-        BadInput: if a newer comity wrote them.
-    """
-    with engine.connect().execution_options(**{WRITING: True}) as connection, connection.begin():
-        present = _present_format(connection)
-        if present is None:
-            _metadata.create_all(connection)
-            connection.execute(insert(_about).values(format=FORMAT))
-        elif present > FORMAT:
-            raise BadInput(
-                f"the node's state {name} has format {present}, and this comity knows formats up to "
-                f"{FORMAT}: start it with the newer version"
-            )
-
-
-def _present_format(connection: Connection) -> int | None:
-    if not inspect(connection).has_table(_about.name):
-        return None
-    return connection.execute(select(_about.c.format)).scalar()
-
-
 def _at(table: Table, session: str, sender: str, number: int):
     return table.c.session == session, table.c.sender == sender, table.c.number == number
 
@@ -364,12 +377,6 @@ def _session(row: Any) -> SessionRow:
         terms=json.loads(row.terms),
         status=Status(row.status),
         result=json.loads(row.result),
-    )
-
-
-def _sent(row: Any) -> Sent:
-    return Sent(
-        row.session, row.recipient, row.number, Kind(row.kind), row.topic, row.content, bytes(row.data)
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from comity.validate.hosted_validator import HostedAnswer, HostedValidator
     from comity.validate.ladder import Comparisons, Ladder, Rung
     from comity.validate.learner import FeedbackClassifier
-    from comity.validate.mechanism import Calibration, NoisySums, Price, answer, calibrate
+    from comity.validate.mechanism import NoisySums, Price, answer, calibrate
     from comity.validate.metrics import METRICS, ask_for
     from comity.validate.monitor import Monitor
     from comity.validate.queries import GroupCounts, Joined, Query, WeightedSum
@@ -31,7 +31,6 @@ _HOME = {
     "BlindFeedback": "blind_session",
     "BlindSession": "blind_session",
     "CLASS_METRICS": "classes",
-    "Calibration": "mechanism",
     "Comparisons": "ladder",
     "Correction": "design",
     "Design": "design",
@@ -66,7 +65,6 @@ __all__ = [
     "NUMBER_METRICS",
     "BlindFeedback",
     "BlindSession",
-    "Calibration",
     "Comparisons",
     "Correction",
     "Design",

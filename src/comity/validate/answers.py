@@ -30,7 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.errors import BadInput, ClauseRefused, VerificationFailed
-from comity.validate.mechanism import Calibration, NoisySums
+from comity.mechanism import Noise
+from comity.validate.mechanism import NoisySums
 
 if TYPE_CHECKING:
     from comity.ledger import Ledger
@@ -289,7 +290,7 @@ def _feed(hasher: Any, value: Any) -> None:
 
 def _sums(body: Mapping[str, Any]) -> NoisySums:
     values = np.frombuffer(base64.b64decode(body["sums"]), dtype="<f8").astype(np.float64)
-    return NoisySums(values, Calibration(body["law"], body["shift"], float.fromhex(body["scale"])))
+    return NoisySums(values, Noise(body["law"], body["shift"], float.fromhex(body["scale"])))
 
 
 def _require_same(body: Mapping[str, Any], known: Mapping[str, str]) -> None:

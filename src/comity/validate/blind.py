@@ -41,7 +41,7 @@ from comity import noise
 from comity.crypto.exchange import SharedKey
 from comity.crypto.pads import Words, cut, pad, tokens
 from comity.errors import BadInput
-from comity.validate.mechanism import Calibration
+from comity.mechanism import Noise
 from comity.validate.queries import Labels, Query
 
 FIELDS: Final = ("held", "label")
@@ -222,7 +222,7 @@ def masked_answer(
     pooled: Pooled,
     query: Query,
     field: str,
-    calibration: Calibration,
+    calibration: Noise,
     second_pad: bytes,
     providers: int,
 ) -> list[Words]:
@@ -247,7 +247,7 @@ def masked_answer(
     return cut(noisy + pad(second_pad, query.dimensions), providers)
 
 
-def provider_sigma(calibration: Calibration, providers: int) -> float:
+def provider_sigma(calibration: Noise, providers: int) -> float:
     """Each provider's own noise, so that all of them but one still add up to the full sigma.
 
     A sum of discrete Gaussians is not one itself; at these scales (sigma above 2^20 steps) it differs by less
@@ -256,18 +256,18 @@ def provider_sigma(calibration: Calibration, providers: int) -> float:
     return calibration.scale / math.sqrt(max(1, providers - 1))
 
 
-def second_noise(summand: Words, calibration: Calibration, providers: int) -> Words:
+def second_noise(summand: Words, calibration: Noise, providers: int) -> Words:
     """A provider's part of an answer: its noise on words that look random to it."""
     return summand + _noise(calibration, len(summand), provider_sigma(calibration, providers))
 
 
-def total_calibration(calibration: Calibration, providers: int) -> Calibration:
+def total_calibration(calibration: Noise, providers: int) -> Noise:
     """All noise in an opened sum: the mediator's and every provider's."""
     factor = math.sqrt(1 + providers / max(1, providers - 1))
-    return Calibration(calibration.law, calibration.shift, calibration.scale * factor)
+    return Noise(calibration.law, calibration.shift, calibration.scale * factor)
 
 
-def total_deviation(calibration: Calibration, providers: int) -> float:
+def total_deviation(calibration: Noise, providers: int) -> float:
     """Standard deviation of all noise in an opened sum, in the query's whole numbers."""
     return total_calibration(calibration, providers).deviation
 
@@ -275,7 +275,7 @@ def total_deviation(calibration: Calibration, providers: int) -> float:
 def opened(
     summands: Sequence[Words],
     query: Query,
-    calibration: Calibration,
+    calibration: Noise,
     second_pad: bytes,
     pads: PadSum,
 ) -> NDArray[np.float64]:
@@ -296,7 +296,7 @@ def opened(
     return np.ldexp(total.view(np.int64).astype(np.float64), -calibration.shift)
 
 
-def _noise(calibration: Calibration, count: int, scale: float) -> Words:
+def _noise(calibration: Noise, count: int, scale: float) -> Words:
     zeros = np.zeros(count, dtype=np.int64)
     if calibration.law != "gaussian":
         raise BadInput("blind validation adds Gaussian noise: give the price a delta above 0")

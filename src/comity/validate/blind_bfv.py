@@ -62,6 +62,7 @@ from comity.crypto.bfv import (
     uniform_with_sum,
 )
 from comity.errors import BadInput, BadTable, ClauseRefused, UsageError
+from comity.mechanism import Noise
 from comity.validate.blind import total_calibration
 from comity.validate.blind_bfv_question import (
     LARGEST_WEIGHT,
@@ -72,7 +73,7 @@ from comity.validate.blind_bfv_question import (
     weights_of,
 )
 from comity.validate.blind_price import FINE_BITS, GRID_SHARE, portion_calibration
-from comity.validate.mechanism import Calibration, NoisySums, Price, Sizes
+from comity.validate.mechanism import NoisySums, Price, Sizes
 from comity.validate.queries import Integers, Query
 
 _LEAST_FINE_BITS: Final = 16
@@ -90,7 +91,7 @@ def count_calibration(
     portion: float = 1.0,
     holders: int = 1,
     parties: int = 1,
-) -> Calibration:
+) -> Noise:
     """The noise, from public facts: all ends reckon it. The grid is as fine as there is room for.
 
     Args:
@@ -142,7 +143,7 @@ def require_allowed(unsafe_unseen_groups: bool) -> None:
 
 
 def masked_count(
-    question: EncryptedQuestion, values: Integers, calibration: Calibration, scale: float, *, parties: int = 1
+    question: EncryptedQuestion, values: Integers, calibration: Noise, scale: float, *, parties: int = 1
 ) -> list[bytes]:
     """A provider's part: one ciphertext per sum. To be called after the charge is durable.
 
@@ -165,7 +166,7 @@ def masked_count(
     ]
 
 
-def added_counts(answers: Sequence[Sequence[bytes]], public: bytes, calibration: Calibration) -> list[bytes]:
+def added_counts(answers: Sequence[Sequence[bytes]], public: bytes, calibration: Noise) -> list[bytes]:
     """The mediator's part: the providers' ciphertexts added up, with its own noise.
 
     Args:
@@ -187,7 +188,7 @@ def added_counts(answers: Sequence[Sequence[bytes]], public: bytes, calibration:
 
 
 def opened_sums(
-    answer: Sequence[bytes], query: Query, calibration: Calibration, key: DecryptionKey, scheme: Scheme
+    answer: Sequence[bytes], query: Query, calibration: Noise, key: DecryptionKey, scheme: Scheme
 ) -> NoisySums:
     """The ML party's part: noisy sums of weights times labels less the least one.
 
@@ -206,7 +207,7 @@ def opened_sums(
     totals = [int(key.decrypt(data).sum()) % modulus for data in answer]
     centred = [total - modulus if total > modulus // 2 else total for total in totals]
     # in the query's whole numbers: its weights were divided by 2^s
-    read = Calibration(calibration.law, calibration.shift - coarser_bits(query), calibration.scale)
+    read = Noise(calibration.law, calibration.shift - coarser_bits(query), calibration.scale)
     return NoisySums(np.ldexp(np.array(centred, dtype=np.float64), -read.shift), read)
 
 

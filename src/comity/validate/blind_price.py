@@ -18,7 +18,8 @@ from typing import Final
 from comity import noise
 from comity.errors import UsageError
 from comity.ledger import gaussian_noise_multiplier
-from comity.validate.mechanism import LARGEST_EPSILON, Calibration, Price, Sized
+from comity.mechanism import LARGEST_EPSILON, Noise
+from comity.validate.mechanism import Price, Sized
 
 FINE_BITS: Final = 30
 GRID_SHARE: Final = 1 / 64
@@ -50,7 +51,7 @@ def portion_multiplier(price: Price, portion: float = 1.0) -> float:
 
 def portion_calibration(
     query: Sized, price: Price, portion: float = 1.0, *, fine_bits: int = FINE_BITS
-) -> Calibration:
+) -> Noise:
     """The noise of an answer with this portion of a price.
 
     Args:
@@ -60,15 +61,14 @@ def portion_calibration(
     Raises:
         UsageError: if sums and noise do not fit into 64-bit integers, or delta is too small.
     """
-    scale = portion_multiplier(price, portion) * query.l2
-    shift = max(0, fine_bits - math.frexp(scale)[1] + 1)
-    sigma = math.ldexp(scale, shift) * (1 + 2.0**-50)
+    multiplier = portion_multiplier(price, portion)
+    made = Noise.of_multiplier(multiplier, query.l2, grid_shift(multiplier * query.l2, fine_bits))
     epsilon = min(price.epsilon, LARGEST_EPSILON)
-    grid = noise.discretisation_delta(sigma, query.dimensions, epsilon)
+    grid = noise.discretisation_delta(made.scale, query.dimensions, epsilon)
     if grid > price.delta * GRID_SHARE * portion:
         raise UsageError(
             f"delta {price.delta:g} is too small for {query.dimensions} sums on the integer grid; "
             f"it must be at least {grid / GRID_SHARE / portion:.2g}"
         )
-    noise.require_room(math.ldexp(float(query.largest_sum), shift), sigma)
-    return Calibration("gaussian", shift, sigma)
+    require_room(Sums(query.dimensions, query.l2, query.largest_sum, records=1), made)
+    return made

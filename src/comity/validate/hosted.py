@@ -24,18 +24,11 @@ from numpy.typing import NDArray
 from comity import noise
 from comity.errors import BadInput, UsageError
 from comity.ledger import Cost, PrivacyUnit, Relation, approximate, gaussian_noise_multiplier
+from comity.mechanism import Noise
 from comity.schema import Schema, Unit
 from comity.validate.hosted_estimate import Estimate, rank_pairs, ratio
 from comity.validate.hosted_groups import HostedGroups
-from comity.validate.mechanism import (
-    Calibration,
-    NoisySums,
-    Price,
-    Sizes,
-    add_noise,
-    calibrate,
-    read_noisy,
-)
+from comity.validate.mechanism import NoisySums, Price, Sizes, calibrate, noised
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -138,7 +131,7 @@ class HostedPrice:
             )
         return gaussian_noise_multiplier(epsilon, self.delta - grid)
 
-    def calibration(self, sizes: Sizes, share: float) -> Calibration:
+    def calibration(self, sizes: Sizes, share: float) -> Noise:
         """The noise of one answer that has this share of the budget; `sizes` are for one row."""
         return calibrate(
             self.unit.sizes(sizes),
@@ -147,9 +140,7 @@ class HostedPrice:
 
     def answer(self, exact: Integers, sizes: Sizes, share: float) -> NoisySums:
         """(dimensions,) sums with the noise of that share. To be called after the charge is durable."""
-        calibration = self.calibration(sizes, share)
-        noisy = add_noise(exact * np.int64(1 << calibration.shift), calibration)
-        return NoisySums(read_noisy(noisy, calibration), calibration)
+        return noised(exact, self.calibration(sizes, share))
 
 
 @dataclass(frozen=True)

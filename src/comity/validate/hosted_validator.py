@@ -36,7 +36,7 @@ from comity.validate.hosted_estimate import Estimate
 from comity.validate.hosted_groups import HostedGroups
 from comity.validate.hosted_model import HostedFeatures, scores, try_model
 from comity.validate.hosted_target import BINARY, HostedTarget
-from comity.validate.mechanism import NoisySums, Price, add_noise, calibrate, read_noisy
+from comity.validate.mechanism import NoisySums, Price, calibrate, noised
 from comity.validate.parameters import a_name, a_number, a_place, an_epsilon, shown
 
 Floats = NDArray[np.float64]
@@ -216,5 +216,4 @@ class HostedValidator:
         exact = counted(given[places], labels[places], values)
         sizes = self.unit.sizes(question.sizes)
         calibration = calibrate(sizes, Price(self.epsilon, self.delta, multiplier))
-        noisy = add_noise(exact * np.int64(1 << calibration.shift), calibration)
-        return NoisySums(read_noisy(noisy, calibration), calibration)
+        return noised(exact, calibration)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from comity.mechanism import Noise
 from comity.validate.estimate import SHARE, Base, Interval, Question, Z, consistent, laplace_zs, middle
-from comity.validate.mechanism import Calibration, NoisySums
+from comity.validate.mechanism import NoisySums
 
 Floats = NDArray[np.float64]
 Bounds = tuple[Any, Any]
@@ -46,7 +47,7 @@ class Bases(Base):
 
 
 def read_many(
-    question: Question, values: Floats, calibration: Calibration, facts: Mapping[str, Any]
+    question: Question, values: Floats, calibration: Noise, facts: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """`Question.read` for many groups: by metric, arrays as `Bases` has them.
 

@@ -1,10 +1,9 @@
-"""The mechanism: noise for a query's sums, and what it costs.
+"""A validator's prices and sizes: what an answer costs, and what `comity.mechanism` calibrates its noise to.
 
-With delta > 0 the noise is discrete Gaussian, calibrated by the analytic Gaussian mechanism to the query's
-L2 bound. Those sums are shifted to a finer grid first, so that the noise is at least 2^22 grid units wide and
-its discreteness costs next to nothing (`noise.discretisation_delta`, taken out of delta before calibrating).
-With delta = 0 the noise is discrete Laplace on the sums as they are, calibrated to the L1 bound, where
-discreteness costs nothing at all. Everything but `answer` is a function of public facts.
+Neighbours differ in one label (or one record: `Price.unit`), which changes: relation change-one. A query says
+how far that moves its sums (`l1`, `l2`); with delta > 0 the noise is discrete Gaussian for the L2 bound, with
+delta = 0 discrete Laplace for the L1 bound. Everything but `answer` and `noised` is a function of public
+facts; the asker sees noisy sums and the noise's scale.
 """
 
 from __future__ import annotations
@@ -12,21 +11,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from comity import noise
+from comity import mechanism
 from comity.errors import BadInput, UsageError
 from comity.ledger import Cost, PrivacyUnit, Relation, approximate, gaussian, gaussian_noise_multiplier, pure
+from comity.mechanism import FINE_BITS, LARGEST_EPSILON, Noise, Sums, grid_shift, laplace, require_room
 from comity.validate.queries import Labels, Query
-
-_FINE_BITS: Final = 22
-
-LARGEST_EPSILON: Final = 16.0
-"""Gaussian noise is calibrated to at most this: beyond it the grid's share of delta, which grows as
-e^epsilon, would not fit, and more noise than asked for is no harm."""
 
 
 @dataclass(frozen=True)
@@ -119,29 +113,6 @@ class Sizes:
         return cls(*values)
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """The noise for one query at one price.
-
-    Attributes:
-        law: `gaussian` or `laplace`.
-        shift: sums are multiplied by 2^shift before noise is added.
-        scale: the noise's scale on that grid (sigma, or Laplace scale).
-    """
-
-    law: str
-    shift: int
-    scale: float
-
-    @property
-    def deviation(self) -> float:
-        """Standard deviation of one value's noise, in the query's own whole numbers."""
-        if self.law == "gaussian":
-            return math.ldexp(self.scale, -self.shift)
-        # discrete Laplace: variance 2 q / (1 - q)^2 with q = e^(-1/scale)
-        return math.ldexp(1 / (math.sqrt(2.0) * math.sinh(1 / (2 * self.scale))), -self.shift)
-
-
 @dataclass(frozen=True, eq=False)
 class NoisySums:
     """The answer to a query.
@@ -152,35 +123,32 @@ class NoisySums:
     """
 
     values: NDArray[np.float64]
-    calibration: Calibration
+    calibration: Noise
 
     @property
     def deviation(self) -> float:
         return self.calibration.deviation
 
 
-def calibrate(query: Sized, price: Price) -> Calibration:
-    """The noise that makes this query's answer cost no more than the price.
+def calibrate(query: Sized, price: Price) -> Noise:
+    """The noise that makes this query's answer cost no more than the price; a function of public facts.
 
     Raises:
         UsageError: if sums and noise do not fit into 64-bit integers, or delta is too small to calibrate.
     """
     if price.delta == 0 and price.multiplier is None:
         # exact on whole numbers as they are: a finer grid would only add noise between them
-        calibration = Calibration("laplace", 0, query.l1 / price.epsilon * (1 + 2.0**-50))
-    else:
-        multiplier = price.multiplier
-        if multiplier is None:
-            multiplier = _multiplier(query, price)
-        # the grid is as fine as was assumed when its own delta was paid for: the final multiplier is a little
-        # larger, and its shift could be one bit coarser
-        whole = noise_multiplier(price)
-        shift = _shift(whole * query.l2)
-        calibration = Calibration(
-            "gaussian", shift, math.ldexp(multiplier * query.l2, shift) * (1 + 2.0**-50)
-        )
-    noise.require_room(math.ldexp(float(query.largest_sum), calibration.shift), calibration.scale)
-    return calibration
+        return laplace(query.l1, query.largest_sum, price.epsilon, records=1)
+    sums = Sums(query.dimensions, query.l2, query.largest_sum, records=1)
+    if price.multiplier is None:
+        # the grid stays at its usual width: every party reckons it from these sizes, and answers name it
+        return mechanism.gaussian(
+            [sums], price.epsilon, _gaussian_delta(price), finest=FINE_BITS, instead="0 for Laplace noise"
+        ).noises[0]
+    shift = grid_shift(price.multiplier * query.l2)
+    made = Noise.of_multiplier(price.multiplier, query.l2, shift)
+    require_room(sums, made)
+    return made
 
 
 def answer(query: Query, labels: Labels, price: Price) -> NoisySums:
@@ -191,21 +159,12 @@ def answer(query: Query, labels: Labels, price: Price) -> NoisySums:
         labels: (rows,) what the query is about: 0 or 1, codes of classes, or whole numbers.
         price: what was charged.
     """
-    calibration = calibrate(query, price)
-    exact = query.sums(labels) * np.int64(1 << calibration.shift)
-    return NoisySums(read_noisy(add_noise(exact, calibration), calibration), calibration)
+    return noised(query.sums(labels), calibrate(query, price))
 
 
-def add_noise(sums: NDArray[np.int64], calibration: Calibration) -> NDArray[np.int64]:
-    """Add the noise to sums on the calibrated grid; any shape."""
-    if calibration.law == "gaussian":
-        return noise.add_discrete_gaussian(sums, calibration.scale)
-    return noise.add_discrete_laplace(sums, calibration.scale)
-
-
-def read_noisy(values: NDArray[Any], calibration: Calibration) -> NDArray[np.float64]:
-    """Noisy sums on the calibrated grid, in the query's whole numbers."""
-    return np.ldexp(np.asarray(values, dtype=np.float64), -calibration.shift)
+def noised(exact: NDArray[np.int64], calibration: Noise) -> NoisySums:
+    """Exact sums with their noise. To be called after the charge is durable."""
+    return NoisySums(calibration.answer(exact), calibration)
 
 
 def noise_multiplier(price: Price) -> float:
@@ -216,24 +175,10 @@ def noise_multiplier(price: Price) -> float:
     """
     if price.multiplier is not None:
         return price.multiplier
+    return gaussian_noise_multiplier(min(price.epsilon, LARGEST_EPSILON), _gaussian_delta(price))
+
+
+def _gaussian_delta(price: Price) -> float:
     if price.delta == 0:
         raise UsageError("Gaussian noise takes a delta above 0, and there is none (left)")
-    return gaussian_noise_multiplier(min(price.epsilon, LARGEST_EPSILON), price.delta)
-
-
-def _multiplier(query: Sized, price: Price) -> float:
-    """The analytic Gaussian's, with the price of the grid taken out of delta first."""
-    epsilon, whole = min(price.epsilon, LARGEST_EPSILON), noise_multiplier(price)
-    sigma = math.ldexp(whole * query.l2, _shift(whole * query.l2))
-    grid = noise.discretisation_delta(sigma, query.dimensions, epsilon)
-    if grid > price.delta / 2:
-        raise UsageError(
-            f"delta {price.delta:g} is too small for {query.dimensions} sums on the integer grid; "
-            f"it must be at least {2 * grid:.2g}, or 0 for Laplace noise"
-        )
-    return gaussian_noise_multiplier(epsilon, price.delta - grid)
-
-
-def _shift(scale: float) -> int:
-    """By how many bits to refine the grid so that noise of this scale is wide enough."""
-    return max(0, _FINE_BITS - math.frexp(scale)[1] + 1)
+    return price.delta

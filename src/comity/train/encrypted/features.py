@@ -32,6 +32,26 @@ class Number:
         if not (np.isfinite(self.low) and np.isfinite(self.high) and self.low <= self.high):
             raise BadSchema(f"the bounds of column {self.name} are two finite numbers, the lower one first")
 
+    @classmethod
+    def of_target(cls, schema: Schema, name: str) -> Number:
+        """A target of numbers.
+
+        Raises:
+            BadSchema: if it has no public bounds.
+        """
+        column = schema[name]
+        if column.min is None or column.max is None:
+            raise BadSchema(
+                f"the target {name} is a number that linear regression learns on shares between public bounds; "
+                "add min and max to it in the schema"
+            )
+        return cls(name, column.min, column.max)
+
+    def scaled(self, values: Floats) -> Floats:
+        """Values between the bounds as -1 to 1, those beyond them held at them; NaN stays."""
+        span = self.high - self.low
+        return 2.0 * ((np.clip(values, self.low, self.high) - self.low) / (span or 1.0)) - 1.0
+
 
 @dataclass(frozen=True)
 class Levels:
@@ -100,9 +120,7 @@ class Features:
         for at, number in enumerate(self.numbers):
             values = table.numbers(number.name)
             missing = np.isnan(values)
-            span = number.high - number.low
-            scaled = (np.clip(values, number.low, number.high) - number.low) / (span or 1.0)
-            matrix[:, at] = np.where(missing, 0.0, 2.0 * scaled - 1.0)
+            matrix[:, at] = np.where(missing, 0.0, number.scaled(values))
             matrix[:, len(self.numbers) + at] = missing
         start = 2 * len(self.numbers)
         for column in self.levels:

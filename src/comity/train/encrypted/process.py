@@ -41,7 +41,8 @@ class EngineProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env={**os.environ, "TMPDIR": self._folder.name},
+                cwd=self._folder.name,  # SPU's log, `spu.log`, goes wherever its process runs
+                env=_environment(self._folder.name),
             )
         self._lock = threading.Lock()
         self._values = 0
@@ -150,6 +151,15 @@ class EngineProcess:
         if "failed" in told:
             raise _failure(str(told["failed"]), int(told["code"]))
         return told, came
+
+
+def _environment(folder: str) -> dict[str, str]:
+    """This process's variables for one that runs in another folder."""
+    told = {**os.environ, "TMPDIR": folder}
+    if os.environ.get("PYTHONPATH"):
+        places = os.environ["PYTHONPATH"].split(os.pathsep)
+        told["PYTHONPATH"] = os.pathsep.join(os.path.abspath(place) for place in places)
+    return told
 
 
 def _joining(members: Sequence[Member], rank: int, session: str) -> dict[str, Any]:
