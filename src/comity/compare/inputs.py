@@ -84,6 +84,7 @@ class Inputs:
                 {"name": name, "rows": self.train[name].num_rows + self.seed_rows[name]}
                 for name in self.providers
             ],
+            "partition": settings.partition,
             "target": self.task.target,
             "positive": self.task.positive,
             "id": None if self.task.id == GENERATED_ID else self.task.id,

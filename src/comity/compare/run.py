@@ -72,9 +72,12 @@ def _run_all(
 ) -> list[tuple[_Job, Result]]:
     """Run the jobs one after another on one pool; a pool that lost a party is replaced for the next job."""
     results: list[tuple[_Job, Result]] = []
+    folders = dict(inputs.folders)
+    if not any("mediator" in job.architecture.programs for job in jobs):
+        folders.pop(MEDIATOR)
     while len(results) < len(jobs):
         progress(len(results), len(jobs) + 1, "starting the parties' processes")
-        with Pool(inputs.folders, threads=inputs.threads) as pool:
+        with Pool(folders, threads=inputs.threads) as pool:
             for job in jobs[len(results) :]:
                 progress(len(results) + 1, len(jobs) + 1, _title(job))
                 swept = sweeps and job.architecture.charged(job.options.mode)
@@ -134,7 +137,10 @@ def _skip_reason(
     alone = settings.architectures == (architecture.name,)
     if settings.mode is not None and not architecture.modes and alone:
         return f"'{architecture.name}' has no modes; leave --mode out"
-    if settings.partition not in architecture.partitions:
+    if settings.partition not in (architecture.exposure(mode).partitions or architecture.partitions):
+        if settings.partition in architecture.partitions:
+            others = [other for other in architecture.modes if other != mode]
+            return f"mode {mode} runs on tables split by rows; for columns: --mode {' or '.join(others)}"
         return "it runs on tables split by rows; it cannot join tables that hold different columns"
     by_columns = architecture.skip_columns(inputs.task, inputs.providers)
     if settings.partition == "columns" and by_columns is not None:

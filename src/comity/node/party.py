@@ -125,13 +125,17 @@ class Party:
             `figures` of the program and `cost` of this process.
         """
         from comity.architectures import find
-        from comity.architectures.definition import Options, Seat, Task
+        from comity.architectures.agreed_task import read_options, require_agreed
+        from comity.architectures.definition import Seat, Task
 
         state = self._session(session)
         role = state.agreement.party(self.name).role
         program = find(architecture).programs.get(role)
         if program is None:
             raise UsageError(f"architecture '{architecture}' has no part for role '{role}'")
+        learned = Task.from_dict(task)
+        require_agreed(learned, state.agreement, self.name)
+        chosen = read_options(find(architecture), options)
         channel = self._channel(session, state, may_query=role != "provider")
         meter = Meter()
         try:
@@ -144,8 +148,8 @@ class Party:
                 agreement=state.agreement,
                 ledger=state.ledger,
                 key=self.key,
-                task=Task.from_dict(task),
-                options=Options(**options),
+                task=learned,
+                options=chosen,
             )
             figures = program(seat, channel)
         finally:

@@ -35,7 +35,7 @@ def render_page(document: Mapping[str, Any]) -> str:
             report=report,
             charts={name: drawn.get(name) for name in ("utility", "epsilon", "cost", "attacks")},
             css=_stylesheet(),
-            headline=headline(report),
+            headline=words.headline(report),
             pilot=words.PILOT,
             pilot_why=words.PILOT_WHY,
             attack_note=words.ATTACKS_ARE_LOWER_BOUNDS,
@@ -48,21 +48,6 @@ def render_page(document: Mapping[str, Any]) -> str:
             version=comity.__version__,
         )
     )
-
-
-def headline(report: Report) -> list[str]:
-    """What was compared, in a few facts."""
-    facts: list[str] = []
-    if report.providers:
-        number = len(report.providers)
-        facts.append("1 provider" if number == 1 else f"{number} providers")
-    if rows := sum(provider.rows or 0 for provider in report.providers):
-        facts.append(f"{rows:,} rows")
-    if report.target:
-        facts.append(f"target {report.target}" + (f" = {report.positive}" if report.positive else ""))
-    if report.test_rows is not None:
-        facts.append(f"tested on {report.test_rows:,} held-out rows")
-    return facts
 
 
 @dataclass(frozen=True)

@@ -241,7 +241,10 @@ class Provider:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole comparison: its results in the order they were measured, what was skipped, and its inputs."""
+    """A whole comparison: its results in the order they were measured, what was skipped, and its inputs.
+
+    `by_columns`: the providers hold different columns of the same records.
+    """
 
     results: tuple[Result, ...]
     skipped: tuple[Skipped, ...]
@@ -254,6 +257,7 @@ class Report:
     references: tuple[tuple[str, float], ...]
     columns: tuple[tuple[tuple[str, str], ...], ...]
     notes: tuple[str, ...]
+    by_columns: bool = False
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
@@ -281,6 +285,7 @@ class Report:
             references=tuple(_references(document.get("references"))),
             columns=tuple(_columns(inputs.get("schema"))),
             notes=_texts(inputs.get("notes")),
+            by_columns=inputs.get("partition") == "columns",
         )
 
     @property
@@ -367,6 +372,8 @@ def _facts(inputs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
         name = clean_text(f"{prefix}{key}", 80).replace("_", " ")
         if isinstance(value, Mapping) and not prefix:
             yield from _facts(value, prefix=f"{key}: ")
-        elif key not in ("providers", "schema", "notes") and (shown := _shown(value)) is not None:
+        elif (
+            key not in ("providers", "schema", "notes", "partition") and (shown := _shown(value)) is not None
+        ):
             # a seed, a port or a year is a name made of digits: no thousands separator
             yield name, shown.replace(",", "") if key == "seed" else shown

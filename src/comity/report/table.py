@@ -86,15 +86,7 @@ def _schema(report: Report, width: int) -> Iterator[Table | Text]:
 def _heading(report: Report) -> Text:
     from rich.text import Text
 
-    parts = [f"{len(report.providers)} providers"] if len(report.providers) != 1 else ["1 provider"]
-    if not report.providers:
-        parts = []
-    if rows := sum(provider.rows or 0 for provider in report.providers):
-        parts.append(f"{rows:,} rows")
-    if report.target:
-        parts.append(f"target {report.target}" + (f" = {report.positive}" if report.positive else ""))
-    if report.test_rows is not None:
-        parts.append(f"tested on {report.test_rows:,} held-out rows")
+    parts = words.headline(report)
     return Text("\n" + " · ".join(parts), style="dim") if parts else Text("")
 
 

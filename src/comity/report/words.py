@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from comity.report import numbers
-from comity.report.results import Attack, Privacy, Result
+from comity.report.results import Attack, Privacy, Report, Result
 
 PILOT = "A pilot, not a release."
 PILOT_WHY = (
@@ -23,6 +23,23 @@ _BASELINE_WORDS = {
     "alone-provider": "Nothing leaves a provider: each learns from its own rows.",
     "pooled": "None: every provider hands all its raw rows over.",
 }
+
+
+def headline(report: Report) -> list[str]:
+    """What was compared, in a few facts."""
+    facts: list[str] = []
+    if report.providers:
+        number = len(report.providers)
+        facts.append("1 provider" if number == 1 else f"{number} providers")
+    if report.by_columns:
+        facts.append("columns of the same records")  # their rows do not add up
+    elif rows := sum(provider.rows or 0 for provider in report.providers):
+        facts.append(f"{rows:,} rows")
+    if report.target:
+        facts.append(f"target {report.target}" + (f" = {report.positive}" if report.positive else ""))
+    if report.test_rows is not None:
+        facts.append(f"tested on {report.test_rows:,} held-out rows")
+    return facts
 
 
 def interval(attack: Attack) -> str:
