@@ -122,6 +122,15 @@ class Channel(Protocol):
         """
         ...
 
+    def hold_secrets(self) -> None:
+        """Say that from here on this program holds keys or shares that go with its process.
+
+        Raises:
+            PartyFailed: if an earlier process of this session had come further; never on a channel that does
+                not outlive its process.
+        """
+        ...
+
     def send(self, recipient: str, item: Outgoing) -> None:
         """Deliver to another party's inbox.
 
@@ -138,6 +147,15 @@ class Channel(Protocol):
             VerificationFailed: if a number is missing or comes twice.
         """
         ...
+
+
+def holds_share(item: Outgoing | Message) -> bool:
+    """Whether a message holds a share, which nobody keeps once it has served.
+
+    Those that the gate issued say so by their kind. A query whose parts are shares, of an ML party or a
+    mediator that computes, says so in its body: `"share": true`.
+    """
+    return item.kind is Kind.share or (item.kind is Kind.query and item.body.get("share") is True)
 
 
 class Sealer:
@@ -344,6 +362,9 @@ class MemoryChannel:
 
     def resend(self, recipient: str) -> Kind | None:
         return None
+
+    def hold_secrets(self) -> None:
+        """Nothing: this session ends with its process."""
 
     def receive(self, sender: str) -> Message:
         return self._inbox.get(sender, timeout_s=self._timeout_s)

@@ -92,6 +92,7 @@ class Network:
     carried: list[tuple[str, bytes]] = field(default_factory=list)
     taken: list[tuple[str, bytes]] = field(default_factory=list)
     meddle: Callable[[str, bytes], list[bytes]] | None = None
+    patience_s: float = 60
     _fuses: dict[str, Fuse | None] = field(default_factory=dict)
     _final: dict[tuple[str, str], str] = field(default_factory=dict)
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -99,7 +100,7 @@ class Network:
     def start(self, name: str, fuse: Fuse | None = None) -> Node:
         folder = self.town.folders[name]
         posts = {peer: self._post(peer, fuse) for peer in folder.peers()}
-        node = Node(folder, posts=posts, patience_s=60)
+        node = Node(folder, posts=posts, patience_s=self.patience_s)
         node.witnesses._offered = self._countersigned(name, fuse)
         if fuse is not None:
             fuse.told = self._tell
@@ -175,7 +176,7 @@ class Network:
     def bury(self, name: str) -> None:
         """After a crash: nobody reaches the node any more, and its waiting threads let go."""
         node = self.nodes.pop(name)
-        node.let_go()  # a process's locks go with it
+        node.hold.release()  # a process's locks go with it
         node.arrivals.stop()
         for worker in (node.witnesses.worker, *(each.worker for each in node._deliveries.values())):
             worker.ending.set()

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from comity.agreement import Agreement, agreement_from
 from comity.architectures import find
-from comity.architectures.definition import Options, Task
+from comity.architectures.definition import Options, Parties, Task
 from comity.node.folder import PartyFolder
 from comity.node.orders import give_order
 from comity.schema import parse_schema
@@ -70,6 +70,48 @@ def people(name: str, rows: int, seed: int) -> pa.Table:
             "ill": np.where(ill, "yes", "no"),
         }
     )
+
+
+def machines(name: str, rows: int, seed: int) -> pa.Table:
+    """Made-up machines: nothing in them is about anybody."""
+    draw = np.random.default_rng([seed, sum(name.encode()), 1])
+    hours = draw.integers(0, 9_000, rows)
+    part = draw.integers(0, 3, rows)
+    fails = draw.random(rows) < 0.1 + 0.5 * (hours > 6_000) + 0.3 * (part == 0)
+    return pa.table(
+        {
+            "id": [f"{name}-{at}" for at in range(rows)],
+            "hours": hours,
+            "part": np.array(["belt", "fan", "pump"])[part],
+            "failed": np.where(fails, "yes", "no"),
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What tables are about: their schema, made-up rows, features and target."""
+
+    schema: Mapping[str, Any]
+    rows: Callable[[str, int, int], pa.Table]
+    features: tuple[str, ...]
+    target: str
+
+
+PEOPLE = Subject(SCHEMA, people, ("age", "job"), "ill")
+MACHINES = Subject(
+    {
+        "columns": {
+            "id": {"role": "identifier", "type": "text"},
+            "hours": {"role": "insensitive", "type": "integer", "min": 0, "max": 10_000},
+            "part": {"role": "insensitive", "type": "category", "values": ["belt", "fan", "pump"]},
+            "failed": {"role": "target", "type": "category", "values": ["no", "yes"]},
+        }
+    },
+    machines,
+    ("hours", "part"),
+    "failed",
+)
 
 
 @dataclass
@@ -182,6 +224,7 @@ def build_town(
     hosts: Mapping[str, str] | None = None,
     attested: str | None = None,
     clauses: Mapping[str, Mapping[str, Any]] | None = None,
+    subject: Subject = PEOPLE,
 ) -> Town:
     """Folders with keys, cards and tables, and one agreement for these architectures signed by all.
 
@@ -189,8 +232,9 @@ def build_town(
         hosts: the address of each party's node, 127.0.0.1 by default.
         attested: the measurement that the mediator has to prove.
         clauses: instead of each architecture's own for its default options.
+        subject: what the tables are about.
     """
-    task = Task(parse_schema(SCHEMA, where="the test's schema"), "ill", "yes", "id")
+    task = Task(parse_schema(dict(subject.schema), where="the test's schema"), subject.target, "yes", "id")
     folders: dict[str, PartyFolder] = {}
     for name in parties:
         host = (hosts or {}).get(name, "127.0.0.1")
@@ -199,8 +243,8 @@ def build_town(
         for other in folders.values():
             if other is not folder:
                 folder.add_peer(other.card())
-    tables = {name: people(name, rows, 1) for name in parties if ROLES[name] == "provider"}
-    _write_tables(folders, tables)
+    tables = {name: subject.rows(name, rows, 1) for name in parties if ROLES[name] == "provider"}
+    _write_tables(folders, tables, subject)
     document = _document(folders, task, architectures, epsilon, days, tables)
     for name, clause in (clauses or {}).items():
         document["architectures"][name].update(clause)
@@ -232,22 +276,51 @@ def agree_again(town: Town, architecture: str, options: Options) -> Town:
     return replace(town, agreement=agreement)
 
 
-def _write_tables(folders: Mapping[str, PartyFolder], tables: Mapping[str, pa.Table]) -> None:
+def agree_on(
+    town: Town, architecture: str, options: Options, *, lineage: str | None = None, **clause: Any
+) -> Town:
+    """The same town under one more agreement, for one architecture.
+
+    Args:
+        lineage: by default one of this architecture's and mode's own.
+        clause: what differs from the architecture's own.
+    """
+    document = town.agreement.to_dict()
+    document.pop("signatures", None)
+    providers = tuple(name for name in town.folders if ROLES[name] == "provider")
+    own = find(architecture).clause_of(options, Parties(providers, "analyst", "hub"))
+    document["architectures"] = {architecture: own | clause}
+    if architecture == "plain":
+        document["purpose"]["legal_basis"] = "not_personal"
+    for data in document["data"]:
+        data["lineage"] = lineage or f"{architecture}-{options.mode or 'only'}"
+    agreement = agreement_from(document)
+    for name, folder in town.folders.items():
+        agreement = agreement.sign(name, folder.key)
+    for folder in town.folders.values():
+        folder.keep_agreement(agreement)
+    return replace(town, agreement=agreement)
+
+
+def _write_tables(
+    folders: Mapping[str, PartyFolder], tables: Mapping[str, pa.Table], subject: Subject
+) -> None:
     from comity.architectures.hierarchies import read_hierarchy
 
-    schema = parse_schema(SCHEMA, where="the test's schema")
-    hierarchies = {name: read_hierarchy(name, schema, None).to_dict() for name in ("age", "job")}
-    seed = people("seed", 200, 2)
+    schema = parse_schema(dict(subject.schema), where="the test's schema")
+    features = list(subject.features)
+    hierarchies = {name: read_hierarchy(name, schema, None).to_dict() for name in features}
+    seed = subject.rows("seed", 200, 2)
     for name, folder in folders.items():
         written = folder.tables_path
         (written / "hierarchies.json").write_text(json.dumps(hierarchies))
-        pq.write_table(people("probe", 300, 3).select(["age", "job"]), written / "probe.parquet")
-        pq.write_table(seed.select(["age", "job", "ill"]), written / "seed.parquet")
+        pq.write_table(subject.rows("probe", 300, 3).select(features), written / "probe.parquet")
+        pq.write_table(seed.select([*features, subject.target]), written / "seed.parquet")
         if name in tables:
             pq.write_table(tables[name], written / "train.parquet")
         if ROLES[name] == "ml_party":
             for provider, table in tables.items():
-                pq.write_table(table.select(["id", "age", "job"]), written / f"linked-{provider}.parquet")
+                pq.write_table(table.select(["id", *features]), written / f"linked-{provider}.parquet")
 
 
 def _document(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from comity.architectures import find
 from comity.errors import BadInput
 from comity.node import ask
+from comity.node.ask import agreed_mode
 
 WORDS = "its positive 'YES' is no value of the target 'ill'; its values are no, yes"
 
@@ -41,3 +44,21 @@ def test_a_mistyped_positive_value_is_refused_by_the_agreement(
     with pytest.raises(BadInput, match=WORDS) as refused:
         ask.open_session(town.analyst, "validation", town.agreement.digest, task, {})
     assert refused.value.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("architecture", "clause", "mode"),
+    [
+        ("validation", {"mode": "hosted"}, "hosted"),
+        ("federated", {"unsafe_exact": True, "epsilon": None}, "exact"),
+        ("federated", {"unsafe_exact": None, "epsilon": 1.0}, "private"),
+        ("clean-room", {"unsafe_exact": True, "epsilon": 1.0}, "private"),
+        ("encrypted", {"unsafe_exact": True, "epsilon": None}, "exact"),
+        ("homomorphic", {"unsafe_exact": None, "epsilon": None}, None),
+    ],
+)
+def test_who_names_no_mode_gets_what_the_clause_allows(
+    architecture: str, clause: dict[str, Any], mode: str | None
+) -> None:
+    assert agreed_mode(find(architecture), SimpleNamespace(**clause)) == mode  # type: ignore[arg-type]
+    assert agreed_mode(find(architecture), None) is None

@@ -255,3 +255,27 @@ def test_what_a_party_is_told_of_a_failure_holds_no_private_value(network):
         message = open_message(data, keys=keys, recipient=peer)
         assert "secret" not in repr(message.body)
         assert "train.parquet" not in repr(message.body) or peer == "north"
+
+
+def test_an_invitation_cannot_say_more_of_the_data_than_the_agreement(network):
+    """A task of the ML party's making would choose bounds, privacy unit and account: nothing begins."""
+    north, task = network.nodes["north"], network.town.task.to_dict()
+    columns = task["schema"]["columns"]
+    target = columns[task["target"]]
+    unit = {"column": task["id"], "max_rows": 1}
+    asked = {
+        "another unit": {**task, "schema": {**task["schema"], "unit": unit}},
+        "another id": {**task, "id": task["target"]},
+        "other columns": {
+            **task,
+            "schema": {**task["schema"], "columns": {**columns, task["target"]: {**target, "values": ["x"]}}},
+        },
+    }
+    before = len(north.ledger.events("charged"))
+    for number, (what, made) in enumerate(asked.items()):
+        session = f"{number:032x}"
+        data = sealer(network, "analyst", session).seal("north", invitation(network, task=made))
+        with pytest.raises(ClauseRefused, match="data"):
+            north.take(data)
+        assert north.state.session(session) is None, what
+    assert len(north.ledger.events("charged")) == before

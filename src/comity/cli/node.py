@@ -44,6 +44,10 @@ def start(
         str | None,
         typer.Option("--state", metavar="URL", help="postgresql://... instead of state.db in the folder."),
     ] = None,
+    patience: Annotated[
+        float,
+        typer.Option("--patience", min=1.0, help="Seconds that a session waits for a party's next message."),
+    ] = 86_400.0,
 ) -> int:
     """Run this party's node until it is stopped (Ctrl-C, SIGTERM)."""
     import os
@@ -59,7 +63,7 @@ def start(
     party = _party(folder, passphrase_file)
     own = party.card()
     listener = bind(host or own.host, own.port if port is None else port)
-    node = Node(party, ledger=ledger, state=state)
+    node = Node(party, ledger=ledger, state=state, patience_s=patience)
 
     def ready(bound: int) -> None:
         print(f"node of '{party.name}' listens on {host or own.host}:{bound}", file=sys.stderr, flush=True)
@@ -86,7 +90,12 @@ def run(
     delta: Annotated[float, typer.Option("--delta", min=0.0, max=1.0)] = 1e-6,
     k: Annotated[int, typer.Option("--k", min=2)] = 5,
     seed: Annotated[int, typer.Option("--seed", help="Fixes models, never noise.")] = 0,
-    mode: Annotated[str | None, typer.Option("--mode", help="The architecture's mode.")] = None,
+    mode: Annotated[
+        str | None, typer.Option("--mode", help="The architecture's mode; what the clause allows by default.")
+    ] = None,
+    partition: Annotated[
+        str, typer.Option("--partition", metavar="rows|columns", help="How the data is split over providers.")
+    ] = "rows",
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the session has ended.")] = True,
     passphrase_file: Passphrase = None,
     json: JsonFile = None,
@@ -100,7 +109,8 @@ def run(
 
     check_writable(json, "--json")
     party = _party(folder, passphrase_file)
-    options = {"epsilon": epsilon, "delta": delta, "k": k, "seed": seed, "mode": mode}
+    options: dict[str, Any] = {"epsilon": epsilon, "delta": delta, "k": k, "seed": seed, "mode": mode}
+    options["partition"] = partition
     session = open_session(party, architecture, agreement, task, options)
     if not wait:
         found: dict[str, Any] = {

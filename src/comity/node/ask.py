@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from comity.architectures import find
 from comity.data.labels import require_value
@@ -15,6 +15,10 @@ from comity.node.folder import PartyFolder
 from comity.node.orders import give_order
 from comity.node.state import Status
 from comity.schema import Column
+
+if TYPE_CHECKING:
+    from comity.agreement.clause import Clause
+    from comity.architectures.definition import Architecture
 
 _POLL_S = 0.2
 _POLL_LONGEST_S = 5.0
@@ -36,14 +40,28 @@ def open_session(
         BadInput: if task or agreement cannot be used, or a target of the agreement has no such value.
         ComityError: whatever the node raised.
     """
-    find(architecture)
+    named = find(architecture)
     asked, chosen = read_task(task), chosen_agreement(folder, agreement)
-    for data in folder.agreement(chosen).data:
+    agreed = folder.agreement(chosen)
+    for data in agreed.data:
         if asked["target"] in data.columns:
             _require_positive(task, data.columns[asked["target"]], asked["target"], asked["positive"])
-    body = {"architecture": architecture, "task": asked, "options": dict(options)}
+    mode = options.get("mode") or agreed_mode(named, agreed.architectures.get(architecture))
+    body = {"architecture": architecture, "task": asked, "options": {**options, "mode": mode}}
     found = give_order(folder, "run", body, agreement=chosen)
     return str(found["session"])
+
+
+def agreed_mode(architecture: Architecture, clause: Clause | None) -> str | None:
+    """The mode that a clause allows, for who has not named one: the clause's own, `exact` where it knows no
+    epsilon, or else the architecture's first; None where it has no modes, or the agreement no such clause."""
+    if clause is None or not architecture.modes:
+        return None
+    own = str(getattr(clause, "mode", ""))
+    if own in architecture.modes:
+        return own
+    exact = getattr(clause, "unsafe_exact", None) and getattr(clause, "epsilon", None) is None
+    return "exact" if exact and "exact" in architecture.modes else architecture.modes[0]
 
 
 def session_folder(folder: PartyFolder, session: str) -> Path:

@@ -82,6 +82,9 @@ class HttpChannel:
         """Nothing: this session ends with its process."""
         return None
 
+    def hold_secrets(self) -> None:
+        """Nothing: this session ends with its process."""
+
     def receive(self, sender: str) -> Message:
         """The next message of `sender`; see `comity.wire.Inbox.get`."""
         return self._inbox.get(sender, timeout_s=self._timeout_s)

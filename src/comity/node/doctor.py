@@ -132,6 +132,7 @@ def _agreements(folder: PartyFolder) -> Iterator[Finding]:
     for digest, (_, standing) in standings.items():
         yield Finding(f"agreement {digest[:12]}", standing.words, True)
     yield from _needs(folder, present)
+    yield from _architectures(folder, present)
 
 
 def _needs(folder: PartyFolder, agreements: list[Agreement]) -> Iterator[Finding]:
@@ -159,6 +160,27 @@ def _needs(folder: PartyFolder, agreements: list[Agreement]) -> Iterator[Finding
             lambda: _anchored(folder),
             "get the root certificate from the processor's maker and name it there",
         )
+
+
+def _architectures(folder: PartyFolder, agreements: list[Agreement]) -> Iterator[Finding]:
+    """Whether this party's part of each architecture that is agreed can run on this machine."""
+    from comity.node.runnable import lacks, own_part
+
+    found: dict[str, dict[str, str]] = {}
+    for agreement in agreements:
+        for name in own_part(agreement, folder.name) if _names(agreement, folder.name) else ():
+            reasons = found.setdefault(name, {})
+            reasons.update({lack.why: lack.remedy for lack in lacks(folder, agreement, name)})
+    for name, reasons in found.items():
+        what = f"architecture '{name}'"
+        if not reasons:
+            yield Finding(what, "can run here", True)
+        for why, remedy in reasons.items():
+            yield Finding(what, why, False, remedy)
+
+
+def _names(agreement: Agreement, party: str) -> bool:
+    return any(each.name == party for each in agreement.parties)
 
 
 def _anchored(folder: PartyFolder) -> str:

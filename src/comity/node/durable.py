@@ -6,7 +6,12 @@ let through is not made a second time (`resend`). So a program may draw and char
 between a message and what is the same message again.
 
 A query that would now be another one than the stored one (it held a key that went with the process) ends the
-session: two different messages never have one number.
+session: two different messages never have one number. So does a program that holds keys or shares in memory
+only (`hold_secrets`), if what an earlier process had sent rests on them.
+
+Shares are stored sealed, and go when they have served (`comity.node.shares`): at their sender once they are
+taken; at their recipient when they are received by a program that could not be taken up again anyway, else
+when the session has ended there.
 """
 
 from __future__ import annotations
@@ -15,12 +20,13 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from comity.crypto.canonical import digest
 from comity.crypto.keys import VerifyKey
 from comity.errors import PartyFailed
 from comity.node.state import Sent, State
-from comity.wire import Counters, Kind, Message, Outgoing, Query, Sealer, open_message
+from comity.wire import Counters, Kind, Message, Outgoing, Query, Sealer, holds_share, open_message
 
 
 class Arrivals:
@@ -109,6 +115,7 @@ class DurableChannel:
         self._patience_s = patience_s
         self._next_in = dict(first)
         self._next_out: dict[str, int] = {}
+        self._holds_secrets = False
         self.counters = Counters()
 
     def skip(self, recipient: str) -> None:
@@ -129,11 +136,10 @@ class DurableChannel:
         if stored is None:
             data = self._sealer.seal(recipient, item)
             number = self._next_out.get(recipient, 0)
-            self._state.keep(
-                Sent(self._session, recipient, number, item.kind, item.topic, content_of(item), data)
-            )
+            sent = Sent(self._session, recipient, number, item.kind, item.topic, content_of(item), data)
+            self._state.keep(replace(sent, share=holds_share(item)))
             self._next_out[recipient] = number + 1
-            self._sent(recipient, data)
+            self._sent(recipient, len(data))
             return
         if isinstance(item, Query) and stored.content != content_of(item):
             raise PartyFailed(
@@ -156,16 +162,31 @@ class DurableChannel:
             pass
         self.send(recipient, item)
 
+    def hold_secrets(self) -> None:
+        """From here on the program holds keys or shares that go with its process.
+
+        Raises:
+            PartyFailed: if an earlier process of this session had sent more than this one has: that rests on
+                what went with it.
+        """
+        others = (name for name in self._keys if name != self._party)
+        if any(self._stored(name) is not None for name in others):
+            raise PartyFailed(
+                f"'{self._party}' was restarted, and the keys and shares that it held in this session went "
+                "with its process: open a new session"
+            )
+        self._holds_secrets = True
+
     def _stored(self, recipient: str) -> Sent | None:
         return self._state.outgoing(self._session, recipient, self._next_out.get(recipient, 0))
 
     def _again(self, stored: Sent) -> None:
         self._sealer.pass_over(stored.recipient)
         self._next_out[stored.recipient] = stored.number + 1
-        self._sent(stored.recipient, stored.data)
+        self._sent(stored.recipient, stored.size)
 
-    def _sent(self, recipient: str, data: bytes) -> None:
-        self.counters.count(len(data))
+    def _sent(self, recipient: str, size: int) -> None:
+        self.counters.count(size)
         self._wake(recipient)
 
     def receive(self, sender: str) -> Message:
@@ -177,8 +198,15 @@ class DurableChannel:
             lambda: self._state.incoming(self._session, sender, number),
             timeout_s=self._patience_s,
         )
+        if not data:
+            raise PartyFailed(
+                f"'{self._party}' was restarted after it had used a share of '{sender}', which is deleted by "
+                "then: open a new session"
+            )
         message = open_message(data, keys=self._keys, recipient=self._party)
         self._next_in[sender] = number + 1
+        if self._holds_secrets:
+            self._state.used(self._session, sender, number)
         if message.topic == FAILED:
             raise PartyFailed(f"party '{sender}' gave up: {str(message.body.get('message', ''))[:500]}")
         return message

@@ -141,6 +141,10 @@ class PartyFolder:
         return self.path / "state.db"
 
     @property
+    def shares_path(self) -> Path:
+        return self.path / "shares"
+
+    @property
     def sessions_path(self) -> Path:
         return self.path / "sessions"
 

@@ -37,11 +37,12 @@ from comity.node.folder import PartyFolder
 from comity.node.hold import Hold
 from comity.node.orders import call
 from comity.node.retention import delete_expired, note_ends, take_withdrawal
-from comity.node.sessions import Household, Sessions, require_ml_party, taking_part, terms_of
+from comity.node.sessions import Household, Sessions, ends_for, require_ml_party, taking_part, terms_of
+from comity.node.shares import Shares
 from comity.node.state import Sent, SessionRow, State, Status, now
 from comity.node.witness import Witnesses
 from comity.node.worker import stop_all
-from comity.wire import Message, open_message
+from comity.wire import Message, holds_share, open_message
 
 if TYPE_CHECKING:
     import ssl
@@ -54,6 +55,8 @@ _log = logging.getLogger("comity.node")
 
 _SESSION_LENGTH = 32
 _MOST_RUNNING = 64
+_COMPUTING_S = 60.0
+"""How long a stop waits for programs at work: what they have charged for would be lost."""
 _MOST_NOTED = 1_000
 """Refusals that go into the ledger while a node runs; a peer must not fill it. Further ones are logged."""
 
@@ -100,8 +103,8 @@ class Node:
         self._peers = folder.peers()
         for card in self._peers.values():
             card.verify()
-        self.state = State.open(state or folder.state_path)
-        self._hold = Hold(self.state)
+        self.state = State.open(state or folder.state_path, Shares(folder.shares_path))
+        self.hold = Hold(self.state)
         self.ledger = Ledger.open(ledger or folder.ledger_path, key=self.key, owner=self.name)
         self.attestations = Attestations(folder, quotes or available_quotes(), ask)
         self.arrivals = Arrivals()
@@ -152,6 +155,7 @@ class Node:
         note_ends(self.folder, self.ledger, on=today)
         for agreement in self.folder.agreements().values():
             delete_expired(self.folder, agreement, self.ledger, on=today, forget=self.state.forget)
+        self.state.tidy()
         self.witnesses.worker.start()
         for delivery in self._deliveries.values():
             delivery.worker.start()
@@ -166,15 +170,11 @@ class Node:
             if self._desk is not None:
                 self._desk.stop()
         self.witnesses.worker.end()
-        self._sessions.join(timeout_s=2.0)
+        self._sessions.join(timeout_s=2.0, computing_s=_COMPUTING_S)
         stop_all([self.witnesses.worker, *(delivery.worker for delivery in self._deliveries.values())])
         self.ledger.close()
-        self.let_go()
+        self.hold.release()
         self.state.close()
-
-    def let_go(self) -> None:
-        """Let another node use this one's state."""
-        self._hold.release()
 
     @property
     def desk(self) -> Desk:
@@ -223,12 +223,16 @@ class Node:
         due = self.state.received(message.session, message.sender)
         if message.number > due:
             raise OutOfOrder(f"message {message.number} came where {due} was due")
-        new = self.state.put(message.session, message.sender, message.number, fingerprint, data)
+        place = (message.session, message.sender, message.number)
+        new = self.state.put(*place, fingerprint, data, share=holds_share(message))
         if row is None:
             self._open(message, agreement)
-        if new and message.topic == FAILED:
+        elif self.state.has_ended(message.session):
+            self.state.used(*place)
+        if new and row is not None and message.topic == FAILED:
             told = str(message.body.get("message", message.body.get("code", "")))[:500]
-            self.arrivals.fail(message.session, "", f"party '{message.sender}' gave up: {told}")
+            whom = ends_for(row, agreement, message.sender)
+            self.arrivals.fail(message.session, whom, f"party '{message.sender}' gave up: {told}")
 
     def agreement_of(self, message: Message) -> Agreement:
         """The agreement that a message names, if it is kept here and the sender has the key it names."""
@@ -263,8 +267,7 @@ class Node:
             raise BadInput("a session has a name of 32 hexadecimal digits")
         self.check_standing(agreement)
         require_ml_party(agreement, message.sender)
-        architecture, _ = terms_of(message.body)
-        agreement.clause(architecture)
+        architecture, _ = terms_of(message.body, agreement, self.name)
         if self.name not in taking_part(find(architecture), agreement):
             raise ClauseRefused(
                 f"'{self.name}' has no part in '{architecture}'", clause=f"parties.{self.name}.role"
@@ -288,7 +291,7 @@ class Node:
             )
 
     def _open(self, message: Message, agreement: Agreement) -> None:
-        architecture, terms = terms_of(message.body)
+        architecture, terms = terms_of(message.body, agreement, self.name)
         row = _row(message.session, agreement, architecture, message.sender, terms)
         with self._opening:
             if self.state.begin(row):
@@ -368,8 +371,7 @@ class Node:
         agreement = self._kept(order.agreement)
         self.check_standing(agreement)
         require_ml_party(agreement, self.name)
-        architecture, terms = terms_of(order.body)
-        agreement.clause(architecture)
+        architecture, terms = terms_of(order.body, agreement, self.name)
         for name in taking_part(find(architecture), agreement):
             if name != self.name and name not in self._peers:
                 raise BadInput(

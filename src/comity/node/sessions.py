@@ -60,6 +60,17 @@ def taking_part(architecture: Architecture, agreement: Agreement) -> tuple[str, 
     return tuple(party.name for party in agreement.parties if party.role in architecture.programs)
 
 
+def ends_for(row: SessionRow, agreement: Agreement, party: str) -> str:
+    """Whose messages are waited for in vain once this party has given up; empty: everybody's.
+
+    Where an architecture bears drop-outs, a provider that gives up ends nothing but its own part.
+    """
+    from comity.architectures import find
+
+    bears = find(row.architecture).bears_drop_outs and agreement.party(party).role == "provider"
+    return party if bears else ""
+
+
 class Sessions:
     """The programs that run at this node, one thread each."""
 
@@ -86,6 +97,7 @@ class Sessions:
         self._patience_s = patience_s
         self._ended = ended
         self._threads: dict[str, threading.Thread] = {}
+        self._computing: set[str] = set()
         self._starting = threading.Lock()
 
     def start(self, row: SessionRow, agreement: Agreement) -> None:
@@ -102,11 +114,17 @@ class Sessions:
             self._threads[row.id] = thread
         thread.start()
 
-    def join(self, timeout_s: float) -> None:
-        """Wait a little, in all, for programs that have been told to stop."""
-        deadline = time.monotonic() + timeout_s
-        for thread in list(self._threads.values()):
-            thread.join(timeout=max(0.0, deadline - time.monotonic()))
+    def join(self, timeout_s: float, *, computing_s: float) -> None:
+        """Wait, in all, for programs that have been told to stop.
+
+        Args:
+            timeout_s: for those that wait for somebody, of whom nothing is lost.
+            computing_s: for those at work: what they have charged for would be lost before it is stored.
+        """
+        began = time.monotonic()
+        for session, thread in list(self._threads.items()):
+            limit = computing_s if session in self._computing else timeout_s
+            thread.join(timeout=max(0.0, began + limit - time.monotonic()))
 
     def _run(self, row: SessionRow, agreement: Agreement) -> None:
         channel = self._channel(row, agreement)
@@ -169,6 +187,7 @@ class Sessions:
         house = self._house
         program = find(row.architecture).programs[agreement.party(house.name).role]
         meter = Meter()
+        self._computing.add(row.id)
         seat = Seat(
             party=house.name,
             providers=tuple(party.name for party in agreement.by_role("provider")),
@@ -204,21 +223,27 @@ class Sessions:
         self._state.finish(row.id, status, {"code": error.code, "message": str(error)})
 
 
-def terms_of(body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Architecture and terms of an invitation, checked as far as that goes without a program.
+def terms_of(body: Mapping[str, Any], agreement: Agreement, party: str) -> tuple[str, dict[str, Any]]:
+    """Architecture and terms of an invitation, held against the agreement as far as it can be.
 
     Raises:
         BadInput: if something is missing, unknown or of the wrong type.
+        ClauseRefused: if the agreement has no such clause, or says otherwise of the data than the task does.
     """
     from comity.architectures import find, names
-    from comity.architectures.definition import Options, Task
+    from comity.architectures.agreed_task import read_options, require_agreed
+    from comity.architectures.definition import Task
 
     if set(body) != {"architecture", "task", "options"} or body["architecture"] not in names():
         raise BadInput("an invitation to a session names an architecture, a task and options")
-    find(body["architecture"])
+    architecture = find(body["architecture"])
+    agreement.clause(architecture.name)
+    read_options(architecture, body["options"])
     try:
-        Task.from_dict(body["task"])
-        Options(**body["options"])
+        task = Task.from_dict(body["task"])
+        if not all(isinstance(each, str) for each in (task.target, task.positive, task.id)):
+            raise TypeError
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise BadInput("the task or the options of an invitation cannot be read") from None
-    return body["architecture"], {"task": body["task"], "options": body["options"]}
+        raise BadInput("the task of an invitation cannot be read") from None
+    require_agreed(task, agreement, party)
+    return architecture.name, {"task": body["task"], "options": body["options"]}

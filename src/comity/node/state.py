@@ -159,6 +159,10 @@ class State:
             row = connection.execute(select(SESSIONS).where(SESSIONS.c.id == session)).first()
         return None if row is None else _session(row)
 
+    def has_ended(self, session: str) -> bool:
+        row = self.session(session)
+        return row is not None and row.status is not Status.running
+
     def sessions(self) -> list[SessionRow]:
         """All sessions, the oldest first."""
         with told(self.name), self._engine.connect() as connection:
@@ -196,7 +200,9 @@ class State:
         return self._shares.seal(place, data)
 
     def _opened(self, place: Place, stored: bytes) -> bytes:
-        return (self._shares or Shares(Path())).open(place, stored) if is_share(stored) else stored
+        if not is_share(stored):
+            return stored
+        return b"" if self._shares is None else self._shares.open(place, stored)
 
     def _stored_digest(self, session: str, sender: str, number: int) -> str | None:
         place = _at(INBOX, session, sender, number)
@@ -211,13 +217,13 @@ class State:
         return None if stored is None else self._opened(Place(session, "in", sender, number), bytes(stored))
 
     def used(self, session: str, sender: str, number: int) -> None:
-        """If this message that came in is a share, it has served: its key is destroyed, its content deleted."""
+        """Once a share that came in has served: destroy its key, delete its content. Others stay."""
         place = _at(INBOX, session, sender, number)
         with told(self.name), self._engine.connect() as connection:
             stored = connection.execute(select(INBOX.c.data).where(*place)).scalar()
         if stored is None or not is_share(bytes(stored)) or self._shares is None:
             return
-        size = size_of(bytes(stored), self.incoming(session, sender, number) or b"")
+        size = size_of(bytes(stored))
         self._shares.drop(Place(session, "in", sender, number))
         with told(self.name), self._write() as connection, connection.begin():
             connection.execute(update(INBOX).where(*place).values(data=gone(size)))
@@ -230,8 +236,7 @@ class State:
     def tidy(self) -> None:
         """Destroy the keys of shares that a crash has left: they were used or taken, or not stored at all."""
         for place in [] if self._shares is None else list(self._shares.all()):
-            row = self.session(place.session)
-            if place.box == "in" and row is not None and row.status is not Status.running:
+            if place.box == "in" and self.has_ended(place.session):
                 self.used(place.session, place.peer, place.number)
             elif place.box == "out" and self._shares is not None:
                 sent = self.outgoing(place.session, place.peer, place.number)
@@ -285,7 +290,7 @@ class State:
             content=row.content,
             data=data,
             share=is_share(stored),
-            size=size_of(stored, data),
+            size=size_of(stored),
             taken=row.taken,
         )
 
