@@ -46,8 +46,13 @@ def frame_to_arrow(frame: Any) -> tuple[pa.Table, str]:
             arrow = seen.collect(backend="pyarrow").to_native()
         else:
             arrow = seen.to_arrow()
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise BadTable(f"{kind} has a column of mixed kinds: {str(error).splitlines()[0]}") from None
+    except (
+        pa.ArrowException,
+        OverflowError,
+        UnicodeError,
+    ) as error:  # also of too long a number, half a character
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadTable(f"{kind} has a column of mixed kinds, or values that do not fit one: {said}") from None
     return arrow, kind
 
 

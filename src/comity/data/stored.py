@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from comity.data.column import library_of
 from comity.data.table import Table
 from comity.errors import UsageError
 
@@ -26,6 +27,7 @@ class Stored(StrEnum):
     time = "a date or time"
     number = "numbers"
     truth = "true and false"
+    unread = "neither numbers nor words"
     other = "values of no kind that its type tells"
 
 
@@ -38,15 +40,21 @@ _BY_NUMPY: Final[Mapping[str, Stored]] = {
     "i": Stored.number,
     "u": Stored.number,
     "f": Stored.number,
+    "c": Stored.unread,
+    "V": Stored.unread,
 }
 _WORDS: Final = ("string", "large_string", "categorical", "enum", "utf8")
 _TIMES: Final = ("datetime", "date", "time", "duration")
+_UNREAD: Final = ("list", "array", "struct", "binary")
 
 
 def stored_as(values: Any) -> Stored:
-    """What one column, array or series is stored as."""
+    """What one column, array, series or frame of one column is stored as."""
     import pyarrow as pa
 
+    if hasattr(type(values), "columns") or isinstance(values, Table | pa.Table | pa.RecordBatch):
+        kinds = list(columns_stored_as(values).values())
+        return kinds[0] if len(kinds) == 1 else Stored.other
     if isinstance(values, list | tuple):
         return Stored.other  # numpy would choose a type by the values
     if isinstance(values, pa.Array | pa.ChunkedArray):
@@ -70,7 +78,7 @@ def columns_stored_as(frame: Any) -> dict[str, Stored]:
     if isinstance(frame, np.ndarray):
         width = frame.shape[1] if frame.ndim == 2 else 0
         return dict.fromkeys((f"x{at}" for at in range(width)), _of_dtype(frame.dtype))
-    if type(frame).__module__.partition(".")[0] == "pandas" and hasattr(frame, "dtypes"):
+    if library_of(frame) == "pandas" and hasattr(frame, "dtypes"):
         # not by narwhals, which looks at the values of a column of objects
         return {str(name): _of_dtype(kind) for name, kind in zip(frame.columns, frame.dtypes, strict=True)}
     return _by_narwhals(frame)
@@ -101,7 +109,8 @@ def _of_arrow(kind: pa.DataType) -> Stored:
         return Stored.truth
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return Stored.number
-    return Stored.other
+    nested = pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return Stored.unread if nested or pa.types.is_fixed_size_binary(kind) else Stored.other
 
 
 def _of_dtype(kind: Any) -> Stored:
@@ -111,10 +120,11 @@ def _of_dtype(kind: Any) -> Stored:
     arrow = getattr(kind, "pyarrow_dtype", None)
     if arrow is not None:
         return _of_arrow(arrow)
-    library = type(kind).__module__.partition(".")[0]
-    if library == "pandas" or hasattr(kind, "na_value"):
+    if library_of(kind) == "pandas" or hasattr(kind, "na_value"):
         if type(kind).__name__ == "StringDtype":
             return Stored.text
+        if type(kind).__name__ == "CategoricalDtype":
+            return _of_dtype(getattr(kind.categories, "dtype", None))
         numpy_kind = str(getattr(kind, "kind", "O"))
         return _BY_NUMPY.get(numpy_kind, Stored.other)
     return _of_name(str(kind))
@@ -131,6 +141,8 @@ def _of_name(name: str) -> Stored:
         return Stored.truth
     if plain.startswith(("int", "uint", "float", "decimal")):
         return Stored.number
+    if plain in _UNREAD:
+        return Stored.unread
     return Stored.other
 
 
@@ -150,21 +162,23 @@ def require_numbers(kind: Stored, what: str) -> None:
             f"{what} stored as dates or times where bounds= declare numbers: convert to numbers first, in "
             "the unit of the bounds (days since a public date, say)"
         )
+    if kind is Stored.unread:
+        raise UsageError(
+            f"{what} stored as lists, records, bytes or complex numbers where bounds= declare numbers: take "
+            "one number out of each first"
+        )
 
 
 def require_levels(values: Any, levels: Sequence[Any], what: str) -> None:
-    """Refuse levels of another kind than the column's type, as `declared_codes` would after a charge.
+    """Refuse levels of another kind than the column's type.
 
-    Text may hold written numbers and a nullable column of whole numbers may be read as objects: of those
-    nothing is said.
+    Text may hold written numbers: of that nothing is said, but for numpy's.
 
     Raises:
         UsageError: public, and to be told before a charge.
     """
     kind, words = stored_as(values), [isinstance(level, str) for level in levels]
-    plain = isinstance(getattr(values, "dtype", None), np.dtype)
-    typed = plain or type(values).__module__.partition(".")[0] in ("polars", "pyarrow")
-    if typed and kind in (Stored.number, Stored.truth) and any(words):
+    if kind in (Stored.number, Stored.truth) and any(words):
         raise UsageError(
             f"{what} stored as {kind} where the declared levels are words: declare the levels as {kind} "
             "too, without quotes"

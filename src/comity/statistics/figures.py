@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.data.declared import one_dimension
+from comity.data.declaration import Charge
+from comity.data.declared import collected, is_lazy, one_dimension, rows_known
 from comity.data.stored import require_numbers, stored_as
+from comity.data.value import level_text
 from comity.errors import UsageError
 from comity.ledger import Cost, Relation
 from comity.mechanism import MOST_RECORDS, Noise
 from comity.statistics.result import Statistic
 from comity.statistics.sums import Bounded, bounded_sum
-from comity.statistics.terms import Charge, Terms, kept_rows, reach, require_one_each
+from comity.statistics.terms import Terms, kept_rows, reach, require_one_each
 
 
 def count(
@@ -44,13 +46,14 @@ def count(
     """
     terms = Terms.checked(epsilon, delta, unit, max_rows)
     noise = terms.noise(1, 1)
-    require_one_each(records, unit=unit, where=where)
+    wide = reach(noise)
+    require_records(records)
+    require_one_each(records, unit=unit, where=where, frame=True)
     cost = terms.spend(charge)
     kept = kept_rows(unit, rows_of(records), terms.max_rows)
     if where is not None:
         kept = kept & truth(where, len(kept))
     value = _answer(noise, int(kept.sum()))
-    wide = reach(noise)
     return Statistic("count", value, value - wide, value + wide, cost)
 
 
@@ -78,12 +81,13 @@ def sum(
     """
     terms, bounded = Terms.checked(epsilon, delta, unit, max_rows), Bounded.around(bounds, 0.0)
     noise = terms.noise(1, bounded.per_row)
-    require_numbers(stored_as(values), "the values are")
+    wide = reach(noise) / bounded.grid.unit
     require_one_each(values, unit=unit)
+    require_numbers(stored_as(values), "the values are")
     cost = terms.spend(charge)
+    values = collected(values)
     kept = kept_rows(unit, rows_of(values), terms.max_rows)
-    total = _answer(noise, bounded_sum(values, kept, bounded)[0])
-    value, wide = total / bounded.grid.unit, reach(noise) / bounded.grid.unit
+    value = _answer(noise, bounded_sum(values, kept, bounded)[0]) / bounded.grid.unit
     return Statistic("sum", value, value - wide, value + wide, cost)
 
 
@@ -117,20 +121,21 @@ def mean(
     relation = Relation.add_remove if records is None else Relation.change_one
     terms = Terms.checked(epsilon, delta, unit, max_rows, relation=relation)
     bounded = Bounded.around(bounds)
+    require_one_each(values, unit=unit)
     require_numbers(stored_as(values), "the values are")
     if records is not None:
         return _mean_of_known(values, bounded, records, unit, terms, charge)
     of_sum, of_number = terms.noises((bounded.per_row, 1))
-    require_one_each(values, unit=unit)
+    # both noises at once: each within its own reach with half of what may lie outside
+    wide, least = (reach(of_sum, 0.975) / bounded.grid.unit, reach(of_number, 0.975)), of_number.deviation
     cost = terms.spend(charge)
+    values = collected(values)
     kept = kept_rows(unit, rows_of(values), terms.max_rows)
     exact, exact_number = bounded_sum(values, kept, bounded)
     total, number = _answer(of_sum, exact) / bounded.grid.unit, _answer(of_number, exact_number)
-    # both noises at once: each within its own reach with half of what may lie outside
-    wide = reach(of_sum, 0.975) / bounded.grid.unit, reach(of_number, 0.975)
     low, high = ratio_range(total, wide[0], number, wide[1], (bounded.high - bounded.low) / 2)
     # a number that noise may have made is no denominator
-    value = bounded.origin + total / max(number, of_number.deviation, 1.0)
+    value = bounded.origin + total / max(number, least, 1.0)
     return _held("mean", value, bounded.origin + low, bounded.origin + high, bounded, cost)
 
 
@@ -150,20 +155,26 @@ def ratio_range(
     return max(min(corners), -most), min(max(corners), most)
 
 
-def rows_of(records: Any) -> int:
-    """How many records a frame, a column or an array has; private unless the caller says otherwise."""
-    single = isinstance(records, np.ndarray) and records.ndim == 0
-    if single or isinstance(records, str | bytes | Mapping):
+def require_records(records: Any) -> None:
+    """Refuse what is no frame, column or array, before anything is charged.
+
+    Raises:
+        UsageError: for single values, words and mappings, of which it is not clear what a record would be.
+    """
+    kinds = str | bytes | Mapping | set | frozenset
+    counted = hasattr(records, "__len__") or hasattr(records, "__array__") or is_lazy(records)
+    if isinstance(records, kinds) or getattr(records, "ndim", 1) == 0 or not counted:
         raise UsageError(
             f"records are a frame, a column or an array, not {type(records).__name__}: what one record of it "
             "would be is not clear"
         )
-    if hasattr(records, "collect_schema") or not hasattr(records, "__len__"):
-        from comity.data.frames import frame_to_arrow
 
-        rows = frame_to_arrow(records)[0].num_rows
-    else:
-        rows = getattr(records, "num_rows", None) or len(records)
+
+def rows_of(records: Any) -> int:
+    """How many records a frame, a column or an array has; private unless the caller says otherwise."""
+    records = collected(records)
+    rows = rows_known(records)
+    rows = len(np.asarray(records)) if rows is None else rows
     if rows >= MOST_RECORDS:
         raise UsageError("statistics are of fewer than 2^31 records at once")
     return int(rows)
@@ -177,7 +188,9 @@ def truth(where: Any, records: int) -> NDArray[np.bool_]:
     """
     array = one_dimension(where, "where")
     if array.dtype.kind == "O":
-        array = np.array([one is True or one is np.True_ for one in array.tolist()], dtype=np.bool_)
+        # each by itself: among objects, the number 1 is true as well
+        said = [not isinstance(one, str) and level_text(one) in ("True", "1") for one in array.tolist()]
+        array = np.array(said, dtype=np.bool_)
     if array.dtype.kind != "b" or len(array) != records:
         raise UsageError(f"where= is true or false for each of {records} records", private=True)
     return array
@@ -189,17 +202,28 @@ def _mean_of_known(
     """A mean of a public number of records, any of which may change."""
     if unit is not None:
         raise UsageError("with a public number of records the unit is a record: leave out unit=")
+    if not isinstance(records, int | np.integer) or isinstance(records, bool) or records < 1:
+        raise UsageError(
+            f"records= is how many values there are, a whole number of 1 or more, not {records!r}"
+        )
+    noise = terms.noise(1, 2 * bounded.per_row)
+    wide = reach(noise) / bounded.grid.unit / int(records)
+    _require_as_many(rows_known(values), records)
+    cost = terms.spend(charge)
+    values = collected(values)
     given = rows_of(values)
-    if not isinstance(records, int | np.integer) or records < 1 or records != given:
+    _require_as_many(given, records)
+    exact, _ = bounded_sum(values, np.ones(given, dtype=np.bool_), bounded)
+    value = bounded.origin + _answer(noise, exact) / bounded.grid.unit / given
+    return _held("mean", value, value - wide, value + wide, bounded, cost)
+
+
+def _require_as_many(given: int | None, records: int) -> None:
+    """Of a lazy frame, whose rows nobody knows yet, nothing."""
+    if given is not None and given != records:
         raise UsageError(
             f"records= is how many values there are, as a public fact: {given}, not {records!r}", private=True
         )
-    noise = terms.noise(1, 2 * bounded.per_row)
-    cost = terms.spend(charge)
-    exact, _ = bounded_sum(values, np.ones(given, dtype=np.bool_), bounded)
-    value = bounded.origin + _answer(noise, exact) / bounded.grid.unit / given
-    wide = reach(noise) / bounded.grid.unit / given
-    return _held("mean", value, value - wide, value + wide, bounded, cost)
 
 
 def _held(name: str, value: float, low: float, high: float, bounded: Bounded, cost: Cost) -> Statistic:

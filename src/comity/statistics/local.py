@@ -14,19 +14,24 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.data.declared import declared_codes, level_text
+from comity.data.column import objects
+from comity.data.declaration import Charge, checked_levels, is_number
+from comity.data.declared import collected, declared_codes
+from comity.data.stored import require_levels
 from comity.errors import UsageError
 from comity.ledger import Cost, PrivacyUnit, Relation, pure, randomized_response
 from comity.noise import LARGEST, answers
 from comity.statistics.result import Statistics
-from comity.statistics.terms import Charge, Integers, is_number
+from comity.statistics.terms import Integers, require_one_each
 
-_Z = 1.959963984540054
+_Z: Final = 1.959963984540054
+_CELLS: Final = 1 << 20
+"""So many bits are drawn at once, each out of a word of 8 bytes."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +47,12 @@ class _Local(ABC):
     epsilon: float
 
     def __post_init__(self) -> None:
-        if (
-            not isinstance(self.levels, Sequence | np.ndarray)
-            or isinstance(self.levels, str)
-            or len({level_text(one) for one in self.levels}) != len(self.levels)
-        ):
-            raise UsageError("levels are a list of different values")
-        if not 2 <= len(self.levels) <= 1_000:
-            raise UsageError(f"levels are 2 to 1,000 values, not {len(self.levels)}")
-        if not is_number(self.epsilon) or not 1e-9 <= self.epsilon <= 30:
+        levels = checked_levels(self.levels, "a local answer")
+        if not 2 <= len(levels) <= 1_000:
+            raise UsageError(f"levels are 2 to 1,000 values, not {len(levels)}")
+        if not is_number(self.epsilon) or not 1e-9 <= float(self.epsilon) <= 30:
             raise UsageError(f"epsilon of a local answer is a number from 1e-9 to 30, not {self.epsilon!r}")
-        object.__setattr__(self, "levels", tuple(self.levels))
+        object.__setattr__(self, "levels", levels)
 
     @property
     @abstractmethod
@@ -92,8 +92,13 @@ class _Local(ABC):
         wide = _Z * spread
         return Statistics("count of", tuple(self.levels), values, values - wide, values + wide, self.cost)
 
-    def _codes(self, values: Any) -> Integers:
-        codes = declared_codes(values, self.levels, "values")
+    def _charged_codes(self, values: Any, charge: Charge | None) -> Integers:
+        """(records,) places of the values' levels, read after the charge."""
+        require_one_each(values)
+        require_levels(values, self.levels, "the values are")
+        if charge is not None:
+            charge(self.cost)
+        codes = declared_codes(collected(values), self.levels, "values")
         return np.where(codes < 0, len(self.levels) - 1, codes)
 
 
@@ -134,14 +139,11 @@ class RandomizedResponse(_Local):
             charge: called with one record's cost before the values are read.
 
         Raises:
-            BadTable: for values of another kind than the levels.
+            UsageError: for what is not one value per record, or is stored as another kind than the levels;
+                public, and so before the charge.
         """
-        if charge is not None:
-            charge(self.cost)
-        told = answers(self._codes(values), self.weights)
-        named = np.empty(len(self.levels), dtype=object)
-        named[:] = self.levels
-        return named[told]
+        told = answers(self._charged_codes(values, charge), self.weights)
+        return objects(self.levels)[told]
 
     def _named(self, told: NDArray[Any]) -> tuple[Integers, int]:
         codes = declared_codes(told, self.levels, "answers")
@@ -184,14 +186,16 @@ class UnaryEncoding(_Local):
             charge: called with one record's cost before the values are read.
 
         Raises:
-            BadTable: for values of another kind than the levels.
+            UsageError: as `RandomizedResponse.answer`.
         """
-        if charge is not None:
-            charge(self.cost)
-        codes, k = self._codes(values), len(self.levels)
-        own = np.zeros((len(codes), k), dtype=np.int64)
-        own[np.arange(len(codes)), codes] = 1
-        return answers(own.ravel(), self.weights).reshape(own.shape).astype(np.bool_)
+        codes, k = self._charged_codes(values, charge), len(self.levels)
+        told = np.empty((len(codes), k), dtype=np.bool_)
+        rows = max(1, _CELLS // k)
+        for start in range(0, len(codes), rows):
+            own = codes[start : start + rows, None] == np.arange(k)
+            bits = answers(own.ravel().astype(np.int64), self.weights)
+            told[start : start + rows] = bits.reshape(own.shape).astype(np.bool_)
+        return told
 
     def _named(self, told: NDArray[Any]) -> tuple[Integers, int]:
         bits = np.asarray(told)

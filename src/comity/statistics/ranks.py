@@ -21,7 +21,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from comity.data.declared import declared_numbers
+from comity.data.declaration import Charge, checked_bounds, is_number
+from comity.data.declared import collected, declared_numbers
 from comity.data.stored import require_numbers, stored_as
 from comity.errors import UsageError
 from comity.ledger import composed, exponential
@@ -29,10 +30,9 @@ from comity.ledger.currency import NANO, exact, rounded_down
 from comity.mechanism import MOST_RECORDS
 from comity.noise import Integers
 from comity.noise_choice import choose
-from comity.statistics.figures import rows_of
 from comity.statistics.result import Statistics
-from comity.statistics.sums import checked_bounds, floats_of
-from comity.statistics.terms import Charge, Floats, Terms, is_number, kept_rows, require_one_each
+from comity.statistics.sums import floats_of
+from comity.statistics.terms import Floats, Terms, kept_rows, require_one_each
 
 _PARTS: Final = 1000
 """Shares are taken to a thousandth."""
@@ -86,11 +86,11 @@ def quantiles(
         raise UsageError("epsilon is too small to be divided so often: ask for fewer quantiles, or give more")
     prices = [of_value, of_end, of_end] if interval else [of_value]
     choices = [exponential(price, unit=terms.unit, relation=terms.relation) for price in prices]
-    require_numbers(stored_as(values), "the values are")
     require_one_each(values, unit=unit)
+    require_numbers(stored_as(values), "the values are")
     cost = terms.spend(charge, composed(choices).times(len(parts)))
-    numbers = declared_numbers(values, low, high, "values")
-    kept = kept_rows(unit, rows_of(values), terms.max_rows) & ~np.isnan(numbers)
+    numbers = declared_numbers(collected(values), low, high, "values")
+    kept = kept_rows(unit, len(numbers), terms.max_rows) & ~np.isnan(numbers)
     below, at_most = ranks(snapped(numbers[kept], candidates), candidates)
     told: list[tuple[float, float, float]] = []
     for part in parts:
@@ -166,7 +166,10 @@ def _candidates(low: float, high: float, grid: Any) -> Floats:
     if isinstance(grid, int | np.integer) and not isinstance(grid, bool):
         if not 1 <= grid < MOST_CANDIDATES:
             raise UsageError(f"grid is a whole number from 1 to {MOST_CANDIDATES - 1:,}, or the candidates")
-        return np.linspace(low, high, int(grid) + 1)
+        steps = np.linspace(low, high, int(grid) + 1)
+        if (np.diff(steps) <= 0).any():
+            raise UsageError(f"{grid:,} steps between {low:g} and {high:g} are too narrow: take fewer")
+        return steps
     given = floats_of(grid, "grid is a whole number, or a list of candidates, which are numbers")
     if given.ndim != 1 or not 1 <= len(given) <= MOST_CANDIDATES or not np.isfinite(given).all():
         raise UsageError(f"candidates are 1 to {MOST_CANDIDATES:,} finite numbers")

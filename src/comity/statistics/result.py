@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from comity.data.value import level_text
 from comity.ledger import Cost, PrivacyUnit, Relation
 
 Floats = NDArray[np.float64]
@@ -24,7 +25,8 @@ class Statistic:
 
     Attributes:
         name: what it is, in words.
-        value: the estimate; unbiased before it was held at public bounds.
+        value: the estimate. Counts and sums are unbiased; a mean, which is a ratio held at public bounds, and
+            a quantile, which is one of the candidates, are not.
         low, high: covers, with 95%, the figure that the records held would give without noise.
         cost: what the account was charged, in the ledger's units.
     """
@@ -107,14 +109,20 @@ class Statistics(Mapping[Key, Statistic]):
         return "\n".join([f"{self.name}; all together {paid(self.cost)}", *lines])
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form; keys that are tuples become lists."""
+        """The JSON form; keys that are tuples become lists, levels that JSON has no form for their text."""
         figures = [
-            {"of": list(key) if isinstance(key, tuple) else key, "value": value, "low": low, "high": high}
+            {"of": _plain(key), "value": value, "low": low, "high": high}
             for key, value, low, high in zip(
                 self.keys_, self.values_.tolist(), self.lows.tolist(), self.highs.tolist(), strict=True
             )
         ]
         return {"name": self.name, "figures": figures, "cost": self.cost.to_dict()}
+
+
+def _plain(key: Key) -> Any:
+    if isinstance(key, tuple):
+        return [_plain(one) for one in key]
+    return key if isinstance(key, str | int | float) else level_text(key)
 
 
 def paid(cost: Cost) -> str:

@@ -1,22 +1,22 @@
 """Exact sums on the integer grid, without noise: what one row adds is bounded, and no row changes another's.
 
-Pure functions, for `comity.statistics` and for whoever adds noise elsewhere (a clean room, a sealed sum).
+Pure functions: noise is added by who calls them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from comity.data.declaration import checked_bounds
 from comity.data.declared import declared_numbers
 from comity.errors import UsageError
 from comity.noise import Grid
-from comity.statistics.terms import Floats, Integers, is_number
+from comity.statistics.terms import Floats, Integers
 
 VALUE_BITS: Final = 28
 """A value's distance from its origin is a whole number up to 2^28: rounding moves a sum of a million values
@@ -113,23 +113,3 @@ def floats_of(given: Any, wanted: str) -> Floats:
         return np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         raise UsageError(wanted) from None
-
-
-def checked_bounds(bounds: Any) -> tuple[float, float]:
-    """(low, high), finite, the lower one first.
-
-    Raises:
-        UsageError: for anything else; for none, saying why they are needed.
-    """
-    if bounds is None:
-        raise UsageError(
-            "bounds=(low, high) are needed, from public facts: noise covers what one record can add, and "
-            "the data's own minimum or maximum is some record's value, which would be told"
-        )
-    ends: Sequence[Any] = list(bounds) if isinstance(bounds, tuple | list | np.ndarray) else []
-    if len(ends) != 2 or not all(is_number(end) for end in ends) or not ends[0] < ends[1]:
-        raise UsageError("bounds are two finite numbers, (low, high), the lower one first")
-    low, high = float(ends[0]), float(ends[1])
-    if not 1e-100 <= high - low <= 1e100 or max(abs(low), abs(high)) > 2.0**40 * (high - low):
-        raise UsageError("bounds lie between 1e-100 and 1e100 apart, and not much further from 0 than that")
-    return low, high

@@ -7,29 +7,24 @@ smaller where one unit moves many figures. Neighbours differ in one record that 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.data.declared import exact_ids, numbered
+from comity.data.declaration import Charge, checked_epsilon, is_number
+from comity.data.declared import column_fault, numbered, one_dimension, rows_known
+from comity.data.people import first_rows
 from comity.data.stored import Stored, stored_as
 from comity.errors import UsageError
 from comity.ledger import Cost, PrivacyUnit, Relation, approximate, pure
-from comity.mechanism import Noise, Sums, gaussian, laplace
-
-Charge = Callable[[Cost], object]
-"""Takes a statistic's cost before a record is read, and raises if it may not be spent."""
+from comity.mechanism import MOST_RECORDS, Noise, Sums, gaussian, laplace
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 COVERAGE: Final = 0.95
-_MOST_EPSILON: Final = 1e6
 
 
 @dataclass(frozen=True)
@@ -65,16 +60,16 @@ class Terms:
         Raises:
             UsageError: for values out of range, and for max_rows without a unit column.
         """
-        if not is_number(epsilon) or not 1e-9 <= epsilon <= _MOST_EPSILON:
-            raise UsageError(f"epsilon is a number from 1e-9 to {_MOST_EPSILON:g}, not {epsilon!r}")
-        if not is_number(delta) or not 0 <= delta < 1:
+        asked = checked_epsilon(epsilon)
+        if not is_number(delta) or not 0 <= float(delta) < 1:
             raise UsageError(f"delta is a number in [0, 1), not {delta!r}; 0 takes Laplace noise")
-        if not isinstance(max_rows, int | np.integer) or isinstance(max_rows, bool) or max_rows < 1:
-            raise UsageError(f"max_rows is a whole number of 1 or more, not {max_rows!r}")
+        whole = isinstance(max_rows, int | np.integer) and not isinstance(max_rows, bool)
+        if not whole or not 1 <= max_rows <= MOST_RECORDS:
+            raise UsageError(f"max_rows is a whole number from 1 to 2^31, not {max_rows!r}")
         if persons is None and max_rows != 1:
             raise UsageError("max_rows is how many rows of one person count: pass their ids as unit= with it")
         unit = PrivacyUnit.record if persons is None else PrivacyUnit.person
-        return cls(float(epsilon), float(delta), unit, int(max_rows), relation)
+        return cls(asked, float(delta), unit, int(max_rows), relation)
 
     @property
     def cost(self) -> Cost:
@@ -83,19 +78,31 @@ class Terms:
         return approximate(self.epsilon, self.delta, unit=self.unit, relation=self.relation)
 
     def noise(self, dimensions: int, per_row: int) -> Noise:
-        """Noise for figures of which a row moves one, by at most `per_row`; a unit's rows may all move it."""
+        """Noise for figures of which a row moves one, by at most `per_row`; a unit's rows may all move it.
+
+        Raises:
+            UsageError: for noise too wide for 64-bit integers.
+        """
         moved = per_row * self.max_rows
         if self.delta == 0:
-            return laplace(moved, per_row, self.epsilon)
+            return self._laplace(per_row, self.epsilon)
         return gaussian([Sums(dimensions, moved, per_row)], self.epsilon, self.delta).noises[0]
 
     def noises(self, per_rows: tuple[int, ...], dimensions: int = 1) -> tuple[Noise, ...]:
         """Noise for several vectors; a row moves one figure of each, of the i-th by at most `per_rows[i]`."""
         if self.delta == 0:
-            part = self.epsilon / len(per_rows)
-            return tuple(laplace(one * self.max_rows, one, part) for one in per_rows)
+            return tuple(self._laplace(one, self.epsilon / len(per_rows)) for one in per_rows)
         sums = [Sums(dimensions, one * self.max_rows, one) for one in per_rows]
         return gaussian(sums, self.epsilon, self.delta).noises
+
+    def _laplace(self, per_row: int, epsilon: float) -> Noise:
+        try:
+            return laplace(per_row * self.max_rows, per_row, epsilon)
+        except UsageError:
+            raise UsageError(
+                f"noise for epsilon {self.epsilon:g} and {self.max_rows:,} rows of a unit does not fit into "
+                "64-bit integers, and hides every figure: give more epsilon, or count fewer rows of a unit"
+            ) from None
 
     def spend(self, charge: Charge | None, cost: Cost | None = None) -> Cost:
         """Charge, where there is an account to charge; to be called before a value is read."""
@@ -105,44 +112,44 @@ class Terms:
         return cost
 
 
-def require_one_each(records: Any, *, unit: Any = None, where: Any = None) -> None:
+def require_one_each(
+    records: Any, *, unit: Any = None, where: Any = None, frame: bool = False, named: bool = False
+) -> None:
     """Refuse ids and conditions that do not belong to these records, before anything is charged.
 
-    Only lengths and stored types are looked at; of a lazy frame, whose length only its rows tell, nothing.
+    Only lengths, shapes and stored types are looked at; of a lazy frame, whose length only its rows tell, no
+    length.
+
+    Args:
+        records: whose figures are asked for: one value each, or a `frame` of any columns.
+        unit, where: as `count` takes them.
+        named: whether `unit` may also be the name of a column, which the caller has looked for.
 
     Raises:
-        UsageError: for another number of them than records (private: it goes to the holder), or for a
-            condition of a stored type that is not true and false.
+        UsageError: for what is not one value per record; for another number of ids or conditions than records
+            (private: it goes to the holder); for a condition of a stored type that is not true and false.
     """
+    unit = None if named and isinstance(unit, str) else unit
+    given = {"where=": where, "unit=": unit}
+    checked = [(what, one) for what, one in given.items() if one is not None]
+    for what, one in checked if frame else [("the values", records), *checked]:
+        fault = column_fault(one)
+        if fault is not None:
+            raise UsageError(f"{what}: {fault}")
     if where is not None and stored_as(where) not in (Stored.truth, Stored.other):
         raise UsageError(f"where= is true or false for each record, not stored as {stored_as(where)}")
-    rows = _length(records)
+    rows = rows_known(records)
     if rows is None:
         return
-    if where is not None and _length(where) not in (None, rows):
+    if where is not None and rows_known(where) not in (None, rows):
         raise UsageError(
-            f"where= is true or false for each of {rows} records, and there are {_length(where)}",
+            f"where= is true or false for each of {rows} records, and there are {rows_known(where)}",
             private=True,
         )
-    if not isinstance(unit, str) and unit is not None and _length(unit) not in (None, rows):
+    if unit is not None and rows_known(unit) not in (None, rows):
         raise UsageError(
-            f"there are {rows} records and {_length(unit)} ids in unit=: one each is needed", private=True
+            f"there are {rows} records and {rows_known(unit)} ids in unit=: one each is needed", private=True
         )
-
-
-def _length(values: Any) -> int | None:
-    """How many records, where that is known without reading one."""
-    if getattr(values, "ndim", 1) == 0:
-        return None
-    rows = getattr(values, "num_rows", None)
-    if isinstance(rows, int):
-        return rows
-    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__len__"):
-        return None
-    try:
-        return len(values)
-    except TypeError:
-        return None
 
 
 def kept_rows(persons: Any, records: int, max_rows: int) -> NDArray[np.bool_]:
@@ -156,38 +163,15 @@ def kept_rows(persons: Any, records: int, max_rows: int) -> NDArray[np.bool_]:
     """
     if persons is None:
         return np.ones(records, dtype=np.bool_)
-    ids = exact_ids(persons, "unit")
+    ids = one_dimension(persons, "unit")
     if len(ids) != records:
         raise UsageError(
             f"there are {records} records and {len(ids)} ids in unit=: one each is needed", private=True
         )
     number, missing = numbered(ids)
-    order = np.argsort(number, kind="stable")
-    ordered = number[order]
-    first = np.searchsorted(ordered, ordered, side="left")
-    kept = np.empty(records, dtype=np.bool_)
-    kept[order] = np.arange(records) - first < max_rows
-    return kept & ~missing
+    return first_rows(np.where(missing, -1, number), max_rows)
 
 
 def reach(noise: Noise, coverage: float = COVERAGE) -> float:
     """How far noise goes at most with that probability, either way, in the sums' own whole numbers."""
-    outside = 1 - coverage
-    if noise.law == "laplace":
-        # P(|x| > t) = 2 q^(t + 1) / (1 + q) for whole t
-        q = math.exp(-1 / noise.scale)
-        steps = math.ceil(math.log(outside * (1 + q) / 2) / math.log(q) - 1) if q > 0 else 0
-        return math.ldexp(float(max(0, steps)), -noise.shift)
-    from scipy.special import ndtri
-
-    return float(ndtri(1 - outside / 2)) * noise.deviation
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value is a finite number, true and false not among them."""
-    if not isinstance(value, Real) or isinstance(value, bool):
-        return False
-    try:
-        return math.isfinite(float(value))
-    except OverflowError:  # a whole number beyond all floats
-        return False
+    return noise.within(coverage)
