@@ -18,11 +18,14 @@ import pytest
 
 from comity.agreement import agreement_from
 from comity.errors import (
+    BadInput,
     BadTable,
     BudgetRefused,
     ClauseRefused,
     ComityError,
+    PartyFailed,
     Refused,
+    UsageError,
     VerificationFailed,
     Withheld,
 )
@@ -323,10 +326,50 @@ def test_a_refusal_tells_the_asker_clause_and_remedy(pact: Any, ledger: Ledger) 
     assert refusal.body["would_pass"] == "3 or more"
 
 
-def test_a_private_error_leaves_as_its_code_alone() -> None:
-    told = refusal_of(BadTable("row 3, column income: 120000x"), topic="release")
-    assert "120000" not in str(dict(told.body))
-    assert told.body["code"] == "bad-table"
+def test_private_errors_leave_all_alike() -> None:
+    """Neither its words nor which kind of error it was: both can depend on private values."""
+    told = [
+        refusal_of(error, topic="release").body
+        for error in (
+            BadTable("row 3, column income: 120000x"),
+            UsageError("17 rows are too few", private=True),
+            ClauseRefused("17 rows are too few", clause="data.north", left="17", private=True),
+        )
+    ]
+    assert told == [{"code": "failed", "message": "failed: the holder of the data has the details"}] * 3
+
+
+@pytest.mark.parametrize("kind", [BadInput, UsageError, PartyFailed, VerificationFailed, ComityError])
+@pytest.mark.parametrize("where", ["run", "check", "drawn"])
+def test_what_a_run_or_a_check_raises_stays_home_whoever_raised_it(
+    pact: Any, ledger: Ledger, kind: type[ComityError], where: str
+) -> None:
+    """The words of an attack on private rows, in an error that nobody called private."""
+
+    def fails(*_outcome: Outcome) -> Any:
+        raise kind("123 scores of members are not finite numbers")
+
+    plan = exact(run=fails) if where == "run" else exact(check=fails)
+    if where == "drawn":
+        share = exact(sealed=True, opens=1)
+        execute(share, pact.agreement, ledger)
+        plan = exact(request={"number": 1}, draws_on=share.name, check=fails)
+    with pytest.raises(kind) as caught:
+        execute(plan, pact.agreement, ledger)
+    assert "123" in str(caught.value)
+    told = refusal_of(caught.value, topic="release")
+    assert "123" not in str(dict(told.body))
+    assert told.body == refusal_of(ComityError("another", private=True), topic="release").body
+    assert "123" not in str([dict(entry.body) for entry in ledger.events()])
+
+
+def test_a_refusal_of_a_run_keeps_its_public_words(pact: Any, ledger: Ledger) -> None:
+    def refuses() -> Outcome:
+        raise ClauseRefused("fewer members than agreed", clause="architectures.validation.threshold")
+
+    told = answer(spending(run=refuses), pact.agreement, ledger)
+    assert isinstance(told, Refusal)
+    assert told.body["clause"] == "architectures.validation.threshold"
 
 
 def test_a_gaussian_release_is_charged_by_its_curve(pact: Any, ledger: Ledger) -> None:

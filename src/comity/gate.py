@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from comity.agreement import Agreement, verify_agreement
 from comity.agreement.limits import require_own_data, require_within
@@ -23,6 +23,12 @@ from comity.gate_checks import check_attempt, check_queries, check_redrawn, clai
 from comity.ledger import Account, Budget, Cost, Entry, Ledger, PrivacyUnit, Relation, without_dp
 from comity.ledger.exact import exact_outcomes
 from comity.plan import Notice, Outcome, Plan, Receipt, Refusal, Release, Share, Verdict
+
+_Made = TypeVar("_Made", Outcome, Verdict)
+
+FAILED: Final = "failed"
+PRIVATE: Final = f"{FAILED}: the holder of the data has the details"
+"""What another party is told of every private error."""
 
 
 def execute(plan: Plan, agreement: Agreement, ledger: Ledger) -> Release | Share:
@@ -84,9 +90,14 @@ def execute(plan: Plan, agreement: Agreement, ledger: Ledger) -> Release | Share
 
 
 def refusal_of(error: ComityError, *, topic: str) -> Refusal:
-    """What another party is told of an error: code, clause and words that depend on public facts only."""
+    """What another party is told of an error: code, clause and words that depend on public facts only.
+
+    Private errors are all told alike: which kind of error it was can depend on private values too.
+    """
+    if error.private:
+        return Refusal(topic=topic, body={"code": FAILED, "message": PRIVATE})
     body: dict[str, Any] = {"code": error.code, "message": error.public_message}
-    if isinstance(error, Refused) and not error.private:
+    if isinstance(error, Refused):
         body |= {
             "clause": error.clause,
             "asked": error.asked,
@@ -221,27 +232,30 @@ def _charge_attempt(plan: Plan, account: Account, agreement: Agreement, ledger: 
 
 
 def run_plan(plan: Plan) -> Outcome:
-    try:
-        return plan.run()
-    except ComityError:
-        raise
-    except Exception as error:
-        # the text of a stray error may quote private values: it stays with the holder
-        raise ComityError(
-            f"running '{plan.purpose}' failed: {type(error).__name__}: {error}", private=True
-        ) from error
+    """Run a plan. What it raises is for the holder of the data, but for a `Refused`.
+
+    Raises:
+        Refused: as the plan raised it: its words depend on public facts only, or it says that it is private.
+        ComityError: any other error, private.
+    """
+    return _at_home(plan.run, f"running '{plan.purpose}'")
 
 
 def _verdict(plan: Plan, check: Callable[[Outcome], Verdict], outcome: Outcome) -> Verdict:
+    return _at_home(lambda: check(outcome), f"checking what came of '{plan.purpose}'")
+
+
+def _at_home(work: Callable[[], _Made], what: str) -> _Made:
+    """Do what reads private values; the text of its errors may quote them, whoever wrote it."""
     try:
-        return check(outcome)
-    except ComityError:
+        return work()
+    except Refused:
+        raise
+    except ComityError as error:
+        error.private = True
         raise
     except Exception as error:
-        # as of a run: a check reads private values, and its stray errors may quote them
-        raise ComityError(
-            f"checking what came of '{plan.purpose}' failed: {type(error).__name__}: {error}", private=True
-        ) from error
+        raise ComityError(f"{what} failed: {type(error).__name__}: {error}", private=True) from error
 
 
 def _check_repeat(plan: Plan, outcome: Outcome, ledger: Ledger, clause: str) -> None:
@@ -276,7 +290,8 @@ def _check_outcome(plan: Plan, outcome: Outcome, ledger: Ledger, clause: str) ->
         },
     )
     raise Withheld(
-        "the release was made and then held back by the own check of the party that made it; its steward "
+        plan.held
+        or "the release was made and then held back by the own check of the party that made it; its steward "
         "knows why",
         clause=clause,
     )

@@ -75,6 +75,8 @@ class Plan:
         opens: for a share, how many later answers its cost pays for; or, where it has a check and no cost,
             how many answers without differential privacy belong to this one release.
         also: other accounts that are charged the same: what is made of several providers' data costs each.
+        held: what who asked is told if the check holds the outcome back: what is checked, and what could be
+            asked instead, from public facts.
         draws_on: for an answer that such a share has paid for, the share's plan name; it then has no cost of
             its own, and a check only where the share had none.
         queries: how many of its clause's queries it counts as: a batch asks several at once.
@@ -99,6 +101,7 @@ class Plan:
     draws_on: str | None = None
     queries: int = 1
     repeats: tuple[int, ...] = ()
+    held: str = ""
 
     def __post_init__(self) -> None:
         canonical_bytes(dict(self.request))

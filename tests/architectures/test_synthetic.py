@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from comity.architectures import find
+from comity.architectures import find, synthetic
 from comity.architectures.definition import Options, Pilot, Task
+from comity.attack.membership import membership_bound
 from comity.compare.settings import ML_PARTY
-from comity.data.ipc import table_from_bytes
-from comity.errors import ClauseRefused, Refused
+from comity.data.ipc import table_from_bytes, table_to_bytes
+from comity.errors import ClauseRefused, PartyFailed, Refused
 from comity.schema import Schema, parse_schema
 
 
@@ -126,7 +128,7 @@ def test_it_is_attacked_with_a_control(stage_of: Callable[..., Any], tmp_path: A
         "membership", "rare-value", "singling-out", "model-membership"
     }  # fmt: skip
     assert all(one.control is not None for one in found.values())
-    assert found["membership"].bound is not None
+    assert found["membership"].bound == membership_bound(pilot.options.epsilon, pilot.options.delta)
 
 
 def of_city(provider: str, rows: int, seed: int) -> pa.Table:
@@ -180,3 +182,34 @@ def test_whose_a_row_is_counts_for_nothing(name: str, tmp_path: Path) -> None:
     assert found.low <= 0.0 <= found.high
     # against the rows of both it is the city that is told
     assert find(name).attacks(replace(pilot, outsiders_of={}))["membership"].low > 0.1
+
+
+SENT = table_to_bytes(pa.table({"city": ["a"], "age": [20], "ill": ["no"]}))
+
+
+@pytest.mark.parametrize(
+    ("parts", "outcome"),
+    [
+        ({}, {"manifest": {}}),
+        ({"table": SENT}, {}),
+        ({"table": SENT}, {"manifest": "none"}),
+        ({"table": b"no table"}, {"manifest": {}}),
+        ({"table": SENT[:-20]}, {"manifest": {}}),
+        ({"table": table_to_bytes(pa.table({"city": ["a"]}))}, {"manifest": {}}),
+        ({"table": table_to_bytes(pa.table({"city": ["a"], "age": [7], "ill": ["no"]}))}, {"manifest": {}}),
+    ],
+    ids=["no table", "no manifest", "a text", "no Arrow", "cut off", "other columns", "out of bounds"],
+)
+def test_an_answer_that_is_no_synthetic_table_is_its_senders_fault(
+    parts: dict[str, bytes], outcome: dict[str, Any], tmp_path: Path
+) -> None:
+    columns = {
+        "city": {"role": "quasi_identifier", "type": "text"},
+        "age": {"role": "quasi_identifier", "type": "integer", "min": 18, "max": 80},
+        "ill": {"role": "target", "type": "category", "values": ["no", "yes"]},
+    }
+    task = Task(parse_schema({"columns": columns}, where="the test"), "ill", "yes", "pid")
+    seat: Any = SimpleNamespace(task=task, session=tmp_path, keep=lambda name, table: None)
+    message: Any = SimpleNamespace(parts=parts, body={"outcome": outcome})
+    with pytest.raises(PartyFailed, match="'north' released"):
+        synthetic._received(seat, "north", message)

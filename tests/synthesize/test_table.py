@@ -126,10 +126,63 @@ def test_the_manifest_says_what_was_paid_for() -> None:
     assert all(one["sigma"] > 0 for one in pairs)
 
 
-def test_rows_of_a_person_beyond_the_unit_do_not_count() -> None:
-    real = Table(pa.table({"who": ["a", "a", "a", "b", None], "x": [1, 2, 3, 4, 5]}))
-    assert Unit("who", 2).kept(real).column("x").to_pylist() == [1, 2, 4]
-    assert Unit().kept(real).rows == 5
+@pytest.mark.parametrize("method", ["aim", "mst"])
+def test_a_row_without_a_target_value_is_not_one_with_the_first_level(method: str) -> None:
+    """250 of each label; 500 rows without one, or with one that is not in the schema.
+
+    At epsilon 8 a level's count has a noise of a few rows: 100 is more than 20 of its deviations.
+    """
+    labels: list[Any] = ["no", "yes", None, None, "maybe"] * 250
+    real = Table(pa.table({"x": ["u", "v", "w", "u", "v"] * 250, "y": labels}))
+    columns = {
+        "x": {"role": "insensitive", "type": "category", "values": ["u", "v", "w"]},
+        "y": {"role": "target", "type": "category", "values": ["no", "yes"]},
+    }
+    known = parse_schema({"columns": columns}, where="the test")
+    made = make_synthetic(real, known, ["x", "y"], epsilon=8.0, delta=1e-6, method=method, target="y")
+    told = made.table.strings("y")
+    assert abs(told.count("no") - 250) < 100
+    assert abs(told.count("yes") - 250) < 100
+    assert None not in told
+    assert abs(made.manifest["estimated_rows"] - 500) < 150
+
+
+def test_a_number_to_predict_is_not_lowest_where_it_is_missing() -> None:
+    """300 rows of 7 to 9 and 300 without a value; noise of a few rows a cell."""
+    real = Table(pa.table({"x": ["u", "v"] * 300, "y": pa.array([7, None, 8, None, 9, None] * 100)}))
+    columns = {
+        "x": {"role": "insensitive", "type": "category", "values": ["u", "v"]},
+        "y": {"role": "target", "type": "integer", "min": 0, "max": 9},
+    }
+    known = parse_schema({"columns": columns}, where="the test")
+    made = make_synthetic(real, known, ["x", "y"], epsilon=8.0, delta=1e-6, target="y")
+    told = np.array(made.table.numbers("y"))
+    assert (told < 1).sum() < 60
+
+
+def test_a_target_without_any_level_leaves_the_other_columns_alone() -> None:
+    """Its 600 values are all different; 1e-10 / 10 each that one passes the threshold."""
+    real = pa.table({"x": ["u", "v"] * 300, "y": [f"y{at}" for at in range(600)]})
+    made = synthesize(real, epsilon=8.0, delta=1e-10, target="y")
+    assert abs(made.num_rows - 600) < 100
+    assert made["x"].null_count < 100
+
+
+@pytest.mark.parametrize("method", ["aim", "mst"])
+def test_two_columns_without_a_schema_are_within_the_budget(method: str) -> None:
+    """One feature and a target, whose levels have cost a tenth before."""
+    made = synthesize(
+        pa.table({"x": ["u", "v"] * 200, "y": ["n", "p"] * 200}),
+        epsilon=4.0, delta=1e-6, method=method, target="y",
+    )  # fmt: skip
+    both = list(zip(made["x"].to_pylist(), made["y"].to_pylist(), strict=True))
+    assert both.count(("u", "n")) + both.count(("v", "p")) > 0.7 * len(both)
+
+
+def test_more_columns_than_a_model_has_room_for_are_refused() -> None:
+    many = pa.table({f"c{at}": [1] for at in range(1001)})
+    with pytest.raises(BadInput, match="at most 1,000 columns"):
+        synthesize(many, epsilon=1.0, delta=1e-6)
 
 
 def test_a_person_is_hidden_with_all_rows() -> None:

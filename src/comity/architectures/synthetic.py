@@ -33,7 +33,7 @@ from comity.architectures.models import boosted_scores, keep_scores, logistic_sc
 from comity.attack.result import AttackResult
 from comity.data.ipc import table_from_bytes, table_to_bytes
 from comity.data.table import Table, concat_tables
-from comity.errors import PartyFailed
+from comity.errors import BadInput, PartyFailed
 from comity.ledger import PrivacyUnit, Relation, approximate
 from comity.plan import Outcome, Plan
 from comity.wire import Channel
@@ -76,10 +76,8 @@ def unit_of(task: Task) -> tuple[Unit, PrivacyUnit]:
     """Whose coming or going is hidden: a record, or a person where the schema's unit names a column."""
     from comity.synthesize import Unit
 
-    stated = task.schema.unit
-    if stated.column is None or stated.column == task.id:
-        return Unit(), PrivacyUnit.record
-    return Unit(stated.column, stated.max_rows), PrivacyUnit.person
+    unit = Unit.of(task.schema.unit, id=task.id)
+    return unit, PrivacyUnit.record if unit.column is None else PrivacyUnit.person
 
 
 def _made(seat: Seat, method: str, rows: int, delta: float, unit: Unit) -> Outcome:
@@ -129,14 +127,22 @@ def _received(seat: Seat, provider: str, message: Message) -> Table:
     """A provider's synthetic table, kept with its manifest; it has the columns that were agreed on."""
     from comity.data.check import check_table
 
-    table = table_from_bytes(message.parts["table"])
+    sent, manifest = message.parts.get("table"), message.body["outcome"].get("manifest")
+    if sent is None or not isinstance(manifest, dict):
+        raise PartyFailed(f"'{provider}' released no synthetic table with its manifest")
     names = _columns(seat.task)
-    if table.column_names != names:
-        raise PartyFailed(f"'{provider}' released a synthetic table of other columns than those asked for")
-    checked = check_table(Table(table, f"the synthetic table of {provider}"), _schema(seat.task)).table
+    try:
+        table = table_from_bytes(sent)
+        if table.column_names != names:
+            raise PartyFailed(
+                f"'{provider}' released a synthetic table of other columns than those asked for"
+            )
+        checked = check_table(Table(table, f"the synthetic table of {provider}"), _schema(seat.task)).table
+    except BadInput as error:
+        raise PartyFailed(f"'{provider}' released a synthetic table that cannot be used: {error}") from None
     seat.keep(f"received-{provider}", checked.arrow)
     path = seat.session / f"manifest-{provider}.json"
-    path.write_text(json.dumps(message.body["outcome"]["manifest"]), encoding="utf-8")
+    path.write_text(json.dumps(manifest), encoding="utf-8")
     return checked
 
 

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     )
     from comity.attack.inversion import alignment, inversion_attack, invert_linear
     from comity.attack.label import infer_labels, label_bound
-    from comity.attack.membership import MembershipInference, membership_inference
+    from comity.attack.membership import (
+        MembershipInference,
+        membership_bound,
+        membership_either_way,
+        membership_inference,
+        rows_aside,
+    )
     from comity.attack.origin import origin_attack
     from comity.attack.release import Adversary, attack_release
     from comity.attack.result import AttackResult
@@ -41,8 +47,11 @@ _HOME = {
     "inversion_attack": "inversion",
     "invert_linear": "inversion",
     "label_bound": "label",
+    "membership_bound": "membership",
+    "membership_either_way": "membership",
     "membership_inference": "membership",
     "origin_attack": "origin",
+    "rows_aside": "membership",
     "rows_to_extract": "extraction",
     "singling_out_attack": "singling_out",
     "extract_model": "extraction",
@@ -66,8 +75,11 @@ __all__ = [
     "inversion_attack",
     "invert_linear",
     "label_bound",
+    "membership_bound",
+    "membership_either_way",
     "membership_inference",
     "origin_attack",
+    "rows_aside",
     "rows_to_extract",
     "singling_out_attack",
     "synthetic_membership",

@@ -1,6 +1,6 @@
 """Model extraction: who has rows scored by a hidden linear or logistic model solves for the model.
 
-The adversary is a customer: it knows its rows and got their scores (before the logistic function), and fits
+The adversary is a provider: it knows its rows and got their scores (before the logistic function), and fits
 the linear model of least norm through them (Tramer et al. 2016, "equation solving"). With more rows than
 columns, and scores that are exact, that is the model itself. What it has is then tried on fresh rows: a hit
 is a prediction as good as the model's own. Where rows that it left out say that its copy is no better than

@@ -4,21 +4,33 @@ The adversary calls every record above a threshold a member. Its advantage is th
 minus the rate of non-members called so (Yeom et al. 2018). The best threshold on the very scores that are
 judged is biased upward, so it is chosen on one half and judged on the other, both ways round. Without any
 signal the expected advantage is then 0, and the 95% interval contains 0 in about 95 of 100 runs.
+
+Where somebody else's program made what is judged, it may have turned its scores round, and its recipient
+turns them back: `membership_either_way` tries every band of scores, inside and outside, and draws the halves
+by a secret that the program does not have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from comity.attack.interval import newcombe
+from comity.attack.interval import NORMAL_95, newcombe
+from comity.attack.label import label_bound
 from comity.attack.result import AttackResult
 from comity.errors import BadInput
+from comity.ledger import PrivacyUnit, Relation
 
 _LEAST = 4
+
+Floats = NDArray[np.float64]
+Rule = Callable[[Floats], NDArray[np.bool_]]
+"""Says of each score whether it is a member's."""
 
 
 @dataclass(frozen=True)
@@ -63,17 +75,63 @@ def membership_inference(
         seed: fixes which half judges which.
 
     Raises:
-        BadInput: if there are too few scores, or some are not finite.
+        BadInput: private, if there are too few scores, or some are not finite.
     """
+    return _judged(scores_members, scores_non_members, np.random.default_rng(seed), _above)
+
+
+def membership_either_way(
+    scores_members: ArrayLike, scores_non_members: ArrayLike, *, secret: bytes
+) -> MembershipInference:
+    """Judge scores of a model that may have been made to pass: whatever they mean, as long as they tell.
+
+    The adversary calls members the scores inside a band, or those outside it: higher or lower ones, those in
+    the middle or at both ends. Band and side are the best ones on one half, judged on the other, both ways
+    round (on the half that chooses, the best gain is Kuiper's statistic of 1960). Where directions are free
+    the two halves' figures go up and down together, so that the interval is that of one half alone: wider by
+    the root of 2, and right however much they do.
+
+    Args:
+        scores_members, scores_non_members: finite numbers, at least four of each.
+        secret: draws the halves. Whoever made the model must not know it, and it has to be the same when the
+            same is judged again: a digest over all rows and a key, or random bytes that are kept.
+
+    Raises:
+        BadInput: private, if there are too few scores, or some are not finite.
+    """
+    seed = int.from_bytes(sha256(b"comity membership halves" + secret).digest(), "big")
+    generator, quantile = np.random.default_rng(seed), NORMAL_95 * math.sqrt(2.0)
+    return _judged(scores_members, scores_non_members, generator, _banded, quantile)
+
+
+def rows_aside(rows: int, secret: bytes, *, one_in: int = 5) -> NDArray[np.bool_]:
+    """(rows,) true for the rows that a model is to be judged with and not to see: one in so many, by lot.
+
+    Args:
+        secret: as of `membership_either_way`.
+    """
+    seed = int.from_bytes(sha256(b"comity rows aside" + secret).digest(), "big")
+    aside = np.zeros(rows, dtype=np.bool_)
+    aside[np.random.default_rng(seed).permutation(rows)[: rows // one_in]] = True
+    return aside
+
+
+def _judged(
+    scores_members: ArrayLike,
+    scores_non_members: ArrayLike,
+    generator: np.random.Generator,
+    learn: Callable[[Floats, Floats], Rule],
+    quantile: float = NORMAL_95,
+) -> MembershipInference:
+    """A rule learned on one half of each side and judged on the other, both ways round."""
     members, outsiders = _scores(scores_members, "members"), _scores(scores_non_members, "non-members")
-    generator = np.random.default_rng(seed)
     halves = [np.array_split(generator.permutation(scores), 2) for scores in (members, outsiders)]
     hits = alarms = 0
     for judged in (0, 1):
-        threshold = best_threshold(halves[0][1 - judged], halves[1][1 - judged])
-        hits += int((halves[0][judged] >= threshold).sum())
-        alarms += int((halves[1][judged] >= threshold).sum())
-    low, high = newcombe(hits, len(members), alarms, len(outsiders))
+        called = learn(halves[0][1 - judged], halves[1][1 - judged])
+        hits += int(called(halves[0][judged]).sum())
+        alarms += int(called(halves[1][judged]).sum())
+    low, high = newcombe(hits, len(members), alarms, len(outsiders), quantile=quantile)
     return MembershipInference(
         auc=area(members, outsiders),
         advantage=hits / len(members) - alarms / len(outsiders),
@@ -82,6 +140,54 @@ def membership_inference(
         members=len(members),
         non_members=len(outsiders),
     )
+
+
+def _above(members: Floats, outsiders: Floats) -> Rule:
+    threshold = best_threshold(members, outsiders)
+    return lambda scores: scores >= threshold
+
+
+def _banded(members: Floats, outsiders: Floats) -> Rule:
+    low, high, inside = best_band(members, outsiders)
+    return lambda scores: ((scores >= low) & (scores < high)) == inside
+
+
+def best_band(members: Floats, outsiders: Floats) -> tuple[float, float, bool]:
+    """The band low <= score < high, and whether members lie inside it or outside, that parts them best."""
+    values = np.unique(np.concatenate([members, outsiders]))
+    below = np.searchsorted(np.sort(members), values, side="right") / len(members)
+    others = np.searchsorted(np.sort(outsiders), values, side="right") / len(outsiders)
+    ahead = np.concatenate([[0.0], below - others])
+    least, most = int(ahead.argmin()), int(ahead.argmax())
+    # half of each before the difference: the largest numbers would overflow
+    edges = np.concatenate([[-math.inf], values[:-1] + (values[1:] / 2 - values[:-1] / 2), [math.inf]])
+    first, last = sorted((least, most))
+    return float(edges[first]), float(edges[last]), least <= most
+
+
+def membership_bound(
+    epsilon: float | None,
+    delta: float | None,
+    *,
+    unit: str = PrivacyUnit.record,
+    relation: str = Relation.add_remove,
+) -> float | None:
+    """What a guarantee allows an adversary who tells members from other people; None where it says nothing.
+
+    It is shown a row of the table or one of the population: the two tables differ by an exchanged row. For
+    one record that comes or goes that is 2 epsilon and (1 + e^epsilon) delta; where the relation is a changed
+    record, epsilon and delta themselves. True less false positives are at most
+    (e^epsilon - 1 + 2 delta) / (e^epsilon + 1) then, as of `label_bound`. Where the unit is a person, a row
+    is not what comes or goes, and no bound is shown.
+
+    Args:
+        epsilon, delta: of the guarantee; None without one. unit, relation: whose, and between which tables.
+    """
+    if epsilon is None or delta is None or unit != PrivacyUnit.record:
+        return None
+    if relation == Relation.change_one:
+        return label_bound(epsilon, delta)
+    return label_bound(2 * epsilon, min(1.0, (1 + math.exp(min(epsilon, 300.0))) * delta))
 
 
 def area(members: NDArray[np.float64], outsiders: NDArray[np.float64]) -> float:
@@ -112,7 +218,9 @@ def control(scores_non_members: ArrayLike, *, seed: int = 0) -> MembershipInfere
     """The same adversary where nothing can leak: half of the non-members are called members by lot."""
     outsiders = _scores(scores_non_members, "non-members")
     if len(outsiders) < 2 * _LEAST:
-        raise BadInput(f"a control needs at least {2 * _LEAST} scores of non-members, not {len(outsiders)}")
+        raise BadInput(
+            f"a control needs at least {2 * _LEAST} scores of non-members, not {len(outsiders)}", private=True
+        )
     first, second = np.array_split(np.random.default_rng(seed).permutation(outsiders), 2)
     return membership_inference(first, second, seed=seed + 1)
 
@@ -120,7 +228,11 @@ def control(scores_non_members: ArrayLike, *, seed: int = 0) -> MembershipInfere
 def _scores(given: ArrayLike | Sequence[float], whose: str) -> NDArray[np.float64]:
     scores = np.asarray(given, dtype=np.float64).ravel()
     if len(scores) < _LEAST:
-        raise BadInput(f"membership inference needs at least {_LEAST} scores of {whose}, not {len(scores)}")
+        raise BadInput(
+            f"membership inference needs at least {_LEAST} scores of {whose}, not {len(scores)}", private=True
+        )
     if not np.isfinite(scores).all():
-        raise BadInput(f"{int((~np.isfinite(scores)).sum())} scores of {whose} are not finite numbers")
+        # a program can choose which rows these are: their number is theirs
+        wrong = int((~np.isfinite(scores)).sum())
+        raise BadInput(f"{wrong} scores of {whose} are not finite numbers", private=True)
     return scores

@@ -8,14 +8,13 @@ that are neither members nor reference are the control.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from comity.attack.membership import control, membership_inference
+from comity.attack.membership import control, membership_bound, membership_inference
 from comity.attack.result import AttackResult
 from comity.attack.singling_out import singling_out_attack
 from comity.errors import BadInput
@@ -102,16 +101,6 @@ def synthetic_membership(release: SyntheticRelease, *, seed: int = 0) -> AttackR
         bound=membership_bound(release.epsilon, release.delta),
         control=control(scores[1], seed=seed).advantage,
     )
-
-
-def membership_bound(epsilon: float | None, delta: float | None) -> float | None:
-    """What (epsilon, delta) for one record that comes or goes allows an adversary who is shown a row of the
-    table or one of the population: the two tables differ by an exchanged row, 2 epsilon and (1 + e^epsilon)
-    delta, and true less false positives are at most (e^2eps - 1 + 2 delta') / (e^2eps + 1)."""
-    if epsilon is None or delta is None:
-        return None
-    exchanged = min(1.0, (1 + math.exp(min(epsilon, 300.0))) * delta)
-    return min(1.0, math.tanh(epsilon) + 2 * exchanged / (math.exp(min(2 * epsilon, 600.0)) + 1))
 
 
 def _alike(tables: list[Table]) -> list[NDArray[np.float32]]:

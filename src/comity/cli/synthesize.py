@@ -34,7 +34,11 @@ SchemaFile = Annotated[
 ]
 Target = Annotated[
     str | None,
-    typer.Option("--target", metavar="COLUMN", help="A column that models are to predict: it comes first."),
+    typer.Option(
+        "--target",
+        metavar="COLUMN",
+        help="A column that models are to predict: it comes first, and rows without it are left out.",
+    ),
 ]
 Bins = Annotated[int, typer.Option("--bins", min=1, max=256, help="About how many bins of a number.")]
 Manifest = Annotated[

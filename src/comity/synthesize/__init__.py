@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from comity.data.people import Unit
     from comity.synthesize.purse import Purse
-    from comity.synthesize.table import Method, Synthetic, Unit, make_synthetic, synthesize
+    from comity.synthesize.table import Method, Synthetic, make_synthetic, synthesize
 
 _HOME = {
     "Method": "table",

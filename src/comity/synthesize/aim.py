@@ -20,17 +20,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from comity.synthesize.graph import Clique, model_cells
+from comity.synthesize.looks import MODEL_CELLS, Looks
 from comity.synthesize.model import Measured, Model, fit, project
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from comity.synthesize.looks import Looks
-
 COLUMNS, CLASSES, CHOICE = 0.25, 0.30, 0.10
 """Parts of mu squared: single columns, features with the target; of each round, the part for choosing."""
-MODEL_CELLS = 40_000
-"""The model has at most so many numbers: what bounds time and memory of a round."""
 _ROUND_STEPS = 60
 _EXPECTED = math.sqrt(2 / math.pi)
 
@@ -44,16 +41,18 @@ def aim(looks: Looks, *, bins: int, rounds: int | None = None, model_cells: int 
         rounds: by default twice the number of columns whose values differ; fewer happen where the budget is
             drawn together.
         model_cells: numbers in the model at most.
+
+    What no round can spend (one column differs, or no pair fits the model) goes into the first counts again.
     """
     whole = looks.purse.whole
     looks.bin_columns(COLUMNS * whole, bins=bins)
     total, sizes, target = looks.total(), looks.sizes, looks.usable_target
     features = [at for at in looks.usable if at != target]
-    if target is not None and features:
+    weights = _workload(features, target)
+    if target is not None and weights:
         share = CLASSES * whole / len(features)
         for at in features:
             looks.measure(tuple(sorted((at, target))), share)
-    weights = _workload(features, target)
     model = fit(sizes, looks.measured, total=total)
     price = _next(looks, looks.purse.left / (rounds or 2 * max(1, len(looks.usable))))
     while weights and looks.purse.left > 1e-6 * whole:
@@ -74,6 +73,8 @@ def aim(looks: Looks, *, bins: int, rounds: int | None = None, model_cells: int 
         if after is not None and np.abs(after - before).sum() <= _EXPECTED * sigma * before.size:
             price *= 4  # half the noise
         price = _next(looks, price)
+    if looks.purse.left > 1e-6 * whole:
+        looks.measure_all(looks.base)
     return fit(sizes, looks.measured, total=total, start=model)
 
 

@@ -79,14 +79,16 @@ class Codes:
         return self.cells.values(order[np.minimum(at, last)], second)
 
 
-def merge(cells: Cells, noisy: Noisy, *, bins: int, apart: bool = False) -> Codes:
+def merge(cells: Cells, noisy: Noisy, *, bins: int, most: int, apart: bool = False) -> Codes:
     """Codes of a column from the noisy counts of its cells.
 
     Args:
         cells: the column's cells.
         noisy: (cells,) counts with noise.
         bins: at most about this many bins of a number.
-        apart: keep every level, and have no missing value (the target).
+        most: at most so many codes, 2 or more; neighbours, or the rarest levels, become one beyond it.
+        apart: keep every level as far as `most` goes, and have no missing value (the target, all rows of
+            which have one: the count of its missing cell is noise alone and left out).
     """
     missing = bool(noisy.values[MISSING] >= SURELY * noisy.sigma) and not apart
     if apart:
@@ -95,10 +97,33 @@ def merge(cells: Cells, noisy: Noisy, *, bins: int, apart: bool = False) -> Code
         of_cell = _bins(noisy.values, noisy.sigma, bins, missing=missing)
     else:
         of_cell = _levels(noisy.values, noisy.sigma, missing=missing)
+    of_cell = _at_most(of_cell, noisy.values, most, ordered=cells.ordered, missing=missing)
+    counted = np.ones(cells.size)
+    counted[MISSING] = 0.0 if apart and cells.size > 1 else 1.0
     size = int(of_cell.max()) + 1
-    counts = np.bincount(of_cell, weights=noisy.values, minlength=size).astype(np.float64)
-    deviations = noisy.sigma * np.sqrt(np.bincount(of_cell, minlength=size))
+    counts = np.bincount(of_cell, weights=noisy.values * counted, minlength=size).astype(np.float64)
+    deviations = noisy.sigma * np.sqrt(np.bincount(of_cell, weights=counted, minlength=size))
     return Codes(cells, of_cell, _shares(of_cell, noisy.values, size, missing=missing), counts, deviations)
+
+
+def _at_most(
+    of_cell: NDArray[np.int64], values: NDArray[np.float64], most: int, *, ordered: bool, missing: bool
+) -> NDArray[np.int64]:
+    """The same codes, or `most` of them: bins in order are joined evenly, rare levels become one."""
+    size = int(of_cell.max()) + 1
+    if size <= most:
+        return of_cell
+    first = int(missing)  # a missing value that stands out keeps its own code
+    if ordered:
+        return np.where(
+            of_cell < first, of_cell, first + (of_cell - first) * (most - first) // (size - first)
+        )
+    counts = np.bincount(of_cell, weights=values, minlength=size)
+    counts[:first] = np.inf
+    kept = np.sort(np.argsort(-counts, kind="stable")[: most - 1])
+    place = np.full(size, most - 1, dtype=np.int64)
+    place[kept] = np.arange(most - 1)
+    return place[of_cell]
 
 
 def _shares(

@@ -23,6 +23,30 @@ if TYPE_CHECKING:
     from comity.synthesize.cells import Cells
 
 
+MODEL_CELLS = 40_000
+"""The model has at most so many numbers: what bounds its time and memory."""
+BASE_CELLS = MODEL_CELLS // 2
+"""So many of them at most are counts of single columns, or of columns with the target; pairs get the rest."""
+MOST_COLUMNS = 1_000
+MOST_CLASSES = 100
+"""Codes of a target at most."""
+_FEW = 16
+"""The target gives way where columns would have fewer codes than this."""
+
+
+def most_codes(columns: int, target: int | None) -> tuple[int, int]:
+    """How many codes a target, and any other column, may have; of public facts alone.
+
+    Args:
+        columns: how many there are, the target among them. target: cells of the target; None without one.
+    """
+    if target is None:
+        return 0, BASE_CELLS // columns
+    others = max(1, columns - 1)
+    classes = min(max(2, target), MOST_CLASSES, max(2, BASE_CELLS // (_FEW * others)))
+    return classes, max(2, BASE_CELLS // (classes * others))
+
+
 @dataclass(frozen=True)
 class Asked:
     """One line of what a table was made from, for people: post-processing.
@@ -62,14 +86,22 @@ class Looks:
     _counted: dict[Clique, NDArray[np.int64]] = field(default_factory=dict)
 
     def bin_columns(self, price: float, *, bins: int) -> None:
-        """Count every column's cells with noise (equal parts of `price`) and merge what is too small."""
+        """Count every column's cells with noise (equal parts of `price`) and merge what is too small.
+
+        Codes are so few that all columns, each with the target, have at most `BASE_CELLS` counts together.
+        """
         each = price / len(self.cells)
         codes: list[Codes] = []
+        of_target, of_others = most_codes(
+            len(self.cells), None if self.target is None else self.cells[self.target].size
+        )
         for at, cells in enumerate(self.cells):
             counts = np.bincount(self.rows[:, at], minlength=cells.size).astype(np.int64)
             noisy = self.purse.measure(counts, each)
             self._note("count", (cells.name,), cells.size, noisy.sigma, each)
-            codes.append(merge(cells, noisy, bins=bins, apart=at == self.target))
+            target = at == self.target
+            most = of_target if target else of_others
+            codes.append(merge(cells, noisy, bins=bins, most=most, apart=target))
         self.codes = tuple(codes)
         coded = [code.coded(self.rows[:, at]) for at, code in enumerate(codes)]
         self._coded = np.stack(coded, axis=1) if coded else None
@@ -91,6 +123,14 @@ class Looks:
         """The target's place, where its values differ."""
         return self.target if self.target in self.usable else None
 
+    @property
+    def base(self) -> list[Clique]:
+        """The columns whose values differ, each with the target; all columns where none differ."""
+        target = self.usable_target
+        if target is None:
+            return [(at,) for at in self.usable or range(len(self.cells))]
+        return [tuple(sorted((at, target))) for at in self.usable if at != target] or [(target,)]
+
     def total(self) -> float:
         """Rows of the table, from the columns' noisy counts weighed by their noise; at least 1."""
         weights = np.array([1.0 / float(np.square(code.deviations).sum()) for code in self.codes])
@@ -103,6 +143,12 @@ class Looks:
         names = tuple(self.codes[column].name for column in columns)
         self._note("count", names, noisy.values.size, noisy.sigma, price)
         self.measured.append(Measured(columns, noisy.values, noisy.sigma))
+
+    def measure_all(self, marginals: Sequence[Clique]) -> None:
+        """Count these marginals for all that is left, each for an equal part."""
+        each = self.purse.left * (1 - 1e-9) / max(1, len(marginals))
+        for columns in marginals:
+            self.measure(columns, each)
 
     def worst(
         self,

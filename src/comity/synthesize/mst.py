@@ -15,17 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from comity.synthesize.graph import Clique
+from comity.synthesize.looks import MODEL_CELLS, Looks
 from comity.synthesize.model import Model, fit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from comity.synthesize.looks import Looks
-
 COLUMNS, CLASSES, CHOICE = 0.10, 0.35, 0.10
 """Parts of mu squared: single columns, features with the target, choosing edges; edges get the rest."""
-MARGINAL_CELLS = 40_000
-"""An edge has at most so many counts; a pair with more is none, and the tree may fall apart there."""
 
 
 def mst(looks: Looks, *, bins: int) -> Model:
@@ -34,16 +31,14 @@ def mst(looks: Looks, *, bins: int) -> Model:
     looks.bin_columns(COLUMNS * whole, bins=bins)
     total, sizes, target = looks.total(), looks.sizes, looks.usable_target
     features = [at for at in looks.usable if at != target]
-    if target is not None:
-        share = (CLASSES if len(features) > 1 else 1 - COLUMNS - 1e-9) * whole / max(1, len(features))
-        for at in features:
-            looks.measure(_with(at, target), share)
+    edges: list[Clique] = []
     if len(features) > 1:
+        if target is not None:
+            for columns in looks.base:
+                looks.measure(columns, CLASSES * whole / len(features))
         base = fit(sizes, looks.measured, total=total)
         edges = _tree(looks, base, features, CHOICE * whole / (len(features) - 1))
-        price = looks.purse.left * (1 - 1e-9) / max(1, len(edges))
-        for edge in edges:
-            looks.measure(edge, price)
+    looks.measure_all(edges or looks.base)
     return fit(sizes, looks.measured, total=total)
 
 
@@ -52,22 +47,28 @@ def _with(at: int, *more: int | None) -> Clique:
 
 
 def _tree(looks: Looks, base: Model, features: list[int], price: float) -> list[Clique]:
-    """A spanning tree of the features, edge by edge, the worst-fitting ones most likely (Kruskal)."""
-    fitted = {
-        (one, two): _independent(base, one, two, looks.usable_target)
+    """A spanning tree of the features, edge by edge, the worst-fitting ones most likely (Kruskal).
+
+    An edge that would make the model larger than it may be is none, and the tree falls apart there.
+    """
+    target = looks.usable_target
+    counts = {
+        (one, two): math.prod(base.sizes[at] for at in _with(one, two, target))
         for place, one in enumerate(features)
         for two in features[place + 1 :]
-        if math.prod(base.sizes[at] for at in _with(one, two, looks.usable_target)) <= MARGINAL_CELLS
     }
+    room = MODEL_CELLS - base.tree.cells(base.sizes)
+    fitted = {pair: _independent(base, *pair, target) for pair, size in counts.items() if size <= room}
     group = {at: at for at in features}
     chosen: list[Clique] = []
     while len(chosen) < len(features) - 1:
-        open_edges = [pair for pair in fitted if group[pair[0]] != group[pair[1]]]
+        open_edges = [pair for pair in fitted if group[pair[0]] != group[pair[1]] and counts[pair] <= room]
         if not open_edges:
             break
-        candidates = [(_with(*pair, looks.usable_target), fitted[pair]) for pair in open_edges]
+        candidates = [(_with(*pair, target), fitted[pair]) for pair in open_edges]
         one, two = open_edges[looks.worst(candidates, price)]
-        chosen.append(_with(one, two, looks.usable_target))
+        chosen.append(_with(one, two, target))
+        room -= counts[one, two]
         joined = group[two]
         group = {at: group[one] if root == joined else root for at, root in group.items()}
     return chosen

@@ -3,7 +3,8 @@
 A number's bounds: how many values lie between neighbouring powers of two, with noise; the outermost cells
 that stand out of it. A category's levels: those whose noisy count passes a threshold so high that a level
 which only one unit has passes it with a probability that is part of delta (Korolova et al. 2009). What is not
-found counts as missing (a level) or as lying on the bound (a number).
+found counts as missing (a level) or as lying on the bound (a number). Both are paid for before the column is
+looked at, whatever is in it: what the purse holds afterwards is told to others.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from comity.schema import ColumnType
 from comity.synthesize.cells import MOST_CELLS, LevelCells, NumberCells
 
 if TYPE_CHECKING:
@@ -27,13 +27,12 @@ _STANDS_OUT = 6.0
 """Standard deviations: a bound that noise alone moves costs every bin its width."""
 
 
-def bounds(table: Table, name: str, purse: Purse, price: float) -> NumberCells:
+def bounds(table: Table, name: str, purse: Purse, price: float, *, whole: bool) -> NumberCells:
     """A number's cells, between bounds that are powers of two.
 
     Args:
-        price: in mu squared.
+        price: in mu squared. whole: whether the schema says that its values are whole numbers.
     """
-    whole = table.type(name) is ColumnType.integer
     powers = np.ldexp(1.0, np.arange(0 if whole else _SMALLEST, _LARGEST + 1))
     # cell 0 is zero; then [power, twice the power) on one side, its mirror on the other
     numbers = table.numbers(name)
@@ -66,11 +65,9 @@ def levels(
     """
     codes, found = table.levels(name)
     counts = np.bincount(codes[codes >= 0], minlength=len(found)).astype(np.int64)
-    if not len(counts):
-        return LevelCells(name, ())
     noisy = purse.measure(counts, price)
-    # a unit's rows have at most so many levels, each at most so often
-    threshold = rows_per_unit + noisy.sigma * NormalDist().inv_cdf(1 - delta / rows_per_unit)
+    # a unit's rows have at most so many levels, each at most so often; 1 - delta would lose delta's digits
+    threshold = rows_per_unit - noisy.sigma * NormalDist().inv_cdf(delta / rows_per_unit)
     standing = np.flatnonzero(noisy.values > threshold)
     if len(standing) >= MOST_CELLS:
         standing = np.sort(standing[np.argsort(-noisy.values[standing])][: MOST_CELLS - 1])

@@ -146,6 +146,7 @@ class Purse:
                 clause="the purse of a synthetic table",
                 asked=f"{price:.4g} of mu squared",
                 left=f"{self._left:.4g}",
+                private=True,
             )
         self._left = max(0.0, self._left - price)
 

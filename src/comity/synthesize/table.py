@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from comity.data.people import Unit
 from comity.errors import BadInput, BadTable, UsageError
 from comity.schema import Column, ColumnType, Role, Schema
 from comity.synthesize import opened
 from comity.synthesize.aim import aim
-from comity.synthesize.cells import Cells, cells_of
-from comity.synthesize.looks import Looks
+from comity.synthesize.cells import MISSING, Cells, cells_of
+from comity.synthesize.looks import MOST_COLUMNS, Looks
+from comity.synthesize.manifest import manifest_of
 from comity.synthesize.mst import mst
 from comity.synthesize.purse import Purse
 from comity.synthesize.rows import rows_of, uniform
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from comity.data import Table
     from comity.synthesize.model import Model
 
-FORMAT = 1
 BINS = 16
 _OPENED = 0.10
 """The part of mu squared, and of delta, that goes into bounds and levels, where some are not public."""
@@ -48,31 +48,6 @@ class Method(StrEnum):
 
     aim = "aim"
     mst = "mst"
-
-
-@dataclass(frozen=True)
-class Unit:
-    """Whose coming or going is hidden: a row, or all rows of one person.
-
-    Attributes:
-        column: the column that says whose row it is; None: each row is a unit.
-        rows: the most rows of one person; those beyond, and rows of nobody, are left out.
-    """
-
-    column: str | None = None
-    rows: int = 1
-
-    def kept(self, table: Table) -> Table:
-        """The rows that count: which ones of a person do depends on that person's rows alone."""
-        if self.column is None:
-            return table
-        codes, _ = table.levels(self.column)
-        order = np.argsort(codes, kind="stable")
-        grouped = codes[order]
-        rank = np.arange(len(grouped)) - np.searchsorted(grouped, grouped, side="left")
-        keep = np.zeros(len(codes), dtype=np.bool_)
-        keep[order] = (rank < self.rows) & (grouped >= 0)
-        return table.take(keep)
 
 
 @dataclass(frozen=True)
@@ -111,7 +86,8 @@ def make_synthetic(
         names: the columns to make.
         method: `aim` or `mst`.
         rows: how many to make; None: as many as the noisy counts say the table has, at most `most_rows`.
-        target: the column that models are to predict: marginals with it come first.
+        target: the column that models are to predict: marginals with it come first. A row where it is
+            missing, or none of its public levels, is left out, as in every table that a node reads.
         unit: whose coming or going is hidden; by default each row is one.
         bins: about how many bins of a number.
         engine: `mbi` has that library fit the last model again, on the same counts: some seconds more.
@@ -130,7 +106,11 @@ def make_synthetic(
     rows_that_count = unit.kept(table)
     cells = _cells(rows_that_count, schema, names, opening, purse, additive, unit)
     coded = np.stack([cell.count(rows_that_count) for cell in cells], axis=1)
-    looks = Looks(purse, cells, coded, None if target is None else list(names).index(target))
+    aim_at = None if target is None else list(names).index(target)
+    if aim_at is not None and cells[aim_at].size > 1:
+        # a row is left out for its own value alone
+        coded = coded[coded[:, aim_at] != MISSING]
+    looks = Looks(purse, cells, coded, aim_at)
     model = aim(looks, bins=bins) if Method(method) is Method.aim else mst(looks, bins=bins)
     if Engine(engine) is Engine.mbi:
         from comity.synthesize.mbi_engine import fit_by_mbi
@@ -138,8 +118,12 @@ def make_synthetic(
         model = fit_by_mbi(looks.sizes, looks.measured, total=model.total)
     count = rows if rows is not None else min(round(model.total), most_rows or round(model.total))
     made = _drawn(looks, model, count)
-    manifest = _manifest(looks, model, names, opening, epsilon, delta, method, unit, count)
-    return Synthetic(made, manifest)
+    settings = {"method": str(method), "epsilon": epsilon, "delta": delta, **_words(unit), "rows": count}
+    return Synthetic(made, manifest_of(looks, model, names, opening, settings))
+
+
+def _words(unit: Unit) -> dict[str, Any]:
+    return {"unit": "record" if unit.column is None else "person", "rows_per_unit": unit.rows}
 
 
 def synthesize(
@@ -219,8 +203,7 @@ def frame_settings(table: Table, schema: Schema | None, target: str | None) -> F
                 "to come through the noise; make it a year or a number of days, name its values in a schema, "
                 "or leave it out"
             )
-    unit = Unit() if stated is None else Unit(stated, known.unit.max_rows)
-    return FrameSettings(known, names, target if target is not None else known.target, unit)
+    return FrameSettings(known, names, target if target is not None else known.target, Unit.of(known.unit))
 
 
 def _require(names: Sequence[str], method: str, rows: int | None, target: str | None, bins: int) -> None:
@@ -228,6 +211,11 @@ def _require(names: Sequence[str], method: str, rows: int | None, target: str | 
         raise UsageError(f"method is 'aim' or 'mst', not {method!r}")
     if not names:
         raise BadInput("no column is left to synthesise: every one is an identifier")
+    if len(names) > MOST_COLUMNS:
+        raise BadInput(
+            f"a synthetic table has at most {MOST_COLUMNS:,} columns, and {len(names):,} are asked for: "
+            "leave out those that nobody needs"
+        )
     if rows is not None and (type(rows) is not int or rows < 1):
         raise UsageError(f"rows is a whole number, 1 or more, not {rows!r}")
     if target is not None and target not in names:
@@ -262,7 +250,8 @@ def _cells(
     found: dict[str, Cells] = {}
     for name in opening:
         if schema[name].type.is_numeric:
-            found[name] = opened.bounds(table, name, purse, each)
+            whole = schema[name].type is ColumnType.integer
+            found[name] = opened.bounds(table, name, purse, each, whole=whole)
         else:
             share = additive / texts
             found[name] = opened.levels(table, name, purse, each, delta=share, rows_per_unit=unit.rows)
@@ -300,54 +289,3 @@ def _drawn(looks: Looks, model: Model, count: int) -> Table:
         for at, column in enumerate(looks.codes)
     }
     return Table(pa.table(columns), "the synthetic table")
-
-
-def _manifest(
-    looks: Looks,
-    model: Model,
-    names: Sequence[str],
-    opening: list[str],
-    epsilon: float,
-    delta: float,
-    method: str,
-    unit: Unit,
-    rows: int,
-) -> dict[str, Any]:
-    """What the table was made from. It says nothing that the noisy counts do not."""
-    return {
-        "format": FORMAT,
-        "method": str(method),
-        "epsilon": epsilon,
-        "delta": delta,
-        "unit": "record" if unit.column is None else "person",
-        "rows_per_unit": unit.rows,
-        "rows": rows,
-        "estimated_rows": round(model.total),
-        "columns": [
-            {
-                "name": code.name,
-                "cells": code.cells.size,
-                "codes": code.size,
-                "public": code.name not in opening,
-            }
-            for code in looks.codes
-        ],
-        "measured": [
-            {
-                "columns": list(one.columns),
-                "counts": one.counts,
-                "sigma": None if one.sigma is None else float(f"{one.sigma:.4g}"),
-                "share": float(f"{one.share:.4g}"),
-            }
-            for one in looks.asked
-            if one.what == "count"
-        ],
-        "choices": {
-            "made": sum(one.what == "choose" for one in looks.asked),
-            "share": float(f"{math.fsum(o.share for o in looks.asked if o.what == 'choose'):.4g}"),
-        },
-        "model": {
-            "numbers": model.tree.cells(model.sizes),
-            "marginals": [[names[column] for column in clique] for clique in model.tree.cliques],
-        },
-    }
