@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from comity import noise
 from comity.errors import UsageError
 from comity.ledger import gaussian_delta, gaussian_noise_multiplier
-from comity.mechanism import Noise, Sums, gaussian, laplace
+from comity.mechanism import Noise, Parts, Sums, gaussian, laplace, sum_error
 
 sizes = st.builds(
     lambda dimensions, most, wider, share, times: Sums(dimensions, most * wider, most, share, times),
@@ -54,6 +54,18 @@ def test_replacing_costs_more() -> None:
     assert 2.0 < made.epsilon_of_replacing(1e-6) < 3.0
 
 
+@pytest.mark.parametrize("epsilon", [0.1, 1.0, 4.0, 8.0, 12.0, 16.0])
+def test_what_is_said_of_replacing_holds_with_the_grid_s_part(epsilon: float) -> None:
+    delta = 1e-6
+    made = gaussian([Sums(10, 5, 5, times=40), Sums(100, 3, 3, 2.0)], epsilon, delta)
+    said = made.epsilon_of_replacing(delta)
+    distance = made.grid_delta / (1 + math.exp(made.epsilon))
+    both = gaussian_delta(made.multiplier / 2, said) + distance * (1 + math.exp(said))
+    rho = 2 / made.multiplier**2
+    assert both <= delta or said >= (rho + 2 * math.sqrt(rho * math.log(1 / delta))) * (1 - 1e-9)
+    assert epsilon < said < 5 * epsilon + 1
+
+
 def test_laplace_is_exact_on_whole_numbers() -> None:
     made = laplace(3, 3, 0.5)
     assert (made.law, made.shift) == ("laplace", 0)
@@ -75,6 +87,8 @@ def test_what_cannot_be_calibrated_is_refused() -> None:
         gaussian([], 1.0, 1e-6)
     with pytest.raises(UsageError, match="64-bit"):
         gaussian([Sums(1, 1, 1 << 40)], 1.0, 1e-6)
+    with pytest.raises(UsageError, match="64-bit"):  # noise wider than is drawn, found before a charge
+        gaussian([Sums(1, 1 << 54, 1, records=1)], 1.0, 1e-6)
     with pytest.raises(UsageError, match="whole numbers"):
         Sums(0, 1, 1)
     with pytest.raises(UsageError):
@@ -88,3 +102,41 @@ def test_laplace_noise_below_one_is_drawn_in_any_number(l1: int, epsilon: float)
     assert made.scale >= l1 / epsilon
     assert made.scale <= l1 / epsilon * (1 + 1e-5)
     assert len(noise.discrete_laplace(3, made.scale)) == 3  # the sampler of more than 100,000 draws
+
+
+def discrete(scale: float, reach: int) -> np.ndarray:
+    points = np.arange(-reach, reach + 1)
+    weights = np.exp(-(points**2) / (2 * scale**2))
+    return weights / weights.sum()
+
+
+@pytest.mark.parametrize("parts", [2, 3, 5])
+@pytest.mark.parametrize("scale", [0.5, 0.6, 0.8, 1.0])
+def test_the_stated_error_of_a_sum_holds_exactly(scale: float, parts: int) -> None:
+    """Every probability of the sum against the discrete Gaussian of its variance, by convolution (KLS
+    2021)."""
+    reach = 40
+    total = discrete(scale, reach)
+    for _ in range(parts - 1):
+        total = np.convolve(total, discrete(scale, reach))
+    one = discrete(scale * math.sqrt(parts), parts * reach)
+    near = slice(len(one) // 2 - 12, len(one) // 2 + 13)
+    away = np.abs(np.log(total[near]) - np.log(one[near])).max()
+    assert away <= sum_error(scale, parts) + 1e-9
+    assert np.abs(total - one).sum() / 2 <= sum_error(scale, parts) + 1e-12
+
+
+def test_parts_cost_nothing_that_counts_on_the_grid_in_use() -> None:
+    assert Parts(60, 40).error(2.0**21) == 0.0
+    with pytest.raises(UsageError, match="finer grid"):
+        sum_error(0.4, 3)
+    with pytest.raises(UsageError, match="as many as are needed"):
+        Parts(2, 3)
+
+
+def test_enough_parts_carry_what_is_needed() -> None:
+    parts = Parts(5, 3)
+    (needed,) = gaussian([Sums(10, 1 << 20, 1 << 20)], 1.0, 1e-6, parts=parts).noises
+    assert 3 * needed.part(parts).scale ** 2 >= needed.scale**2
+    assert needed.part(parts).shift == needed.shift
+    assert parts.excess == pytest.approx(5 / 3)

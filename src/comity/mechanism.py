@@ -8,6 +8,11 @@ answers before it (Dong, Roth and Su 2022, corollary 3.3): noise multipliers m_1
 grid's share of delta (`noise.discretisation_delta`, which adds up over the list) is taken out first. With a
 delta of 0 it is discrete Laplace noise on the sums as they are, where discreteness costs nothing at all.
 
+Noise may be drawn in parts by several holders (`Parts`). A sum of m discrete Gaussians is not one: by
+Kairouz, Liu and Steinke 2021 every probability differs from that of the discrete Gaussian of the sum's
+variance by a factor between exp(-tau) and exp(tau), tau = 10 sum_{k=1}^{m-1} exp(-2 pi^2 s^2 k / (k + 1)) for
+parts of scale s, hence at most tau in total variation per number; delta pays for that too.
+
 Everything but `Noise.add` is a function of public facts.
 """
 
@@ -15,7 +20,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any, Final, Self
 
 import numpy as np
@@ -71,6 +77,44 @@ class Sums:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """Who draws a sum's noise: `drawn` holders a part each, of which `enough` carry all that is needed.
+
+    Attributes:
+        drawn: parts in the sum, at most.
+        enough: parts that are there for certain and unknown to who sees the sum; a part has the variance that
+            is needed, over this number.
+    """
+
+    drawn: int = 1
+    enough: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.enough <= self.drawn:
+            raise UsageError("noise is drawn by as many as are needed, or more, and at least one is needed")
+
+    @property
+    def excess(self) -> float:
+        """How many times the needed variance is in the sum if every part is there."""
+        return self.drawn / self.enough
+
+    def error(self, scale: float) -> float:
+        """tau: how far the sum of all parts is from one discrete Gaussian of scale `scale` or more."""
+        return sum_error(scale / math.sqrt(self.enough), self.drawn)
+
+
+def sum_error(scale: float, parts: int) -> float:
+    """tau: how far a sum of `parts` discrete Gaussians of this scale is from one, per coordinate.
+
+    Source: Kairouz, Liu and Steinke 2021, for scales of 1/2 or more.
+    """
+    if not scale >= 0.5:
+        raise UsageError("the noise's parts are narrower than half a grid unit; use a finer grid")
+    terms = (math.exp(-2 * math.pi**2 * scale**2 * k / (k + 1)) for k in range(1, parts))
+    return 10 * sum(terms) * (1 + 1e-12)
+
+
+@dataclass(frozen=True)
 class Noise:
     """The noise of one release.
 
@@ -95,7 +139,21 @@ class Noise:
         if self.law == "gaussian":
             return math.ldexp(self.scale, -self.shift)
         # discrete Laplace: variance 2 q / (1 - q)^2 with q = e^(-1/scale)
-        return math.ldexp(1 / (math.sqrt(2.0) * math.sinh(1 / (2 * self.scale))), -self.shift)
+        half = 1 / (2 * self.scale)
+        return math.ldexp(math.sqrt(2.0) * math.exp(-half) / -math.expm1(-2 * half), -self.shift)
+
+    def within(self, probability: float) -> float:
+        """How far one value's noise goes at most with that probability, either way, in whole numbers."""
+        if self.law == "gaussian":
+            return NormalDist().inv_cdf((1 + probability) / 2) * self.deviation
+        # P(|x| > t) = 2 q^(t + 1) / (1 + q) for whole t, with log q = -1/scale
+        outside = (1 + math.exp(-1 / self.scale)) * (1 - probability)
+        steps = math.ceil(self.scale * math.log(2 / outside) - 1)
+        return math.ldexp(float(max(0, steps)), -self.shift)
+
+    def part(self, parts: Parts) -> Noise:
+        """What one of the holders draws, if this is what the sum needs."""
+        return Noise(self.law, self.shift, self.scale / math.sqrt(parts.enough) * (1 + 2.0**-40))
 
     def add(self, sums: NDArray[np.int64]) -> NDArray[np.int64]:
         """Sums with noise, on the shifted grid; any shape. To be called after the charge is durable."""
@@ -120,20 +178,37 @@ class Calibrated:
     Attributes:
         noises: one for each entry of the list (used `times` times).
         multiplier: noise over sensitivity of all of them together, with the grid's delta taken out.
-        grid_delta: what the grid takes of delta.
+        epsilon: that the noise was calibrated to.
+        grid_delta: what the grid takes of delta, at this epsilon.
     """
 
     noises: tuple[Noise, ...]
     multiplier: float
+    epsilon: float
     grid_delta: float
 
     def epsilon_of_replacing(self, delta: float) -> float:
         """What the same noise gives, at this delta, for one record that is replaced by another.
 
-        Replacing is removing and adding: every sum moves by at most twice as much. The grid's part is left
-        out where it is below a thousandth of delta, and raises the figure otherwise.
+        Replacing is removing and adding: every sum moves by at most twice as much. The grid's part of delta
+        grows with the epsilon that is stated (`noise.discretisation_delta`). The discrete Gaussian's own
+        bound, concentrated differential privacy (Canonne, Kamath and Steinke 2020), has no such part; the
+        smaller of the two holds.
         """
-        return epsilon_of(self.multiplier / 2, max(delta - self.grid_delta, delta * 1e-3))
+        half = self.multiplier / 2
+        rho = 0.5 / half**2
+        concentrated = rho + 2 * math.sqrt(rho * math.log(1 / delta))
+        distance = self.grid_delta / (1 + math.exp(self.epsilon))
+        stated = epsilon_of(half, delta)
+        while stated < concentrated:
+            left = delta - distance * (1 + math.exp(stated))
+            if left <= 0:
+                return concentrated
+            needed = epsilon_of(half, left)
+            if needed <= stated:
+                return stated
+            stated = needed * (1 + 1e-6)
+        return concentrated
 
 
 def gaussian(
@@ -141,6 +216,7 @@ def gaussian(
     epsilon: float,
     delta: float,
     *,
+    parts: Parts = Parts(),
     finest: int = FINEST_BITS,
     instead: str = "ask for less: a smaller epsilon, fewer steps or fewer bins",
 ) -> Calibrated:
@@ -148,6 +224,7 @@ def gaussian(
 
     Args:
         releases: what is released, for neighbours that move each by its `l2` at most.
+        parts: who draws it; the noises that come back are what a sum needs (`Noise.part`: what one draws).
         finest: how far the grid may be refined, in bits of the noise's width.
         instead: what to do where delta is too small, in words.
 
@@ -162,13 +239,14 @@ def gaussian(
     # a multiplier's root of shares sums to 1 up to roundings, which the last factor covers
     slack = 1 + 2.0**-40 if len(releases) > 1 or releases[0].times > 1 else 1.0
     spread = [math.sqrt(total / one.share) * slack for one in releases]
-    shifts, scales, grid = _grid(releases, spread, whole, at, FINE_BITS)
+    shifts, scales, grid = _grid(releases, spread, whole, at, FINE_BITS, parts)
     for fine in range(FINE_BITS + 2, finest + 1, 2):
         if grid <= delta / 1024:
             break
-        finer = _grid(releases, spread, whole, at, fine)
+        finer = _grid(releases, spread, whole, at, fine, parts)
+        widest = 2 * whole * math.sqrt(parts.excess)
         if not all(
-            _fits(one, by, 2 * whole * scale) for one, by, scale in zip(releases, *finer[:2], strict=True)
+            _fits(one, by, widest * scale) for one, by, scale in zip(releases, *finer[:2], strict=True)
         ):
             break
         shifts, scales, grid = finer
@@ -183,8 +261,8 @@ def gaussian(
         for by, scale in zip(shifts, scales, strict=True)
     )
     for one, made in zip(releases, noises, strict=True):
-        require_room(one, made)
-    return Calibrated(noises, multiplier, grid)
+        require_room(one, replace(made, scale=made.scale * math.sqrt(parts.excess)))
+    return Calibrated(noises, multiplier, at, grid)
 
 
 def laplace(l1: int, most: int, epsilon: float, *, records: int = MOST_RECORDS) -> Noise:
@@ -223,15 +301,24 @@ def grid_shift(scale: float, fine: int = FINE_BITS) -> int:
 
 
 def _grid(
-    releases: Sequence[Sums], spread: list[float], multiplier: float, epsilon: float, fine: int
+    releases: Sequence[Sums],
+    spread: list[float],
+    multiplier: float,
+    epsilon: float,
+    fine: int,
+    parts: Parts,
 ) -> tuple[list[int], list[float], float]:
-    """Shifts, scales of noise of multiplier 1, and the delta of noise of at least 2^fine grid units."""
+    """Shifts, scales of noise of multiplier 1, and the delta of noise of at least 2^fine grid units.
+
+    Per number, a move by v in total variation moves delta by (1 + e^epsilon) v.
+    """
     shifts = [
         grid_shift(multiplier * one.l2 * wide, fine) for one, wide in zip(releases, spread, strict=True)
     ]
     scales = [math.ldexp(one.l2 * wide, by) for one, wide, by in zip(releases, spread, shifts, strict=True)]
     grid = math.fsum(
         noise.discretisation_delta(multiplier * scale, one.dimensions * one.times, epsilon)
+        + one.dimensions * one.times * (1 + math.exp(epsilon)) * parts.error(multiplier * scale)
         for one, scale in zip(releases, scales, strict=True)
     )
     return shifts, scales, grid

@@ -46,6 +46,8 @@ LARGEST: Final = 2**62
 FINE: Final = 2.0**20
 """The noise scale, in grid units, from which discretisation costs almost nothing."""
 
+_LARGEST_SCALE: Final = 2.0**55
+
 _TAIL: Final = 40.0
 """Noise beyond this many scales has probability below e^-40 (Laplace) or e^-800 (Gaussian)."""
 
@@ -129,9 +131,9 @@ def require_room(largest_sum: float, scale: float) -> None:
         scale: noise scale in grid units.
 
     Raises:
-        UsageError: if largest_sum + 40 scale reaches 2^62.
+        UsageError: if largest_sum + 40 scale reaches 2^62, or the scale itself 2^55.
     """
-    if not largest_sum + _TAIL * scale < LARGEST:
+    if not (largest_sum + _TAIL * scale < LARGEST and scale < _LARGEST_SCALE):
         raise UsageError(
             f"a sum of up to {largest_sum:.3g} plus noise of scale {scale:.3g} does not fit into "
             "64-bit integers; use a coarser grid"
@@ -386,7 +388,7 @@ def _checked(values: Any, scale: float) -> Integers:
     array = np.asarray(values)
     if array.dtype != np.int64:
         raise UsageError(f"noise is added to int64 arrays, not to {array.dtype}")
-    if not (math.isfinite(scale) and 0 < scale < 2.0**55):
+    if not (math.isfinite(scale) and 0 < scale < _LARGEST_SCALE):
         raise UsageError(f"a noise scale must lie between 0 and 2^55 grid units, not {scale}")
     largest = max(abs(int(array.max())), abs(int(array.min()))) if array.size else 0
     if largest + _TAIL * scale >= LARGEST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +21,17 @@ from comity.architectures.federated_features import Features
 from comity.architectures.federated_terms import threshold
 from comity.compare.settings import ML_PARTY
 from comity.data.table import Table
-from comity.errors import BadInput, BadSchema, ClauseRefused, PartyFailed, Refused, VerificationFailed
+from comity.errors import (
+    BadInput,
+    BadSchema,
+    BadTable,
+    ClauseRefused,
+    PartyFailed,
+    Refused,
+    VerificationFailed,
+)
 from comity.schema import Schema
+from comity.train.federated import descent
 from comity.train.federated.clients import REVEAL, SURVIVORS, TRAIN
 from comity.wire import Query
 
@@ -104,6 +114,18 @@ def other_weights(item: Any) -> Any:
     return Query(item.topic, item.body, parts)
 
 
+def later_weights(item: Any) -> Any:
+    return other_weights(item) if item.body["config"]["round"] else item
+
+
+def far_weights(item: Any) -> Any:
+    """To all the same, as a server would that asks with a model of its own making."""
+    if not item.body["config"]["round"]:
+        return item
+    parts = {name: (np.frombuffer(data, "<f8") + 65.0).tobytes() for name, data in item.parts.items()}
+    return Query(item.topic, item.body, parts)
+
+
 def short_weights(item: Any) -> Any:
     arrays = {"weights": {"kind": "<f8", "shape": [2]}}
     return Query(item.topic, {**item.body, "arrays": arrays}, {"array:weights": bytes(16)})
@@ -112,7 +134,9 @@ def short_weights(item: Any) -> Any:
 @pytest.mark.parametrize(
     ("topic", "change", "error"),
     [
-        (TRAIN, other_weights, VerificationFailed),
+        (TRAIN, other_weights, BadInput),
+        (TRAIN, later_weights, PartyFailed),
+        (TRAIN, far_weights, BadInput),
         (TRAIN, nan_weights, BadInput),
         (TRAIN, short_weights, BadInput),
         (TRAIN, lambda item: with_config(item, round=1), VerificationFailed),
@@ -137,7 +161,33 @@ def test_a_server_that_lies_to_one_provider_gets_nothing(
     reveals = [
         message for message in outcome.sent["north"] if message.topic == REVEAL and message.kind == "notice"
     ]
-    assert reveals == []
+    # what honest rounds before it opened stays opened
+    assert len(reveals) == (change in (later_weights, far_weights))
+
+
+@pytest.mark.parametrize("what", ["epsilon", "features"])
+def test_providers_that_were_told_different_things_mask_nothing(
+    what: str, stage_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider's noise is enough only with the others': a server that has one of them add more noise than
+    the rest, or look at other features, gets no vector of any."""
+    stage = stage_of(tmp_path, names=("north", "south", "west"))
+    group = federated_provider.group_of
+
+    def told(seat: Any, features: Any) -> Any:
+        if seat.party == "north" and what == "epsilon":
+            seat = dataclasses.replace(seat, options=dataclasses.replace(seat.options, epsilon=0.1))
+        if seat.party == "north" and what == "features":
+            scales = {name: (mean, scale * 0.5) for name, (mean, scale) in features.scales.items()}
+            features = dataclasses.replace(features, scales=scales)
+        return group(seat, features)
+
+    monkeypatch.setattr(federated_provider, "group_of", told)
+    outcome = stage.play("federated", options=Options(mode="private"))
+    assert isinstance(outcome.errors[ML_PARTY], VerificationFailed | PartyFailed | Refused)
+    for name in stage.inputs.providers:
+        assert name in outcome.errors
+        assert not [message for message in outcome.sent[name] if message.topic == TRAIN]
 
 
 def test_an_error_at_a_provider_reaches_the_ml_party_as_a_code(
@@ -146,7 +196,7 @@ def test_an_error_at_a_provider_reaches_the_ml_party_as_a_code(
     def broken(*given: Any) -> Any:
         raise ValueError("row 17 holds 42.125")
 
-    monkeypatch.setattr(federated_provider, "gradient_sums", broken)
+    monkeypatch.setattr(descent, "gradient_sums", broken)
     stage = stage_of(tmp_path, names=("north", "south", "west"))
     outcome = stage.play("federated", options=Options(mode="private"))
     told = [
@@ -168,8 +218,56 @@ def test_everything_that_leaves_is_sealed_or_made_of_no_data(stage_of: Any, tmp_
         assert kinds == {"share", "notice"}
         released = outcome.ledgers[name].events("released")
         assert all(entry.body["sealed"] for entry in released)
-        assert len(released) == 1 + 6
+        assert len(released) == 1 + descent.ROUNDS
     assert not {"a row", "ids"} & set(find("federated").seen_by["ml_party"])
+
+
+def test_what_a_table_lacks_is_found_before_the_charge(stage_of: Any, tmp_path: Path) -> None:
+    stage = stage_of(tmp_path, names=("north", "south", "west"))
+    path = stage.folder / "north" / "tables" / "train.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns(["age"]), path)
+    outcome = stage.play("federated", options=Options(mode="private"))
+    assert isinstance(outcome.errors["north"], BadTable)
+    assert "age" in str(outcome.errors["north"])
+    assert "charged" not in outcome.kinds("north")
+    assert "column" not in str(outcome.sent["north"][-1].body)
+
+
+def test_a_sorted_table_is_not_withheld(stage_of: Any, tmp_path: Path) -> None:
+    """Sorted by label, the halves of the table as it lies differ with an advantage near 1."""
+    stage = stage_of(tmp_path, names=("north", "south", "west"))
+    for name in stage.inputs.providers:
+        path = stage.folder / name / "tables" / "train.parquet"
+        pq.write_table(pq.read_table(path).sort_by("ill"), path)
+    outcome = stage.play("federated", options=EXACT)
+    assert outcome.errors == {}
+
+
+def test_a_row_has_no_part_in_another_rows_odds(stage_of: Any, tmp_path: Path) -> None:
+    """To the last bit: what a row moves a sum by is then its own gradient and nothing else."""
+    stage = stage_of(tmp_path, names=("north", "south", "west"))
+    seeds = Table(pq.read_table(stage.folder / ML_PARTY / "tables" / "seed.parquet"))
+    features = Features.drawn_up(stage.inputs.task, seeds)
+    rows = pa.concat_tables([stage.inputs.train["north"]] * 9)
+    weights = np.random.default_rng(0).normal(size=features.width + 1)
+    together = features.odds(weights, Table(rows))
+    assert np.array_equal(features.odds(weights, Table(rows.slice(1))), together[1:])
+    one = [features.odds(weights, Table(rows.slice(at, 1)))[0] for at in range(40)]
+    assert np.array_equal(one, together[:40])
+    dense = np.clip(features.matrix(Table(rows)) @ weights[:-1] + weights[-1], -9, 9)
+    np.testing.assert_allclose(together, dense, atol=1e-5)
+
+
+def test_one_provider_at_least_looks_on(stage_of: Any, tmp_path: Path) -> None:
+    """A clause without colluders: its noise still bears the provider that sees every round's model."""
+
+    def alone(document: dict[str, Any]) -> None:
+        document["architectures"]["federated"] |= {"colluders": 0}
+
+    stage = stage_of(tmp_path, names=("north", "south", "west"))
+    outcome = stage.play("federated", options=Options(mode="private"), change=alone)
+    assert outcome.figures[ML_PARTY]["noise_excess"] == pytest.approx(3 / 2)
 
 
 def party_unit(document: dict[str, Any]) -> None:
@@ -294,10 +392,18 @@ def test_it_is_skipped_with_a_reason_for_two_providers(stage_of: Any, tmp_path: 
 def test_the_clause_depends_on_how_many_providers_there_are() -> None:
     found = find("federated")
     drawn = found.clause_of(Options(mode="private"), Parties(FIVE, "ml", "m"))
-    assert (drawn["threshold"], drawn["colluders"], drawn["rounds"]) == (4, 1, 6)
+    assert (drawn["threshold"], drawn["colluders"], drawn["rounds"]) == (4, 1, descent.ROUNDS)
     exact = found.clause_of(EXACT, Parties(FIVE[:3], "ml", "m"))
     assert exact["unsafe_exact"] is True
     assert "epsilon" not in exact
+
+
+def cut_otherwise(document: dict[str, Any], kind: str, cut: list[Any]) -> dict[str, Any]:
+    """The features' encoder with one column's edges or levels exchanged."""
+    columns = [dict(column) for column in document["encoder"]["columns"]]
+    found = next(column for column in columns if kind in column)
+    found[kind] = cut
+    return {**document["encoder"], "columns": columns}
 
 
 def test_features_are_held_against_the_schema(stage_of: Any, tmp_path: Path) -> None:
@@ -314,7 +420,7 @@ def test_features_are_held_against_the_schema(stage_of: Any, tmp_path: Path) -> 
     rows = Table(stage.inputs.train["north"])
     assert read.matrix(rows).shape == (rows.rows, read.width)
     assert np.isfinite(read.matrix(rows)).all()
-    assert Features.drawn_up(task, Table(seeds.arrow.slice(0, 0))).bins.width > 0
+    assert Features.drawn_up(task, Table(seeds.arrow.slice(0, 0))).encoder.width > 0
     target = {"name": task.target, "levels": ["yes"]}
     for broken in (
         {},
@@ -325,6 +431,10 @@ def test_features_are_held_against_the_schema(stage_of: Any, tmp_path: Path) -> 
         {**document, "scales": {"age": [0.0, 0.0]}},
         {**document, "scales": {"age": [float("nan"), 1.0]}},
         {**document, "scales": {task.target: [0.0, 1.0]}},
+        {**document, "scales": {"age": [1e9, 1.0]}},
+        {**document, "scales": {"age": [40.0, 1e-12]}},
+        {**document, "encoder": cut_otherwise(document, "edges", [-1e9])},
+        {**document, "encoder": cut_otherwise(document, "levels", ["a level of its own"])},
         {**document, "scales": []},
     ):
         with pytest.raises(BadInput):

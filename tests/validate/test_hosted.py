@@ -187,7 +187,10 @@ def test_a_person_with_several_rows_costs_as_many() -> None:
     assert person.kept(["x", "y", "x", "x", "x", "y"]).tolist() == [0, 1, 2, 3, 5]
     unit = Schema(columns=SCHEMA.columns, unit={"column": "job", "max_rows": 3})  # type: ignore[arg-type]
     assert HostedUnit.of(unit.unit) == HostedUnit(PrivacyUnit.person, 3, "job")
-    assert HostedUnit.of(unit.unit, id="job") == HostedUnit()
+    assert HostedUnit.of(unit.unit, id="job") == HostedUnit.of(unit.unit)
+    record = HostedUnit.of(Unit(column="job"), id="job")
+    assert record.unit is PrivacyUnit.record
+    assert record.kept(["x", "y", "x", None]).tolist() == [0, 1]
 
 
 def test_rows_that_name_nobody_do_not_count() -> None:

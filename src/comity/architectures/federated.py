@@ -25,6 +25,7 @@ from comity.architectures.federated_features import lacking_bounds
 from comity.architectures.federated_provider import provider
 from comity.architectures.federated_server import ml_party
 from comity.architectures.federated_terms import NAME, clause, too_few
+from comity.ledger import PrivacyUnit
 from comity.validate.hosted import HostedUnit
 
 _SAMPLE = Parties(("a", "b", "c"), "ml_party", "mediator")
@@ -52,7 +53,7 @@ def _promise_for(options: Options, unit: HostedUnit) -> Guarantee:
         )
     whose = (
         "each record at each provider, features and label"
-        if unit.column is None
+        if unit.unit is PrivacyUnit.record
         else f"all rows of one person ({unit.column}) at each provider together, at most {unit.rows} of them"
     )
     return Guarantee(
@@ -75,6 +76,11 @@ _TRUST = (
     Trust("ml_party", "works together with at most one provider; it is held to one view of each round"),
 )
 
+_SEEN_BY_PROVIDER = (
+    "bins and scales that the ML party drew up from its seed rows, and a model of these rows to start from",
+    "the model so far, and which providers take part in each round",
+)
+
 ARCHITECTURE = Architecture(
     name=NAME,
     summary="Providers train together: only sums of masked vectors are opened (Flower, secure aggregation).",
@@ -85,7 +91,7 @@ ARCHITECTURE = Architecture(
     promise=_promise,
     trust=_TRUST,
     seen_by={
-        "provider": ("the model so far, and which providers take part in each round",),
+        "provider": _SEEN_BY_PROVIDER,
         "ml_party": (
             "uniform words from each provider",
             "noisy sums over all providers: counts per bin of each feature, clipped gradients",
@@ -98,17 +104,20 @@ ARCHITECTURE = Architecture(
     exact=("exact",),
     engine=("flwr", "federated"),
     skip=_skip,
+    bears_drop_outs=True,
     attacks=federated_attacks.attacks,
     exposures={
         "exact": Exposure(
             trust=(
                 Trust("provider", "trains on its own rows and answers honestly: nobody can check that"),
                 Trust(
-                    "ml_party", "works together with at most one provider, and keeps sums and model to itself"
+                    "ml_party",
+                    "works together with at most one provider, cuts bins and asks with models that single "
+                    "nobody out, and keeps sums and model to itself",
                 ),
             ),
             seen_by={
-                "provider": ("the model so far, and which providers take part in each round",),
+                "provider": _SEEN_BY_PROVIDER,
                 "ml_party": (
                     "uniform words from each provider",
                     "the mean of all providers' updates in each round, without noise, and the number of rows",

@@ -16,33 +16,37 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from comity import noise
 from comity.architectures.definition import DELTA_ADDITIVE_SHARE, Options, Pilot, rounded_delta
 from comity.architectures.federated_features import Features
 from comity.architectures.federated_terms import COLLUDERS, FEATURES, HIDDEN, SEEN, threshold
 from comity.architectures.models import labels_of, membership_attack
 from comity.attack.result import AttackResult
+from comity.data.encode import Encoder, LevelColumn
 from comity.data.table import Table, concat_tables
 from comity.ledger import PrivacyUnit
-from comity.train.federated.descent import SHARES, cut_gradients
+from comity.train.federated.descent import EFFECTS, ROUNDS, START, course_of
 from comity.train.federated.fixed_point import weighted_mean
 from comity.train.federated.networks import Network
-from comity.train.federated.shared_noise import CAP, SharedNoise
+from comity.train.federated.shared_noise import SharedNoise
+from comity.train.private.descent import record_gradients
+from comity.validate.hosted import HostedUnit
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
 _CANDIDATES: Final = 2_000
+_LEVELS: Final = 200
 _CANARY_TRIALS: Final = 20_000
 
 
 def attacks(pilot: Pilot) -> dict[str, AttackResult]:
     """Membership, gradient inversion on sums and on one provider's words; in private mode a canary too."""
-    from comity.attack.label import label_bound
+    from comity.attack.membership import membership_bound
 
     exact = pilot.options.mode == "exact"
-    bound = None if exact else label_bound(pilot.options.epsilon, pilot.options.delta)
+    unit = HostedUnit.of(pilot.task.schema.unit, id=pilot.task.id).unit
+    bound = None if exact else membership_bound(pilot.options.epsilon, pilot.options.delta, unit=unit)
     found = {"membership": replace(membership_attack(pilot), bound=bound), **_inversion(pilot, bound)}
     return found if exact else {**found, "canary": canary_attack(pilot.options, len(pilot.members))}
 
@@ -98,15 +102,16 @@ class _Seen:
 
 
 def _private_alignment(seen: _Seen, rows: tuple[Table, NDArray[np.uint8]], what: str) -> NDArray[np.float64]:
-    """Cosines between the rounds' gradients and each row's own cut one, added up."""
+    """Cosines between the rounds' gradients and each row's own, added up."""
     from comity.attack.inversion import alignment
 
-    codes = seen.features.codes(rows[0])
-    start = seen.features.odds(seen.arrays["start-1"], rows[0])
+    columns = course_of(seen.features.encoder).columns
+    codes = columns.rows(seen.features.codes(rows[0]))
+    start = seen.features.odds(seen.arrays[f"{START}-1"], rows[0])
     total = np.zeros(len(codes))
     for number in range(1, seen.rounds):
-        weights, mix = seen.arrays[f"weights-{number}"], seen.arrays["mix-1"]
-        own = cut_gradients(seen.features.bins, codes, rows[1], weights, mix, start)
+        effects = seen.arrays[f"{EFFECTS}-{number}"]
+        own = record_gradients(columns, codes, rows[1] == 1, effects, start)
         total += alignment(seen.arrays[f"{what}-{number}"].astype(np.float64), own.astype(np.float64))
     return total
 
@@ -134,30 +139,29 @@ def canary_attack(options: Options, members: int, *, trials: int = _CANARY_TRIAL
     """Guess from all sums whether a coin-flip canary was in a table, by fresh runs of the noise."""
     from comity.attack.label import infer_labels
 
-    width = 200
+    # one column: its records are as long as any row, whatever the columns
+    course = course_of(Encoder((LevelColumn("canary", tuple(map(str, range(_LEVELS)))),)))
+    releases = course.releases()
     shared = SharedNoise(
         epsilon=options.epsilon,
         delta=rounded_delta(options.delta * DELTA_ADDITIVE_SHARE),
         unit=PrivacyUnit.record,
-        rows=1,
-        shares=SHARES,
-        dimensions=width * len(SHARES),
+        releases=releases,
         members=members,
         threshold=threshold(members),
         colluders=COLLUDERS,
     )
-    scales = np.array([shared.needed(number) for number in range(len(SHARES))])
+    scales = np.array([shared.needed(number).deviation for number in range(ROUNDS)])
+    lengths = np.array([shared.release(number).l2 for number in range(ROUNDS)])
 
     def draw(count: int) -> NDArray[np.float64]:
-        sums = [
-            sum(noise.discrete_gaussian(count, shared.part(number)) for _ in range(shared.honest))
-            for number in range(len(SHARES))
-        ]
+        zeros = np.zeros((shared.parts.enough, count), dtype=np.int64)
+        sums = [shared.part(number).answer(zeros).sum(axis=0) for number in range(ROUNDS)]
         return np.column_stack(sums) / scales
 
     found = infer_labels(
         draw,
-        CAP / scales,
+        lengths / scales,
         epsilon=options.epsilon,
         delta=options.delta,
         trials=trials,

@@ -7,7 +7,7 @@ providers hold them against the schema before they use them. Nothing of a provid
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -15,11 +15,13 @@ import numpy as np
 
 from comity.architectures.definition import Task
 from comity.architectures.models import fit_logistic
-from comity.data.encode import Encoder
+from comity.data.encode import BinnedColumn, Encoder, LevelColumn
 from comity.data.table import Table
 from comity.errors import BadInput, BadSchema
-from comity.train.federated.descent import MOST_WIDTH, Bins
+from comity.schema import Column
 from comity.train.federated.fixed_point import require_numbers
+from comity.train.private.columns import Columns
+from comity.train.private.gradients import summed_effects
 from comity.validate.hosted_learner import public_columns
 
 if TYPE_CHECKING:
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
 
 _FEW_SEEDS: Final = 30
 _FURTHEST: Final = 5.0
+_NARROWEST: Final = 1e-9
 _MOST_ODDS: Final = 9.0
+_MOST_WIDTH: Final = 2_000
 MOST_START: Final = 100.0
 
 
@@ -66,13 +70,10 @@ class Features:
                 low, high = float(column.min or 0.0), float(column.max or 0.0)
                 known = seeds.numbers(name) if not few else np.array([low, high])
                 known = np.clip(known[~np.isnan(known)], low, high)
-                spread = float(known.std()) if len(known) else 0.0
-                scales[name] = (float(known.mean()) if len(known) else low, spread or (high - low) or 1.0)
+                spread, width = float(known.std()) if len(known) else 0.0, (high - low) or 1.0
+                scale = spread if spread >= 2 * _NARROWEST * width else width
+                scales[name] = (float(known.mean()) if len(known) else low, scale)
         return cls(encoder, scales)
-
-    @property
-    def bins(self) -> Bins:
-        return Bins(tuple(int(width) for width in self.encoder.widths))
 
     @property
     def width(self) -> int:
@@ -84,14 +85,15 @@ class Features:
 
     def matrix(self, table: Table) -> NDArray[np.float32]:
         """(rows, width) one-hot bins, then numbers on their scale, 0 where missing."""
-        blocks = [self.encoder.dense(self.codes(table))]
-        # in the encoder's order: that of a mapping may change on its way
+        numbers = [each.astype(np.float32)[:, None] for each in self._numbers(table)]
+        return np.hstack([self.encoder.dense(self.codes(table)), *numbers])
+
+    def _numbers(self, table: Table) -> Iterator[NDArray[np.float64]]:
+        """(rows,) each number on its scale, in the encoder's order: a mapping's may change on its way."""
         for name in (name for name in self.encoder.names if name in self.scales):
             mean, scale = self.scales[name]
             scaled = (table.numbers(name) - mean) / scale
-            clipped = np.clip(np.nan_to_num(scaled, nan=0.0), -_FURTHEST, _FURTHEST)
-            blocks.append(clipped.astype(np.float32)[:, None])
-        return np.hstack(blocks)
+            yield np.clip(np.nan_to_num(scaled, nan=0.0), -_FURTHEST, _FURTHEST)
 
     def start(self, seeds: Table, labels: NDArray[np.uint8], seed: int) -> NDArray[np.float64]:
         """(width + 1,) a logistic regression of the seed rows on numbers and levels, its constant last.
@@ -111,14 +113,21 @@ class Features:
         return np.clip(weights, -MOST_START, MOST_START)
 
     def odds(self, weights: NDArray[np.float64], table: Table) -> NDArray[np.float64]:
-        """(rows,) log odds of such a model, between -9 and 9.
+        """(rows,) log odds of such a model, between -9 and 9, each from its own row alone to the last bit.
+
+        So that no row moves another one's part of a sum: a matrix product may add up in another order where
+        there is one row less.
 
         Raises:
             BadInput: for weights of another number, NaN, infinities, or large ones.
         """
         held = require_numbers(weights, self.width + 1, what="the start model", most=MOST_START)
-        found = self.matrix(table) @ held[:-1].astype(np.float32) + held[-1]
-        return np.clip(found.astype(np.float64), -_MOST_ODDS, _MOST_ODDS)
+        columns = Columns(self.encoder)
+        width = columns.fine.dimensions
+        found = held[-1] + summed_effects(self.codes(table), columns.fine, held[:width])
+        for weight, numbers in zip(held[width:-1], self._numbers(table), strict=True):
+            found += weight * numbers
+        return np.clip(found, -_MOST_ODDS, _MOST_ODDS)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -140,10 +149,11 @@ class Features:
             known = column.name in task.features
             if not known or ordered != task.schema[column.name].type.is_numeric:
                 raise BadInput(f"'{column.name[:60]}' is no agreed feature of that type")
+            _require_cut_alike(column, task.schema[column.name])
         if not encoder.columns or len(set(encoder.names)) != len(encoder.names):
             raise BadInput("the features name a column twice, or none at all")
-        if encoder.width > MOST_WIDTH:
-            raise BadInput(f"the features have more than {MOST_WIDTH:,} bins")
+        if encoder.width > _MOST_WIDTH:
+            raise BadInput(f"the features have more than {_MOST_WIDTH:,} bins")
         scales = _scales(document["scales"], task)
         if not set(scales) <= set(encoder.names):
             raise BadInput("a number has a scale and no bins")
@@ -160,8 +170,28 @@ def _scales(document: object, task: Task) -> dict[str, tuple[float, float]]:
         numbers = pair if isinstance(pair, list) and len(pair) == 2 else [math.nan, math.nan]
         if not all(type(each) in (int, float) and math.isfinite(each) for each in numbers) or numbers[1] <= 0:
             raise BadInput(f"'{name}' needs a finite mean and a positive scale")
+        low, high = float(task.schema[name].min or 0.0), float(task.schema[name].max or 0.0)
+        furthest = (high - low) or 1.0
+        slack = furthest * _NARROWEST
+        if not (low - slack <= numbers[0] <= high + slack and slack <= numbers[1] <= furthest):
+            raise BadInput(f"the mean and the scale of '{name}' lie beyond its bounds")
         scales[name] = (float(numbers[0]), float(numbers[1]))
     return scales
+
+
+def _require_cut_alike(column: BinnedColumn | LevelColumn, agreed: Column) -> None:
+    """Hold levels and edges against the schema: a level of the ML party's own would ask about one row.
+
+    Raises:
+        BadInput: for levels that are not the schema's, and edges beyond its bounds.
+    """
+    if isinstance(column, LevelColumn):
+        if column.levels != tuple(agreed.values or ()):
+            raise BadInput(f"the levels of '{column.name[:60]}' are not those of the schema")
+        return
+    low, high = float(agreed.min or 0.0), float(agreed.max or 0.0)
+    if any(not low <= edge <= high for edge in column.edges):
+        raise BadInput(f"the bins of '{column.name[:60]}' lie beyond its bounds")
 
 
 def lacking_bounds(task: Task) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,25 +20,28 @@ from comity.architectures.federated_features import Features
 from comity.architectures.federated_terms import (
     LEAST_ROWS,
     NAME,
+    PARTY_NORM,
     Settings,
     group_of,
     noise_of,
+    size_of,
     unit_of,
 )
 from comity.architectures.models import labels_of
 from comity.data.table import Table
-from comity.errors import BadInput, ComityError
+from comity.errors import BadInput, BadTable, ComityError
 from comity.gate import refusal_of
 from comity.ledger import PrivacyUnit
+from comity.noise import permutation
 from comity.plan import Outcome, Plan, Verdict
 from comity.train.federated.clients import MASKED, REVEAL, SETUP, SURVIVORS, TRAIN, client_app
-from comity.train.federated.descent import count_sums, gradient_sums
+from comity.train.federated.descent import Holder, course_of
 from comity.train.federated.engine import flower
-from comity.train.federated.fixed_point import clipped, require_numbers, weighted
+from comity.train.federated.fixed_point import LARGEST_UPDATE, clipped, require_numbers, weighted
 from comity.train.federated.member import Member
 from comity.train.federated.networks import LocalTraining, Network
 from comity.train.federated.records import arrays_of, config_of, from_parts, record, to_parts
-from comity.train.federated.shared_noise import CAP, SharedNoise
+from comity.train.federated.shared_noise import CAP_BITS, SharedNoise
 from comity.validate.hosted_pace import STEP_S, paced
 from comity.wire import Channel, Message
 
@@ -47,7 +50,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 OPEN: Final = "open"
-PARTY_NORM: Final = 1.0
 _MOST_ADVANTAGE: Final = 0.5
 _REHEARSED: Final = 4_000
 
@@ -57,22 +59,40 @@ def provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     query = receive_query(channel, seat.ml_party, OPEN)
     try:
         settings = Settings.of(seat)
-        member = Member(group_of(seat), seat.party, seat.key)
-        worker = _Worker(seat, settings, Features.from_dict(query.body.get("features"), seat.task))
-        seat.require_table("train")
+        features = Features.from_dict(query.body.get("features"), seat.task)
+        member = Member(group_of(seat, features), seat.party, seat.key)
+        worker = _Worker(seat, settings, features)
+        _require_columns(seat, features)
     except ComityError as error:
         channel.send(seat.ml_party, refusal_of(error, topic=OPEN))
         raise
     opening = worker.opening(query)
     send_answer(seat, channel, opening)
+    channel.hold_secrets()  # the member's keys
     desk = _Desk(seat, channel, client_app(member, worker.work))
     for stage in SETUP:
         desk.notice(stage)
     for number in range(settings.rounds):
-        desk.share(worker.answer(opening, number), worker.size)
+        desk.share(worker.answer(opening, number), size_of(settings, worker.features, number))
         desk.notice(SURVIVORS)
         desk.notice(REVEAL)
     return {"rows_used": worker.rows}
+
+
+def _require_columns(seat: Seat, features: Features) -> None:
+    """Refuse before the charge what the table's names and types tell; no value is read.
+
+    Raises:
+        BadInput: if there is no table. Private to this provider.
+        BadTable: if it lacks a column of the run. Private to this provider.
+    """
+    import pyarrow.parquet as pq
+
+    there = set(pq.read_schema(seat.require_table("train")).names)
+    unit = seat.agreement.data_of(seat.party).unit.column
+    lacking = sorted({*features.encoder.names, seat.task.target, *([unit] if unit else [])} - there)
+    if lacking:
+        raise BadTable(f"the table 'train' has no column {', '.join(lacking)}", private=True)
 
 
 class _Desk:
@@ -156,13 +176,12 @@ class _Worker:
     """A provider's rows, read when the first round is due: after the charge."""
 
     def __init__(self, seat: Seat, settings: Settings, features: Features) -> None:
-        self._seat, self._settings, self._features = seat, settings, features
+        self._seat, self._settings, self.features = seat, settings, features
         self._network = Network(features.width, settings.hidden)
-        self.size = size_of(settings, features)
-        self._mix, self._start = np.zeros((0, 0)), np.zeros(0)
+        self._before = np.zeros(self._network.size)
         self._noise: SharedNoise | None = None
         if not settings.exact:
-            self._noise = noise_of(seat, seat.party, self.size)
+            self._noise = noise_of(seat, seat.party, features)
             self._noise.part(0)  # what no noise can pay for is refused before it is charged
 
     def opening(self, query: Message) -> Plan:
@@ -190,41 +209,37 @@ class _Worker:
         return _Answer(self._seat, opening, number, self._settings.rounds)
 
     def work(self, number: int, arrays: Mapping[str, NDArray[Any]], config: Mapping[str, Any]) -> Any:
-        """A round's whole numbers, this provider's noise in them."""
-        if self._settings.exact:
-            return self._trained(number, arrays, config)
-        act = self._trained if self._settings.party else self._summed
-        return paced(lambda: act(number, arrays, config), step=STEP_S)
+        """A round's whole numbers, this provider's noise in them; how long it took tells little of rows."""
+        if self._settings.trains:
+            return paced(lambda: self._trained(number, arrays), step=STEP_S)
+        return paced(lambda: self._holder.sums(number, arrays), step=STEP_S)
 
-    def _summed(
-        self, number: int, arrays: Mapping[str, NDArray[Any]], config: Mapping[str, Any]
-    ) -> NDArray[np.int64]:
-        noise, bins = self._noise, self._features.bins
-        if noise is None:
-            raise ComityError("a sum over records has noise: this is a slip")
-        if number == 0:
-            return noise.add_part(number, count_sums(bins, self._codes))
-        if set(arrays) != ({"weights", "mix", "start"} if number == 1 else {"weights"}):
-            raise BadInput(
-                "gradients are asked for with weights; the first one brings matrix and start model"
-            )
-        if number == 1:
-            self._mix = arrays["mix"]
-            self._start = self._features.odds(arrays["start"], Table(self._rows))
-        sums = gradient_sums(bins, self._codes, self._labels, arrays["weights"], self._mix, self._start)
-        return noise.add_part(number, sums)
-
-    def _trained(
-        self, number: int, arrays: Mapping[str, NDArray[Any]], config: Mapping[str, Any]
-    ) -> NDArray[np.int64]:
+    def _trained(self, number: int, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
         if set(arrays) != {"weights"}:
             raise BadInput("local training starts from weights")
         network = self._network
         weights = require_numbers(arrays["weights"], network.size, what="the weights to train from")
+        if self._settings.exact:
+            self._require_descended(number, weights)
         update = self._training(number).run(network, weights, self._matrix, self._labels) - weights
         if self._noise is None:
             return weighted(update, self.rows)
-        return self._noise.add_part(number, clipped(update, PARTY_NORM, CAP))
+        return self._noise.add_part(number, clipped(update, PARTY_NORM, CAP_BITS))
+
+    def _require_descended(self, number: int, weights: NDArray[np.float64]) -> None:
+        """Refuse a model that the run cannot have led to: one made up to single a row out of the sum.
+
+        The first one is public; no weight moves further in a round than an update may.
+
+        Raises:
+            BadInput: for another one.
+        """
+        begun = number == 0
+        before = self._network.start(self._seat.options.seed) if begun else self._before
+        furthest = 0.0 if begun else LARGEST_UPDATE * 1.002
+        if float(np.abs(weights - before).max()) > furthest:
+            raise BadInput("the weights to train from are not those that the run began with or has led to")
+        self._before = weights
 
     def _training(self, number: int) -> LocalTraining:
         return LocalTraining.in_round(
@@ -247,13 +262,15 @@ class _Worker:
         if self.rows < LEAST_ROWS:
             return Verdict(False, f"fewer than {LEAST_ROWS} rows would be averaged into the model")
         half = min(self.rows, _REHEARSED) // 2
-        inside, outside = slice(0, half), slice(half, 2 * half)
+        # in any order but the table's own: halves of a sorted one differ by more than membership
+        taken = permutation(self.rows)[: 2 * half]
+        matrix, labels = self._matrix[taken], self._labels[taken]
         network, training = self._network, self._training(0)
         start = network.start(self._seat.options.seed)
-        weights = training.run(network, start, self._matrix[inside], self._labels[inside])
-        scores = network.scores(weights, self._matrix)
-        sure = np.where(self._labels == 1, scores, 1 - scores)
-        found = membership_inference(sure[inside], sure[outside], seed=self._seat.options.seed)
+        weights = training.run(network, start, matrix[:half], labels[:half])
+        scores = network.scores(weights, matrix)
+        sure = np.where(labels == 1, scores, 1 - scores)
+        found = membership_inference(sure[:half], sure[half:], seed=self._seat.options.seed)
         return Verdict(
             passed=found.low <= _MOST_ADVANTAGE,
             reason=f"a model of half of the rows tells them apart with advantage {found.advantage:.3f}",
@@ -263,8 +280,10 @@ class _Worker:
     @cached_property
     def _rows(self) -> pa.Table:
         rows = self._seat.table("train")
+        if self._settings.trains:
+            return rows
         unit = unit_of(self._seat, self._seat.party)
-        if unit.column is None or self._settings.trains:
+        if unit.column is None:
             return rows
         return rows.take(unit.kept(rows.column(unit.column).to_pylist()))
 
@@ -273,21 +292,19 @@ class _Worker:
         return self._rows.num_rows
 
     @cached_property
-    def _codes(self) -> NDArray[np.uint16]:
-        return self._features.codes(Table(self._rows))
+    def _holder(self) -> Holder:
+        """This provider's records, read when the first round is due: after the charge."""
+        if self._noise is None:
+            raise ComityError("a sum over records has noise: this is a slip")
+        table = Table(self._rows)
+        codes, positive = self.features.codes(table), self._labels == 1
+        odds = partial(self.features.odds, table=table)
+        return Holder(course_of(self.features.encoder), self._noise, codes, positive, odds)
 
     @cached_property
     def _matrix(self) -> NDArray[np.float32]:
-        return self._features.matrix(Table(self._rows))
+        return self.features.matrix(Table(self._rows))
 
     @cached_property
     def _labels(self) -> NDArray[np.uint8]:
         return labels_of(self._rows, self._seat.task)
-
-
-def size_of(settings: Settings, features: Features) -> int:
-    """Numbers in one round's sum."""
-    if not settings.trains:
-        return features.bins.width
-    size = Network(features.width, settings.hidden).size
-    return size + 1 if settings.exact else size

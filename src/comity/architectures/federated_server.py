@@ -7,7 +7,6 @@ sees of one provider are uniform words.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy as np
 from comity.architectures.definition import Seat
 from comity.architectures.exchange import receive_notice, receive_share, send_query
 from comity.architectures.federated_features import Features
-from comity.architectures.federated_provider import OPEN, PARTY_NORM, size_of
+from comity.architectures.federated_provider import OPEN
 from comity.architectures.federated_terms import (
     FEATURES,
     SEEN,
@@ -27,12 +26,12 @@ from comity.architectures.federated_terms import (
 )
 from comity.architectures.models import keep_scores, labels_of
 from comity.data.table import Table
-from comity.errors import PartyFailed
+from comity.errors import BadInput, PartyFailed
 from comity.train.federated.clients import MASKED, TRAIN
 from comity.train.federated.collector import Collector
-from comity.train.federated.descent import Learner
+from comity.train.federated.descent import Talk, course_of
 from comity.train.federated.engine import flower
-from comity.train.federated.networks import Network
+from comity.train.federated.networks import Network, chances
 from comity.train.federated.records import arrays_of, config_of, from_parts, record, to_parts
 from comity.train.federated.servers import (
     WEIGHTS,
@@ -44,11 +43,11 @@ from comity.train.federated.servers import (
     secure_party_mean,
     secure_steps,
 )
-from comity.train.federated.shared_noise import CAP, SharedNoise
+from comity.train.federated.shared_noise import CAP_BITS, SharedNoise
 from comity.wire import Channel
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 
 def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
@@ -63,19 +62,19 @@ def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
             receive_share(seat, channel, name, OPEN)
         except PartyFailed:
             gone.append(name)
-    settings, collector = Settings.of(seat), Collector(group_of(seat))
+    settings, collector = Settings.of(seat), Collector(group_of(seat, features))
     collector.drop(gone)
     nodes = {name: number for number, name in enumerate(seat.providers, start=1)}
     secure = SecureSum(collector, nodes)
     grid = grid_of(nodes, _Carrier(seat, channel, gone).carry)
-    noise = None if settings.exact else noise_of(seat, seat.providers[0], size_of(settings, features))
+    noise = None if settings.exact else noise_of(seat, seat.providers[0], features)
     probe = Table(seat.table("probe"))
     if noise is not None and not settings.party:
-        learner = Learner(features.bins, features.codes(seeds), multiplier=_felt(noise, noise.members))
         start = features.start(seeds, labels_of(seeds.arrow, seat.task), seat.options.seed)
-        talk = _Descent(learner, noise, start)
+        talk = Talk(course_of(features.encoder), noise, start)
         run_server(grid, secure, secure_steps(secure, talk), {}, settings.rounds)
-        scores, rows = learner.scores(features.codes(probe), features.odds(start, probe)), None
+        corrected = features.odds(start, probe) + talk.model.scores(features.codes(probe))
+        scores, rows = chances(corrected), None
     else:
         network = Network(features.width, settings.hidden)
         strategy = _strategy(settings, secure, noise)
@@ -91,34 +90,10 @@ def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
     return {"rows_used": rows, **own, **stayed, **figures_of(noise, found, len(seat.providers))}
 
 
-def _felt(noise: SharedNoise, survivors: int) -> float:
-    """Noise over what one row can move a sum by, for a round that had the whole budget."""
-    return noise.part(0) * noise.shares[0] ** 0.5 * survivors**0.5 / CAP
-
-
 def _strategy(settings: Settings, secure: SecureSum, noise: SharedNoise | None) -> Any:
     if noise is not None:
-        return secure_party_mean(secure, PARTY_NORM, settings.proximal)
+        return secure_party_mean(secure, noise, CAP_BITS, settings.proximal)
     return secure_fedprox(secure, settings.proximal) if settings.proximal else secure_fedavg(secure)
-
-
-class _Descent:
-    """The conversation of DP gradient descent: counts, then gradients."""
-
-    def __init__(self, learner: Learner, noise: SharedNoise, start: NDArray[np.float64]) -> None:
-        self._learner, self._noise, self._start = learner, noise, start
-
-    def question(self, number: int) -> tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]:
-        if number == 0:
-            return {}, {}
-        once = {"mix": self._learner.mix, "start": self._start} if number == 1 else {}
-        return {"weights": self._learner.weights, **once}, {}
-
-    def answer(self, number: int, sums: NDArray[np.int64], survivors: int) -> None:
-        if number == 0:
-            self._learner.take_counts(sums)
-        else:
-            self._learner.step(sums, self._noise.carried(number, survivors))
 
 
 class _Carrier:
@@ -166,7 +141,10 @@ class _Carrier:
             content = record({MASKED: np.frombuffer(data, dtype="<u8").astype(np.uint64)})
         else:
             notice = receive_notice(self._channel, name, stage)
-            content = record(*from_parts(notice.body, notice.parts))
+            try:
+                content = record(*from_parts(notice.body, notice.parts))
+            except BadInput:
+                raise PartyFailed(f"'{name}' sent a notice that cannot be read") from None
         return self._message(content, reply_to=message)
 
 

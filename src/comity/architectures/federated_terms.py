@@ -9,17 +9,25 @@ from typing import Any, Final
 from comity.agreement import FederatedClause
 from comity.architectures.definition import Options, Parties, Seat
 from comity.architectures.exchange import additive_delta
+from comity.architectures.federated_features import Features
+from comity.crypto.canonical import digest
 from comity.errors import ClauseRefused
 from comity.ledger import PrivacyUnit
-from comity.train.federated.descent import GRADIENTS, SHARES
+from comity.mechanism import Sums
+from comity.train.federated.descent import ROUNDS, STEPS, course_of
 from comity.train.federated.group import LEAST_MEMBERS, Group
-from comity.train.federated.shared_noise import SharedNoise
+from comity.train.federated.networks import Network
+from comity.train.federated.shared_noise import CAP_BITS, SharedNoise
+from comity.train.private.gradients import clipped_l2
 from comity.validate.hosted import HostedUnit
 
 NAME: Final = "federated"
 EXACT_ROUNDS: Final = 12
 HIDDEN: Final = 32
 COLLUDERS: Final = 1
+PARTY_NORM: Final = 1.0
+"""Length that an update is cut to where a whole provider is the unit."""
+
 SEEN: Final = "seen.npz"
 FEATURES: Final = "features.json"
 LEAST_ROWS: Final = 20
@@ -40,7 +48,7 @@ def clause(options: Options, parties: Parties) -> dict[str, Any]:
     if options.mode == "exact":
         # a network overfits small tables, and nobody can look at held-out rows of all providers to stop it
         return {"unsafe_exact": True, "rounds": EXACT_ROUNDS, "model": "logistic", **shared}
-    return {"epsilon": options.epsilon, "delta": options.delta, "rounds": len(SHARES), **shared}
+    return {"epsilon": options.epsilon, "delta": options.delta, "rounds": ROUNDS, **shared}
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ class Settings:
             party=party,
             hidden=HIDDEN if found.model == "network" else 0,
             proximal=found.proximal or 0.0,
-            rounds=min(found.rounds, EXACT_ROUNDS) if trained else len(SHARES),
+            rounds=min(found.rounds, EXACT_ROUNDS) if trained else ROUNDS,
         )
 
     @property
@@ -115,15 +123,26 @@ def federated_clause(seat: Seat) -> FederatedClause:
     return found
 
 
-def group_of(seat: Seat) -> Group:
-    """Who adds up: the agreement's providers, under its keys.
+def group_of(seat: Seat, features: Features) -> Group:
+    """Who adds up: the agreement's providers, under its keys, and what all of them were told of the run.
+
+    Each provider's part of the noise is enough only together with the others'. So task, options (epsilon
+    among them) and features are in what a provider's keys are signed for: where two were told different
+    ones, the keys of one are none of the other's group, and nothing is masked, let alone opened.
 
     Raises:
         ClauseRefused: if the agreement has no such clause.
     """
     found = federated_clause(seat)
+    told = digest(
+        {
+            "task": seat.task.to_dict(),
+            "options": seat.options.to_dict(),
+            "features": features.to_dict(),
+        }
+    )
     return Group(
-        purpose=f"federated training under the agreement {seat.agreement.digest}",
+        purpose=f"federated training under the agreement {seat.agreement.digest}, as told: {told}",
         members=seat.providers,
         keys={name: seat.agreement.party(name).key for name in seat.providers},
         threshold=found.threshold,
@@ -148,30 +167,51 @@ def unit_of(seat: Seat, provider: str) -> HostedUnit:
     return unit
 
 
-def noise_of(seat: Seat, provider: str, width: int) -> SharedNoise:
+def releases_of(settings: Settings, features: Features, *, rows: int, members: int) -> tuple[Sums, ...]:
+    """The rounds' sums where there is differential privacy, and how far one unit moves each in L2.
+
+    Args:
+        rows: the most rows of one person at a provider.
+        members: providers that add up, each with one update where a whole provider is the unit.
+    """
+    if not settings.party:
+        return course_of(features.encoder).releases(rows)
+    length = clipped_l2(PARTY_NORM, CAP_BITS)
+    size = size_of(settings, features)
+    return (Sums(size, length, length, times=settings.rounds, records=members),)
+
+
+def size_of(settings: Settings, features: Features, number: int = 0) -> int:
+    """Numbers in a round's sum."""
+    if not settings.trains:
+        columns = course_of(features.encoder).columns
+        return columns.blocks.dimensions if number else columns.fine.dimensions
+    size = Network(features.width, settings.hidden).size
+    return size + 1 if settings.exact else size
+
+
+def noise_of(seat: Seat, provider: str, features: Features) -> SharedNoise:
     """The noise that every provider adds its part of, with the cost that it has for one of them.
 
     A provider's rows are hidden by the others' parts as well, so all of them add what the one needs that asks
-    for most: the smallest delta, and the most rows of one person.
-
-    Args:
-        width: numbers in a round's sum.
+    for most: the smallest delta, and the most rows of one person. One part at least is known to who looks at
+    the model of each round, another provider, also where the clause counts on no colluder.
 
     Raises:
         ClauseRefused: if the agreement gives somebody's data no budget.
     """
     found, settings = federated_clause(seat), Settings.of(seat)
-    shares = (1 / settings.rounds,) * settings.rounds if settings.party else SHARES
+    rows = 1 if settings.party else max(unit_of(seat, name).rows for name in seat.providers)
+    members = len(seat.providers)
     return SharedNoise(
         epsilon=seat.options.epsilon,
         delta=min(additive_delta(seat, name, NAME) for name in seat.providers),
         unit=PrivacyUnit.party if settings.party else unit_of(seat, provider).unit,
-        rows=1 if settings.party else max(unit_of(seat, name).rows for name in seat.providers),
-        shares=shares,
-        dimensions=width * settings.rounds,
-        members=len(seat.providers),
+        releases=releases_of(settings, features, rows=rows, members=members),
+        members=members,
         threshold=found.threshold,
-        colluders=found.colluders,
+        # every provider sees each round's model and knows its own noise: one looks on, colluding or not
+        colluders=max(found.colluders, 1),
     )
 
 
@@ -187,7 +227,8 @@ def too_few(providers: int) -> str | None:
 def figures_of(noise: SharedNoise | None, found: FederatedClause, members: int) -> Mapping[str, Any]:
     """What a run says of its group: drop-outs and colluders it bears, and the noise that costs."""
     return {
+        "threshold": found.threshold,
         "drop_outs_borne": members - found.threshold,
         "colluders_borne": found.colluders,
-        **({} if noise is None else {"noise_excess": noise.excess, "gradients": GRADIENTS}),
+        **({} if noise is None else {"noise_excess": noise.excess, "gradients": STEPS}),
     }

@@ -18,7 +18,7 @@ from typing import Final
 from comity import noise
 from comity.errors import UsageError
 from comity.ledger import gaussian_noise_multiplier
-from comity.mechanism import LARGEST_EPSILON, Noise
+from comity.mechanism import LARGEST_EPSILON, Noise, Sums, grid_shift, require_room
 from comity.validate.mechanism import Price, Sized
 
 FINE_BITS: Final = 30

@@ -9,7 +9,6 @@ Sundararajan 2012), charged as pure epsilon per question. Unit: one label, chang
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from comity import noise
 from comity.errors import BadInput
+from comity.mechanism import Noise
 from comity.validate.mechanism import Price, Sizes, calibrate
 
 Integers = NDArray[np.int64]
@@ -136,6 +136,4 @@ class Draws:
 
 def margin(scale: float, level: float = 0.95) -> int:
     """The least t with |noise| <= t at this probability or more, for discrete Laplace noise."""
-    # P(|X| > t) = 2 q^(t + 1) / (1 + q) with q = e^(-1 / scale)
-    q = math.exp(-1 / scale)
-    return max(0, math.ceil(scale * math.log(2 / ((1 + q) * (1 - level))) - 1))
+    return int(Noise("laplace", 0, scale).within(level))

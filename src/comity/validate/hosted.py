@@ -50,7 +50,7 @@ class HostedUnit:
     Attributes:
         unit: `record`, or `person` where several rows may be one person's.
         rows: the most rows of one person, 1 for records; those beyond, and rows of nobody, are left out.
-        column: the column that says whose row it is; None for records.
+        column: the column that says whose row it is; None where each row is a record of its own.
     """
 
     unit: PrivacyUnit = PrivacyUnit.record
@@ -59,13 +59,17 @@ class HostedUnit:
 
     @classmethod
     def of(cls, unit: Unit, *, id: str | None = None) -> Self:
-        """As a schema or an agreement says; a unit column that is the id of the rows makes each row a unit.
+        """As a schema or an agreement says; a unit column that is the id of the rows makes each row a record,
+        where nobody has more than one. Nothing makes sure that ids stand once in a table: of rows with the
+        same id the first counts.
 
         Raises:
             UsageError: if a person may have more rows than sums have room for.
         """
-        if unit.column is None or unit.column == id:
+        if unit.column is None:
             return cls()
+        if unit.column == id and unit.max_rows == 1:
+            return cls(PrivacyUnit.record, 1, unit.column)
         if unit.max_rows > MOST_ROWS_OF_ONE:
             raise UsageError(
                 f"unit.max_rows is {unit.max_rows:,}; hosted validation takes at most {MOST_ROWS_OF_ONE:,} "

@@ -1,98 +1,136 @@
-"""DP gradient descent on sums: one record moves a sum by the cap at most, and the learner learns."""
+"""DP gradient descent over members: the same as where one holder has all records, and it learns."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hn
 from sklearn.metrics import roc_auc_score
 
+from comity.data.encode import BinnedColumn, Encoder, LevelColumn
 from comity.errors import BadInput
-from comity.train.federated.descent import (
-    SHARES,
-    Bins,
-    Learner,
-    count_sums,
-    cut_gradients,
-    gradient_sums,
+from comity.ledger import PrivacyUnit
+from comity.mechanism import Noise
+from comity.train.federated.descent import EFFECTS, ROUNDS, START, Holder, Talk, course_of
+from comity.train.federated.memory import assemble
+from comity.train.federated.servers import run_server, secure_steps
+from comity.train.federated.shared_noise import SharedNoise
+from comity.train.private.additive import Additive
+from comity.train.private.descent import Descent, descend
+
+ENCODER = Encoder(
+    (
+        BinnedColumn("age", tuple(float(edge) for edge in range(10, 90, 10))),
+        LevelColumn("ward", ("a", "b", "c")),
+        LevelColumn("kin", ("x", "y")),
+    )
 )
-from comity.train.federated.shared_noise import CAP
-
-BINS = Bins((3, 2, 4))
-CODES = hn.arrays(np.uint16, st.tuples(st.integers(1, 6), st.just(3)), elements=st.integers(0, 1))
-NUMBERS = st.floats(-1e9, 1e9)
+COURSE = course_of(ENCODER)
+WIDTHS = COURSE.columns.fine.widths
 
 
-@settings(max_examples=80, deadline=None)
-@given(
-    CODES,
-    hn.arrays(np.float64, (9, 9), elements=NUMBERS),
-    hn.arrays(np.float64, 9, elements=st.floats(-50, 50)),
+def noise_of(epsilon: float, members: int, colluders: int = 0, rows: int = 1) -> SharedNoise:
+    return SharedNoise(epsilon, 9e-7, PrivacyUnit.record, COURSE.releases(rows), members, members, colluders)
+
+
+def made(rows: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    draw = np.random.default_rng(seed)
+    codes = np.column_stack([draw.integers(1, width, rows) for width in WIDTHS]).astype(np.uint16)
+    odds = (codes[:, 0] - 4.0) / 2 + 1.2 * (codes[:, 1] == 2) - 0.5 * (codes[:, 2] == 1)
+    return codes, draw.random(rows) < 1 / (1 + np.exp(-odds))
+
+
+def together(
+    codes: np.ndarray, positive: np.ndarray, cuts: list[int], noise: SharedNoise, start: np.ndarray | None
+) -> Additive:
+    """Train under masks, in one process; rows are cut into as many tables as the noise has members."""
+    parts = zip(*(np.split(each, cuts) for each in (codes, positive, np.arange(len(codes)))), strict=True)
+    begun = np.zeros(len(codes)) if start is None else start
+    holders = {
+        name: Holder(COURSE, noise, own, labels, lambda sent, at=at: begun[at])
+        for name, (own, labels, at) in zip("abcdefg", parts, strict=False)
+    }
+    group = assemble(
+        {
+            name: lambda number, arrays, config, holder=holder: holder.sums(number, arrays)
+            for name, holder in holders.items()
+        },
+        rounds=ROUNDS,
+        threshold=len(holders),
+    )
+    talk = Talk(COURSE, noise, np.zeros(1))
+    run_server(group.grid, group.secure, secure_steps(group.secure, talk), {}, ROUNDS)
+    return talk.model
+
+
+def alone(codes: np.ndarray, positive: np.ndarray, noise: SharedNoise) -> Additive:
+    """The estimator's descent, with the same course and noise."""
+    return descend(Descent(COURSE, noise.calibrated), codes, positive)
+
+
+@pytest.mark.parametrize("cuts", [[700, 1500], [0, 1], [100, 200, 300, 400, 500]])
+def test_without_noise_it_is_the_estimators_own_fit(cuts: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One holder of all records and any number of members reach the same weights: sums are whole numbers."""
+    monkeypatch.setattr(Noise, "add", lambda self, sums: np.asarray(sums) << self.shift)
+    codes, positive = made(2_000)
+    noise = noise_of(1.0, members=len(cuts) + 1)
+    found, one = together(codes, positive, cuts, noise, None), alone(codes, positive, noise)
+    assert found.records == one.records
+    for here, there in zip(found.effects, one.effects, strict=True):
+        np.testing.assert_allclose(here, there, rtol=1e-9, atol=1e-12)
+
+
+def test_it_learns_under_noise_and_corrects_a_start_model() -> None:
+    """The true odds have AUC .813 here. At epsilon 4, 40 runs each had .814 with a deviation of .0002, and a
+    number of records that errs by 20: .80 and 5% are 10 deviations off or more."""
+    codes, positive = made(4_000)
+    truth = (codes[:, 0] - 4.0) / 2 + 1.2 * (codes[:, 1] == 2) - 0.5 * (codes[:, 2] == 1)
+    for start in (None, truth):
+        model = together(codes, positive, [1_000, 2_500], noise_of(4.0, 3, colluders=1), start)
+        scores = model.scores(codes) + (0.0 if start is None else start)
+        assert roc_auc_score(positive, scores) > 0.80
+        assert model.records == pytest.approx(4_000, rel=0.05)
+
+
+def test_one_person_moves_a_sum_by_its_rows_at_most() -> None:
+    """What is stated of a person with 4 records is what 4 records of the worst kind do."""
+    codes, positive = np.ones((9, 3), dtype=np.uint16), np.ones(9, dtype=bool)
+    silent = noise_of(1.0, 3, rows=4)
+    exact: list[np.ndarray] = []
+
+    class Kept(SharedNoise):
+        def add_part(self, number: int, sums: np.ndarray) -> np.ndarray:
+            exact.append(sums)
+            return sums
+
+    kept = Kept(**{name: getattr(silent, name) for name in silent.__dataclass_fields__})
+    for size in (9, 5):
+        holder = Holder(COURSE, kept, codes[:size], positive[:size], lambda sent: np.zeros(0))
+        holder.sums(0, {})
+        # a model that is as wrong about these records as can be
+        wrong = {EFFECTS: np.full(COURSE.columns.blocks.dimensions, -9.0)}
+        monkey = Holder(COURSE, kept, codes[:size], positive[:size], lambda sent, n=size: np.zeros(n))
+        monkey.sums(1, {**wrong, START: np.zeros(1)})
+    for number in (0, 1):
+        moved = [int(value) for value in exact[number] - exact[number + 2]]
+        bound = silent.release(number).l2
+        assert (0.99 * bound) ** 2 < sum(value**2 for value in moved) <= bound**2
+
+
+@pytest.mark.parametrize(
+    ("number", "arrays", "words"),
+    [
+        (0, {EFFECTS: np.zeros(1)}, "first one brings"),
+        (1, {EFFECTS: np.zeros(1)}, "first one brings"),
+        (2, {EFFECTS: np.zeros(1), START: np.zeros(1)}, "first one brings"),
+        (2, {EFFECTS: np.zeros(3)}, "another shape"),
+        (2, {EFFECTS: np.full(COURSE.columns.blocks.dimensions, np.nan)}, "NaN or infinite"),
+        (2, {EFFECTS: np.full(COURSE.columns.blocks.dimensions, 1e7)}, "beyond"),
+    ],
 )
-def test_one_record_moves_a_sum_by_the_cap_at_most(
-    codes: np.ndarray, mix: np.ndarray, weights: np.ndarray
-) -> None:
-    labels = (np.arange(len(codes)) % 2).astype(np.uint8)
-    everybody = gradient_sums(BINS, codes, labels, weights, mix, np.zeros(len(codes)))
-    fewer = gradient_sums(BINS, codes[1:], labels[1:], weights, mix, np.zeros(len(codes) - 1))
-    assert sum(int(value) ** 2 for value in everybody - fewer) <= CAP**2
-    counted = count_sums(BINS, codes) - count_sums(BINS, codes[1:])
-    assert sum(int(value) ** 2 for value in counted) <= CAP**2
-
-
-def test_the_sum_is_that_of_each_records_own() -> None:
-    draw = np.random.default_rng(0)
-    codes = draw.integers(0, 2, size=(9_000, 3)).astype(np.uint16)
-    labels, mix = draw.integers(0, 2, size=9_000).astype(np.uint8), draw.normal(size=(9, 9)) * 1e6
-    start = draw.normal(size=9_000)
-    own = cut_gradients(BINS, codes, labels, np.zeros(9), mix, start)
-    assert np.array_equal(own.sum(axis=0), gradient_sums(BINS, codes, labels, np.zeros(9), mix, start))
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e20])
-def test_weights_and_matrices_that_no_cap_can_cut_are_refused(value: float) -> None:
-    codes, labels = np.zeros((2, 3), dtype=np.uint16), np.zeros(2, dtype=np.uint8)
-    broken = np.eye(9)
-    broken[0, 0] = value
-    with pytest.raises(BadInput, match="NaN, infinities"):
-        gradient_sums(BINS, codes, labels, np.zeros(9), broken, np.zeros(2))
-    with pytest.raises(BadInput, match="NaN, infinities"):
-        gradient_sums(BINS, codes, labels, np.full(9, value), np.eye(9), np.zeros(2))
-    with pytest.raises(BadInput, match="square matrix"):
-        gradient_sums(BINS, codes, labels, np.zeros(9), np.eye(8), np.zeros(2))
-
-
-def test_codes_of_other_columns_are_refused() -> None:
-    with pytest.raises(BadInput, match="other columns"):
-        BINS.places(np.zeros((2, 2), dtype=np.uint16))
-    with pytest.raises(BadInput, match="a bin that there is not"):
-        BINS.places(np.full((2, 3), 3, dtype=np.uint16))
-    for widths in ((), (0,), (2_001,)):
-        with pytest.raises(BadInput):
-            Bins(widths)
-
-
-@pytest.mark.parametrize(("multiplier", "least"), [(4.0, 0.729), (40.0, 0.72)])
-def test_it_learns_under_noise(multiplier: float, least: float) -> None:
-    """The noise of sums is drawn with a seed here: it protects nobody. The true odds have AUC 0.7317."""
-    draw = np.random.default_rng(1)
-    bins = Bins((4,) * 6)
-    codes = draw.integers(0, 4, size=(20_000, 6)).astype(np.uint16)
-    truth = draw.normal(size=bins.width) * 0.6
-    odds = truth[bins.places(codes)].sum(axis=1)
-    labels = (draw.random(20_000) < 1 / (1 + np.exp(-(odds - odds.mean())))).astype(np.uint8)
-    learner = Learner(bins, codes[:50], multiplier=multiplier)
-
-    def noisy(sums: np.ndarray, number: int) -> tuple[np.ndarray, float]:
-        scale = multiplier * CAP / np.sqrt(SHARES[number])
-        return sums + np.rint(draw.normal(scale=scale, size=len(sums))).astype(np.int64), scale
-
-    learner.take_counts(noisy(count_sums(bins, codes), 0)[0])
-    for number in range(1, len(SHARES)):
-        learner.step(
-            *noisy(gradient_sums(bins, codes, labels, learner.weights, learner.mix, np.zeros(20_000)), number)
-        )
-    assert roc_auc_score(labels, learner.scores(codes, np.zeros(20_000))) > least
-    assert learner.records == pytest.approx(20_000, rel=0.1)
+def test_other_questions_are_refused(number: int, arrays: dict[str, Any], words: str) -> None:
+    codes, positive = made(20)
+    holder = Holder(COURSE, noise_of(1.0, 3), codes, positive, lambda sent: np.zeros(20))
+    with pytest.raises(BadInput, match=words):
+        holder.sums(number, arrays)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.base import clone
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import get_scorer, roc_auc_score
 
 from comity.errors import BudgetRefused, UsageError
 from comity.ledger import Budget, Cost, Ledger, PrivacyUnit, Relation
+from comity.mechanism import Noise
+from comity.train.private import PrivateBoostedTrees, PrivateLogisticRegression
+from comity.train.private.additive import Additive
+
+SCORES = ("roc_auc", "neg_log_loss", "accuracy")
 
 
 def test_learns_a_known_truth(kind: Any, people: Any, declared: Any) -> None:
@@ -88,7 +99,7 @@ def test_an_exhausted_account_refuses_and_nothing_is_read(kind: Any, people: Any
         model.fit(frame, labels, charge=charge)
         unread = pd.DataFrame({name: [object()] for name in frame.columns})  # cannot be read at all
         with pytest.raises(BudgetRefused):
-            clone(model).fit(unread, [1], charge=charge)
+            clone(model).fit(unread, np.array([1]), charge=charge)
 
 
 @pytest.mark.parametrize("as_kind", [pl.from_pandas, pa.Table.from_pandas, lambda frame: frame])
@@ -127,14 +138,156 @@ def test_every_value_has_a_place(kind: Any, people: Any, declared: Any) -> None:
 def test_classes_are_declared(kind: Any, people: Any, declared: Any) -> None:
     frame, labels = people
     words = np.where(labels == 1, "ill", "well")
-    with pytest.raises(UsageError, match="classes="):
-        kind(1.0, 1e-6, **declared).fit(frame, words)
+    for untyped in (words, pd.Series(words, dtype=object), pd.Series([*labels[1:], None], dtype=object)):
+        with pytest.raises(UsageError, match="classes=") as told:
+            kind(1.0, 1e-6, **declared).fit(frame, untyped)
+        assert not told.value.private
     model = kind(4.0, 1e-5, classes=("well", "ill"), **declared).fit(frame, words)
-    assert model.classes_.tolist() == ["well", "ill"]
-    assert roc_auc_score(labels, model.decision_function(frame)) > 0.8
+    assert model.classes_.tolist() == ["ill", "well"]
+    assert model.positive_ == "ill"
     assert set(model.predict(frame)) == {"well", "ill"}
-    with pytest.raises(ValueError, match="Only binary"):
-        kind(1.0, 1e-6, classes=("a", "b", "c"), **declared).fit(frame, words)
+    assert (model.predict(frame) == words).mean() > 0.7
+    for wrong in (("a", "b", "c"), ("a", "a"), (0, None), (0, "a"), (True, 2), "ab", (1j, 2j)):
+        with pytest.raises(ValueError, match=r"Only binary|of one kind|have an order"):
+            kind(1.0, 1e-6, classes=wrong, **declared).fit(frame, words)
+
+
+@pytest.mark.parametrize("classes", [("well", "ill"), ("no", "yes"), (1, 0), (False, True)])
+def test_scores_mean_the_same_however_classes_are_called(
+    kind: Any, people: Any, declared: Any, classes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """scikit-learn takes `classes_` in ascending order for granted. Without noise, so exactly the same."""
+    monkeypatch.setattr(Noise, "add", lambda self, sums: np.asarray(sums) << self.shift)
+    frame, labels = people[0][:2000], people[1][:2000]
+    named = np.array(classes)[labels]
+    model = kind(4.0, 1e-5, classes=classes, **declared)
+    plain = kind(4.0, 1e-5, **declared).fit(frame, labels)
+    scored = {name: get_scorer(name)(model.fit(frame, named), frame, named) for name in SCORES}
+    # the area's positive class is scikit-learn's, the greater one: both have the same area
+    assert scored == pytest.approx({name: get_scorer(name)(plain, frame, labels) for name in SCORES})
+    assert scored["roc_auc"] > 0.8
+    assert model.effects_ == plain.effects_
+    turned = -1 if classes[0] > classes[1] else 1
+    assert np.allclose(turned * model.decision_function(frame), plain.decision_function(frame))
+    at = model.classes_.tolist().index(classes[1])
+    assert np.allclose(model.predict_proba(frame)[:, at], plain.predict_proba(frame)[:, 1])
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize(
+    "stored",
+    [lambda own: pl.Series(own), lambda own: pa.array(own), lambda own: pd.Series(own, dtype="boolean"),
+     lambda own: pd.Series(own, dtype=pd.ArrowDtype(pa.bool_())),
+     lambda own: pl.Series(None if one is None else int(one) for one in own),
+     lambda own: pd.Series([None if one is None else int(one) for one in own], dtype="Int64"),
+     lambda own: pa.array([None if one is None else Decimal(int(one)) for one in own]), list],
+)  # fmt: skip
+def test_one_record_without_a_label_changes_nothing_else(
+    people: Any, declared: Any, stored: Any, missing: bool
+) -> None:
+    """No error that depends on it, and no other class: it is left out."""
+    frame, labels = people[0][:50], [bool(one) for one in people[1][:50]]
+    y = stored([*labels[:-1], None] if missing else labels)
+    caught = read_by(PrivateLogisticRegression(**declared), frame, y)
+    assert caught[1].tolist() == labels[: 49 if missing else 50]
+
+
+ODD = [
+    Decimal("2.25"),
+    b"z",
+    3,
+    2**70,
+    True,
+    None,
+    float("nan"),
+    ["a"],
+    "\ud800",
+    date(2020, 1, 1),
+    Decimal("sNaN"),
+]
+
+
+@given(st.sampled_from(ODD), st.sampled_from(ODD), st.sampled_from(["pandas", "polars", "list", "numpy"]))
+@settings(max_examples=60)
+def test_no_record_changes_how_another_is_read(age: Any, job: Any, kind: str) -> None:
+    """One odd record more: the codes of all others are what they were, and the fit ends."""
+    columns = [[20, 30.5, Decimal("41.5"), "?", None], ["clerk", Decimal("1.50"), 2, "smith", None]]
+    declared = {"bounds": {0: (0, 100)}, "categories": {1: ["clerk", 1.5, 2, "smith"]}, "classes": (0, 1)}
+
+    def given_as(more: list[Any]) -> tuple[Any, Any]:
+        own = [[*column, *one] for column, one in zip(columns, more, strict=True)]
+        labels = [0, 1, 0, 1, 1, *([job] if more[0] else [])]
+        rows = np.empty((len(own[0]), 2), dtype=object)
+        for at, row in enumerate(zip(*own, strict=True)):
+            rows[at, 0], rows[at, 1] = row
+        if kind == "polars":
+            return pl.DataFrame(
+                {f"x{at}": pl.Series(one, dtype=pl.Object) for at, one in enumerate(own)}
+            ), labels
+        if kind == "pandas":
+            return pd.DataFrame(rows, columns=["x0", "x1"], dtype=object), pd.Series(labels, dtype=object)
+        return (rows.tolist(), labels) if kind == "list" else (rows, labels)
+
+    without = read_by(PrivateLogisticRegression(**declared), *given_as([[], []]))
+    other = read_by(PrivateLogisticRegression(**declared), *given_as([[age], [job]]))
+    assert (other[0][:5] == without[0]).all()
+    assert (other[1][:5] == without[1]).all()
+
+
+def read_by(model: Any, X: Any, y: Any) -> Any:
+    """The (records, columns) codes and (records,) labels that a fit goes by."""
+    caught: list[Any] = []
+
+    def fit(codes: Any, positive: Any) -> Any:
+        caught.extend((codes, positive))
+        return Additive((), 0.0)
+
+    noise = SimpleNamespace(multiplier=1.0, epsilon_of_replacing=lambda delta: 1.0)
+    with patch.object(type(model), "_drawn_up", lambda *_: SimpleNamespace(calibrated=noise, fit=fit)):
+        model.fit(X, y)
+    return caught
+
+
+def test_numbers_of_records_are_for_the_holder(kind: Any, people: Any, declared: Any) -> None:
+    frame, labels = people
+    charged: list[Cost] = []
+    for rows, told in ((0, 0), (5, 4)):
+        with pytest.raises(ValueError, match=r"records") as refused:
+            kind(**declared).fit(frame[:rows], labels[:told], charge=charged.append)
+        assert refused.value.private  # pyright: ignore[reportAttributeAccessIssue]
+    assert charged == []
+
+
+def test_lazy_frames_are_read_once_and_after_the_charge(kind: Any, people: Any, declared: Any) -> None:
+    whole = pl.from_pandas(people[0][:300])
+    order: list[str] = []
+    lazy = whole.lazy().map_batches(lambda frame: (order.append("read"), frame)[1], schema=whole.schema)
+    model = kind(**declared).fit(lazy, people[1][:300], charge=lambda cost: order.append("charged"))
+    assert order == ["charged", "read"]
+    assert (model.n_features_in_, list(model.feature_names_in_)) == (3, ["age", "dose", "job"])
+    assert np.allclose(model.decision_function(lazy), model.decision_function(whole))
+    with pytest.raises(ValueError, match="one each is needed") as refused:
+        kind(**declared).fit(lazy, people[1][:299])
+    assert refused.value.private  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(lazy.select("dose", "age", "job"))
+
+
+def test_effects_add_up_to_the_score() -> None:
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({name: draw.choice(["x", "y"], 200) for name in "abc"})
+    labels = ((frame["a"] == "x") ^ (frame["b"] == "x")).to_numpy().astype(int)
+    levels = {name: ["x", "y"] for name in "abc"}
+    model = PrivateBoostedTrees(9.0, 1e-5, categories=levels, pairs=[("b", "a")]).fit(frame, labels)
+    effects = model.effects_
+    assert set(effects) == {"a", "b", "c", ("a", "b")}
+    added = [
+        model.model_.constant
+        + sum(effects[name][row[name]] for name in "abc")
+        + effects["a", "b"][row["a"], row["b"]]
+        for _, row in frame[:20].iterrows()
+    ]
+    assert np.allclose(model.decision_function(frame[:20]), added)
 
 
 def test_records_with_other_labels_are_left_out(kind: Any, people: Any, declared: Any) -> None:

@@ -17,6 +17,7 @@ from comity.train.private.gradients import (
     RESIDUAL_BITS,
     Blocks,
     clipped_gradient_sum,
+    clipped_gradients,
     clipped_l2,
     clipped_sum,
     residuals,
@@ -82,6 +83,13 @@ def test_residuals_beyond_the_unit_are_held_there() -> None:
     blocks = Blocks((2,), (3,))
     codes = np.zeros((1, 1), dtype=np.uint16)
     assert clipped_gradient_sum(codes, blocks, np.array([5 * UNIT])).tolist() == [3 * UNIT, 0]
+
+
+@given(shapes, st.data())
+def test_each_records_part_adds_up_to_the_sum(shape: list[tuple[int, int]], data: st.DataObject) -> None:
+    blocks, codes, residual = records(shape, data)
+    own = clipped_gradients(codes, blocks, residual)
+    assert own.sum(axis=0).tolist() == clipped_gradient_sum(codes, blocks, residual).tolist()
 
 
 def test_shapes_that_differ_are_refused() -> None:

@@ -1,21 +1,28 @@
 """The server's end of secure aggregation: relays keys and sealed shares, adds up, and takes the masks off.
 
 It learns who took part, and the sum over the survivors. Members may drop out at any stage; a round ends in an
-error as soon as fewer than the threshold are left, and then nothing of it opens.
+error as soon as fewer than the threshold are left, and then nothing of it opens. A member whose own bytes are
+not what is due (keys, a signature, a vector, shares) counts as gone, so that one of them cannot end the run
+for all.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import TypeVar
 
 import numpy as np
 
 from comity.crypto import masks, shamir
 from comity.crypto.masks import Words
-from comity.errors import PartyFailed, VerificationFailed
+from comity.errors import BadInput, PartyFailed, VerificationFailed
 from comity.train.federated.group import Group, Keys, View, pair_use, require_round, roster_digest
 from comity.train.federated.member import Reveal
+
+_Read = TypeVar("_Read")
 
 
 class Collector:
@@ -47,27 +54,26 @@ class Collector:
         self._stay(name for name in self._alive if name not in gone)
 
     def take_keys(self, came: Mapping[str, bytes]) -> dict[str, bytes]:
-        """Check everybody's keys; what all of them are told.
+        """Check everybody's keys; what all of them are told. Keys that are not their owner's do not count.
 
         Raises:
-            VerificationFailed: if keys are not their owner's.
             PartyFailed: if too few came.
         """
-        self._stay(came)
-        self._roster = {name: Keys.from_bytes(self.group, name, came[name]) for name in self._alive}
+        read = _sound(came, lambda name, data: Keys.from_bytes(self.group, name, data))
+        self._stay(read)
+        self._roster = {name: read[name] for name in self._alive}
         self._roster_digest = roster_digest(self.group, self._roster)
         return {name: keys.to_bytes() for name, keys in self._roster.items()}
 
     def take_shares(self, came: Mapping[str, Mapping[str, bytes]]) -> dict[str, dict[str, bytes]]:
         """Sort the sealed shares by who can open them: recipient -> sender -> sealed.
 
+        A member that left somebody out does not count.
+
         Raises:
-            PartyFailed: if too few came, or a member left somebody out.
+            PartyFailed: if too few came.
         """
-        for name, sealed in came.items():
-            if set(sealed) != set(self._roster) - {name}:
-                raise PartyFailed(f"'{name}' did not share its secrets with everybody on the roster")
-        self._stay(came)
+        self._stay(name for name, sealed in came.items() if set(sealed) == set(self._roster) - {name})
         return {
             name: {sender: came[sender][name] for sender in self._alive if sender != name}
             for name in self._alive
@@ -84,31 +90,30 @@ class Collector:
     def take_masked(self, came: Mapping[str, Words]) -> tuple[str, ...]:
         """Keep the masked vectors; who has survived, which all of them then sign.
 
+        A vector of another length than most have does not count: no sum can be made with it.
+
         Raises:
-            PartyFailed: if too few came, or of different lengths.
+            PartyFailed: if too few came.
         """
         view = self._present()
-        self._stay(came)
-        if len({len(words) for words in came.values()}) != 1:
-            raise PartyFailed("the members' masked vectors have different lengths: no sum can be made")
-        self._masked = dict(came)
+        lengths = Counter(len(words) for words in came.values())
+        usual = max(lengths, key=lambda length: (lengths[length], length), default=0)
+        self._stay(name for name, words in came.items() if len(words) == usual)
+        self._masked = {name: came[name] for name in self._alive}
         self._view = View(view.roster, view.round, view.query, view.active, self._alive)
         self.survivors = self._alive
         return self._alive
 
     def take_signatures(self, came: Mapping[str, bytes]) -> dict[str, bytes]:
-        """Check what survivors signed; what all of them are told.
+        """Check what survivors signed; what all of them are told. One of another view does not count.
 
         Raises:
-            VerificationFailed: if a signature is of another view than the others'.
             PartyFailed: if too few came.
         """
         view = self._present()
-        self._stay(came)
-        for name in self._alive:
-            self.group.keys[name].verify(
-                came[name], view.to_sign(self.group), what=f"the view of round {view.round} of '{name}'"
-            )
+        signed = view.to_sign(self.group)
+        what = f"the view of round {view.round}"
+        self._stay(_sound(came, lambda name, data: self.group.keys[name].verify(data, signed, what=what)))
         return {name: came[name] for name in self._alive}
 
     def total(self, came: Mapping[str, Reveal]) -> Words:
@@ -124,14 +129,20 @@ class Collector:
         length = len(self._masked[view.survivors[0]])
         total = np.zeros(length, dtype=np.uint64)
         for name in view.survivors:
-            seed = self._combined({at: reveal.seeds for at, reveal in came.items()}, name)
-            if hashlib.sha256(seed).digest() != self._roster[name].seeds[view.round]:
-                raise VerificationFailed(f"the shares of '{name}' do not give back the seed it announced")
+            announced = self._roster[name].seeds[view.round]
+            seed = self._combined(
+                {at: reveal.seeds for at, reveal in came.items()},
+                name,
+                lambda found, announced=announced: hashlib.sha256(found).digest() == announced,
+            )
             total = total + self._masked[name] - masks.mask(seed, length)
         for name in dropped:
-            private = self._combined({at: reveal.mask_keys for at, reveal in came.items()}, name)
-            if masks.public_half(private) != self._roster[name].masks[view.round]:
-                raise VerificationFailed(f"the shares of '{name}' do not give back the key it announced")
+            announced = self._roster[name].masks[view.round]
+            private = self._combined(
+                {at: reveal.mask_keys for at, reveal in came.items()},
+                name,
+                lambda found, announced=announced: masks.public_half(found) == announced,
+            )
             for other in view.survivors:
                 stream = masks.mask(self._pair_key(private, other, view.round), length)
                 # the survivor added it if it comes before the one that dropped out, else subtracted it
@@ -147,9 +158,23 @@ class Collector:
             **pair_use(self.group, self._roster_digest, number),
         )
 
-    def _combined(self, shares: Mapping[str, Mapping[str, bytes]], about: str) -> bytes:
+    def _combined(
+        self, shares: Mapping[str, Mapping[str, bytes]], about: str, is_announced: Callable[[bytes], bool]
+    ) -> bytes:
+        """The secret that shares give back: of all of them, or of all but one, where one is wrong.
+
+        Raises:
+            VerificationFailed: if none is what its owner announced.
+        """
         points = {self.group.place(at): given[about] for at, given in shares.items() if about in given}
-        return shamir.combine(points, threshold=self.group.threshold)
+        threshold = self.group.threshold
+        for left_out in (None, *(points if len(points) > threshold else ())):
+            chosen = {place: share for place, share in points.items() if place != left_out}
+            with suppress(BadInput, VerificationFailed):
+                found = shamir.combine(chosen, threshold=threshold)
+                if is_announced(found):
+                    return found
+        raise VerificationFailed(f"the shares of '{about}' do not give back what it announced")
 
     def _present(self) -> View:
         if self._view is None:
@@ -164,3 +189,12 @@ class Collector:
                 f"{len(self._alive)} of {len(self.group.members)} members are left and the threshold is "
                 f"{self.group.threshold}: the sum stays closed"
             )
+
+
+def _sound(came: Mapping[str, bytes], read: Callable[[str, bytes], _Read]) -> dict[str, _Read]:
+    """What can be read of what came, by member."""
+    found: dict[str, _Read] = {}
+    for name, data in came.items():
+        with suppress(BadInput, VerificationFailed):
+            found[name] = read(name, data)
+    return found

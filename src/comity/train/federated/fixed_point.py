@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.errors import BadInput, PartyFailed
+from comity.train.private.gradients import clipped_sum
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -73,15 +74,15 @@ def weighted_mean(sums: Integers) -> tuple[Floats, int]:
     return mean, rows
 
 
-def clipped(update: Floats, norm: float, cap: int) -> Integers:
-    """(d,) whole numbers of L2 norm `cap` at most, for an update of L2 norm `norm` or cut to it.
+def clipped(update: Floats, norm: float, bits: int) -> Integers:
+    """(d,) an update cut to L2 norm `norm`, in steps of 2^-bits: what a whole member adds to a sum.
+
+    The member is there or not (add-remove): that moves the sum by `clipped_l2(norm, bits)` at most, for the
+    update is clipped as one record's gradient is (`train.private.gradients`).
 
     Raises:
         BadInput: for NaN and infinities, which no clipping bounds; private to the member.
     """
     if not bool(np.isfinite(update).all()):
         raise BadInput("a local update: one of the numbers is NaN or infinite", private=True)
-    length = float(np.sqrt(np.square(update / max(float(np.abs(update).max(initial=0)), 1e-300)).sum()))
-    length *= max(float(np.abs(update).max(initial=0)), 1e-300)
-    scale = cap / norm * (1 - 1e-9) * min(1.0, norm / max(length, 1e-300))
-    return np.trunc(update * scale).astype(np.int64)
+    return clipped_sum(update[None, :], norm, bits=bits)

@@ -39,8 +39,9 @@ class Group:
         members: names, in the agreement's order; 3 or more.
         keys: every member's agreement key.
         threshold: how many have to stay for a round to open; n - threshold may drop out.
-        colluders: members that may work with the server without learning another one's vector; below
-            2 threshold - n, so that no two different sets of survivors get `threshold` signatures each.
+        colluders: members that may work with the server and learn of the others no more than the sum of
+            their vectors; below 2 threshold - n, so that no two different sets of survivors get `threshold`
+            signatures each. That two others are in a sum, or noise, is the caller's to see to.
         rounds: how many sums are opened at most.
     """
 

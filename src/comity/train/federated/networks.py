@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.errors import BadInput
-from comity.train.federated.descent import chances
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
@@ -27,6 +26,11 @@ RATE: Final = 0.03
 NETWORK_RATE: Final = 0.01
 STEPS: Final = 100
 _FIRST_MOMENT, _SECOND_MOMENT, _TINY = 0.9, 0.999, 1e-8
+
+
+def chances(odds: Floats) -> Floats:
+    """Probabilities of log odds."""
+    return 0.5 * (1.0 + np.tanh(np.clip(odds, -700.0, 700.0) / 2.0))
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Network:
 
     def scores(self, weights: Floats, features: Matrix) -> Floats:
         """(rows,) chances."""
-        return chances(np.clip(self.odds(weights, features), -700.0, 700.0))
+        return chances(self.odds(weights, features))
 
     def losses(self, weights: Floats, features: Matrix, labels: NDArray[np.uint8]) -> Floats:
         """(rows,) log-loss of each row."""

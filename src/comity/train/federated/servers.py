@@ -9,12 +9,13 @@ Flower's abstract `Grid`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.errors import PartyFailed
+from comity.errors import BadInput, VerificationFailed
 from comity.train.federated.clients import (
     ACTIVE,
     KEYS,
@@ -39,12 +40,13 @@ from comity.train.federated.records import (
     record,
     unpacked,
 )
-from comity.train.federated.shared_noise import CAP
+from comity.train.federated.shared_noise import SharedNoise
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 WEIGHTS = "weights"
+_Made = TypeVar("_Made")
 
 
 class SecureSum:
@@ -78,9 +80,9 @@ class SecureSum:
     def prepare(self, grid: Any) -> None:
         """Exchange keys and sealed shares for all rounds."""
         came = self._ask(grid, KEYS, {name: {} for name in self.collector.alive})
-        roster = self.collector.take_keys({name: config.get("keys", b"") for name, config in came.items()})
+        roster = self.collector.take_keys({name: _bytes(config, "keys") for name, config in came.items()})
         came = self._ask(grid, SHARES, {name: packed(roster) for name in roster})
-        sorted_shares = self.collector.take_shares({name: unpacked(config) for name, config in came.items()})
+        sorted_shares = self.collector.take_shares(_read(came, unpacked))
         came = self._ask(grid, TAKE, {name: packed(sealed) for name, sealed in sorted_shares.items()})
         self.collector.drop(set(sorted_shares) - set(came))
 
@@ -101,33 +103,26 @@ class SecureSum:
         """(d,) the sum over those that stayed, from their masked replies.
 
         Raises:
-            PartyFailed: if fewer than the threshold stayed, or a reply is no masked vector.
+            PartyFailed: if fewer than the threshold stayed; who sent no masked vector has not.
             VerificationFailed: if signatures or shares do not fit.
         """
         masked = {
-            self._names[reply.metadata.src_node_id]: self._masked(reply)
+            self._names[reply.metadata.src_node_id]: words
             for reply in replies
-            if not reply.has_error()
+            if not reply.has_error() and (words := _masked(reply)) is not None
         }
         survivors = self.collector.take_masked(masked)
         self.words.append(masked[survivors[0]].view(np.int64))
         asked = {ROUND: number, NAMES: list(survivors)}
         came = self._ask(grid, SURVIVORS, dict.fromkeys(survivors, asked))
         signatures = self.collector.take_signatures(
-            {name: config.get("signature", b"") for name, config in came.items()}
+            {name: _bytes(config, "signature") for name, config in came.items()}
         )
         asked = {ROUND: number, **packed(signatures)}
         came = self._ask(grid, REVEAL, dict.fromkeys(signatures, asked))
-        total = self.collector.total({name: reveal_from(config) for name, config in came.items()})
+        total = self.collector.total(_read(came, reveal_from))
         self.sums.append(total.view(np.int64))
         return self.sums[-1]
-
-    def _masked(self, reply: Any) -> NDArray[np.uint64]:
-        arrays = arrays_of(reply.content)
-        words = arrays.get(MASKED)
-        if set(arrays) != {MASKED} or words is None or words.dtype != np.uint64 or words.ndim != 1:
-            raise PartyFailed(f"'{self._names[reply.metadata.src_node_id]}' sent no masked vector")
-        return words
 
     def _ask(
         self, grid: Any, kind: str, configs: Mapping[str, Mapping[str, Any]]
@@ -141,6 +136,30 @@ class SecureSum:
             for reply in grid.send_and_receive(messages)
             if not reply.has_error()
         }
+
+
+def _bytes(config: Mapping[str, Any], name: str) -> bytes:
+    value = config.get(name)
+    return value if isinstance(value, bytes) else b""
+
+
+def _masked(reply: Any) -> NDArray[np.uint64] | None:
+    """A reply's masked vector; None if it holds anything else."""
+    arrays = arrays_of(reply.content)
+    words = arrays.get(MASKED)
+    sound = set(arrays) == {MASKED} and words is not None and words.dtype == np.uint64 and words.ndim == 1
+    return words if sound else None
+
+
+def _read(
+    came: Mapping[str, Mapping[str, Any]], reader: Callable[[Mapping[str, Any]], _Made]
+) -> dict[str, _Made]:
+    """What the reader makes of members' answers; those whose answer is none are missing."""
+    found: dict[str, _Made] = {}
+    for name, config in came.items():
+        with suppress(BadInput, VerificationFailed):
+            found[name] = reader(config)
+    return found
 
 
 class Conversation(Protocol):
@@ -212,18 +231,20 @@ def secure_fedprox(secure: SecureSum, proximal: float) -> Any:
     return _secured(flower("flwr.serverapp.strategy").FedProx)(secure, proximal_mu=proximal)
 
 
-def secure_party_mean(secure: SecureSum, norm: float, proximal: float) -> Any:
+def secure_party_mean(secure: SecureSum, noise: SharedNoise, bits: int, proximal: float) -> Any:
     """FedAvg or FedProx with differential privacy per member: clipped updates count alike, whatever the rows.
 
     Args:
-        norm: L2 norm that members cut their updates to.
+        noise: of the session.
+        bits: updates are in steps of 2^-bits.
     """
     strategies = flower("flwr.serverapp.strategy")
 
     def secured(base: type[Any], **settings: Any) -> Any:
         class Mean(_secured(base)):  # type: ignore[misc]
             def mean(self, sums: Integers) -> tuple[Floats, int]:
-                return sums * (norm / CAP) / len(secure.collector.survivors), 0
+                # a release of so many rounds has one size
+                return np.ldexp(noise.read(0, sums), -bits) / len(secure.collector.survivors), 0
 
         return Mean(secure, **settings)
 

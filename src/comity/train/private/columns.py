@@ -8,19 +8,19 @@ weight: noise of neighbouring fine bins then has less to say than what they shar
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Real
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from comity.data.bins import equal_width_edges
-from comity.data.declared import declared_table, level_text
+from comity.data.declaration import checked_bounds, checked_levels
+from comity.data.declared import declared_table
 from comity.data.encode import BinnedColumn, Encoder, LevelColumn
+from comity.data.value import level_text
 from comity.errors import UsageError
 from comity.train.private.gradients import Blocks, Integers
 
@@ -31,9 +31,6 @@ WEIGHT: Final = 60
 """A column's weight in a row; a number's two blocks get 42 each, and 2 * 42^2 <= 60^2."""
 
 _HALF_WEIGHT: Final = 42
-
-_FURTHEST: Final = 1e300
-"""Bounds lie within this of 0, so that their width is a finite number."""
 
 Codes = NDArray[np.uint16]
 
@@ -86,7 +83,8 @@ class Columns:
                 low, high = checked_bounds(bounds[name], name)
                 made.append(BinnedColumn(name, equal_width_edges(low, high, bins)))
             else:
-                made.append(LevelColumn(name, checked_levels(categories[name], name)))
+                levels = checked_levels(categories[name], name)
+                made.append(LevelColumn(name, tuple(level_text(level) for level in levels)))
         return cls(Encoder(tuple(made)))
 
     @property
@@ -149,39 +147,6 @@ def spread(declared: Any, names: Sequence[str], what: str) -> dict[str, Any]:
     return {
         f"x{key}" if isinstance(key, int | np.integer) else str(key): one for key, one in declared.items()
     }
-
-
-def checked_bounds(given: Any, name: str) -> tuple[float, float]:
-    """(low, high), finite and in this order.
-
-    Raises:
-        UsageError: for anything else.
-    """
-    ends = list(given) if isinstance(given, tuple | list | np.ndarray) else []
-    if len(ends) == 2 and all(isinstance(end, Real | np.number) for end in ends):
-        try:
-            low, high = (float(end) for end in ends)
-        except OverflowError:  # a whole number beyond all floats
-            low, high = math.nan, math.nan
-        if low < high and max(abs(low), abs(high)) <= _FURTHEST:
-            return low, high
-    raise UsageError(
-        f"the bounds of {name} are two finite numbers, (low, high), the lower one first, within 1e300 of 0"
-    )
-
-
-def checked_levels(given: Any, name: str) -> tuple[str, ...]:
-    """Levels as text.
-
-    Raises:
-        UsageError: for none, or one that stands there twice.
-    """
-    if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray) or len(given) == 0:
-        raise UsageError(f"the levels of {name} are a list of one or more values")
-    levels = tuple(level_text(level) for level in given)
-    if len(set(levels)) != len(levels):
-        raise UsageError(f"the levels of {name} name one twice")
-    return levels
 
 
 def _listed(names: Sequence[str]) -> str:

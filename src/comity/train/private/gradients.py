@@ -1,7 +1,9 @@
 """Per-record clipped gradients as integers, summed without noise: what one record adds is bounded exactly.
 
-Pure functions, for private training here and for federated training elsewhere: first constrain the
-sensitivity (this module), then add noise (`comity.mechanism`), never both at once.
+Pure functions, of one holder's records alone, for private training here and for federated training: first
+constrain the sensitivity (this module), then add noise (`comity.mechanism`), never both at once. Neighbours
+differ in one record that is there or not (add-remove); of a person with up to k records, k times as much.
+What these functions give back is exact: it stays with the holder.
 
 The loss. A record with score s (log odds) and label y moves the sum by r(s, y) x, r between -1 and 1:
 r = -min(1, e^-s) for y = 1 and min(1, e^s) for y = 0. Like the logistic loss's p - y its expectation is 0
@@ -86,6 +88,29 @@ def residuals(scores: Floats, positive: NDArray[np.bool_]) -> Integers:
     margin = np.nan_to_num(sign * np.asarray(scores, dtype=np.float64), nan=0.0, posinf=0.0, neginf=-800.0)
     sizes: Floats = np.exp(np.clip(margin, -800.0, 0.0))
     return _RESIDUALS.quantise(np.multiply(sign, sizes))
+
+
+def summed_effects(codes: NDArray[Any], blocks: Blocks, effects: Floats) -> Floats:
+    """(n,) log odds of records, the sum of their codes' effects.
+
+    Args:
+        codes: (n, blocks).
+        blocks: the rows' shape.
+        effects: (dimensions,) what each code adds.
+    """
+    total = np.zeros(len(codes))
+    for at, start in enumerate(blocks.offsets[:-1].tolist()):
+        total += effects[start : start + blocks.widths[at]][codes[:, at]]
+    return total
+
+
+def clipped_gradients(codes: NDArray[Any], blocks: Blocks, residual: Integers) -> Integers:
+    """(n, dimensions) what each record adds to `clipped_gradient_sum`: for who attacks the sums."""
+    held = np.clip(residual, -(1 << RESIDUAL_BITS), 1 << RESIDUAL_BITS)
+    rows = np.zeros((len(codes), blocks.dimensions), dtype=np.int64)
+    for at, (start, weight) in enumerate(zip(blocks.offsets[:-1].tolist(), blocks.weights, strict=True)):
+        rows[np.arange(len(codes)), start + codes[:, at].astype(np.int64)] = weight * held
+    return rows
 
 
 def clipped_gradient_sum(codes: NDArray[Any], blocks: Blocks, residual: Integers) -> Integers:
