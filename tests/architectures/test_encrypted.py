@@ -12,19 +12,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 from sklearn.metrics import roc_auc_score
 
-from comity.architectures.definition import Options, Parties
-from comity.architectures.encrypted_compute import MEMBER, Watch
-from comity.architectures.encrypted_terms import clause, compute_among
+from comity.agreement import EncryptedClause
+from comity.agreement.training_clauses import Opened
+from comity.architectures.definition import Options, Parties, Task
+from comity.architectures.encrypted_compute import MEMBER, Watch, require_same_program
+from comity.architectures.encrypted_terms import Terms, clause, compute_among
 from comity.compare.progress import quiet
 from comity.compare.run import run_comparison
 from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
 from comity.crypto.keys import SigningKey
 from comity.errors import PartyFailed, VerificationFailed
 from comity.ledger import Ledger
+from comity.schema import parse_schema
+from comity.train.encrypted.features import Features, Number
+from comity.train.encrypted.settings import Kind as Model
+from comity.train.encrypted.settings import Partition
+from comity.train.encrypted.sharing import SCHEMES
 from comity.wire import Kind
 
 pytestmark = pytest.mark.slow
@@ -43,6 +52,25 @@ def test_who_computes() -> None:
     told = clause(Options(mode="exact", partition="columns"), Parties(("a", "b"), "m", "t"))
     assert told["membership_to"] == ["a", "b"]
     assert told["unsafe_exact"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"protocol": "cheetah", "compute": ("a", "b")}, "it is aby3"),
+        ({"model": "linear"}, "it is logistic"),
+        ({"membership_to": ("a", "b")}, "records are not aligned"),
+    ],
+)
+def test_a_clause_with_noise_says_nothing_that_noise_does_not_cover(
+    change: dict[str, Any], words: str
+) -> None:
+    sound = {"epsilon": 1.0, "delta": 1e-6, "protocol": "aby3", "compute": ("a", "b", "c")}
+    assert EncryptedClause.model_validate(sound).spending_limit == (1.0, 1e-6)
+    with pytest.raises(ValidationError, match=words):
+        EncryptedClause.model_validate({**sound, **change})
+    exact = {**sound, **change, "epsilon": None, "delta": None, "unsafe_exact": True}
+    assert EncryptedClause.model_validate(exact).unsafe_exact
 
 
 def test_two_providers_and_the_mediator_give_predictions_and_keep_the_model(
@@ -65,6 +93,143 @@ def test_two_providers_and_the_mediator_give_predictions_and_keep_the_model(
         assert [body["sealed"] for body in released] == [True] * 3
         assert [body["exact"] for body in released] == [True, False, False]
     nothing_of_a_share_lies_about(stage, outcome)
+
+
+@pytest.fixture
+def numbers(stage_of: Callable[..., Any], tmp_path: Path) -> Any:
+    """A stage whose target is a number between 0 and 1,000; a row of south's is out of these bounds."""
+    stage = stage_of(tmp_path)
+    draw = np.random.default_rng(5)
+    for folder in stage.inputs.folders.values():
+        for path in (folder / "tables").glob("*.parquet"):
+            table = pq.read_table(path)
+            age, job = np.asarray(table.column("age"), dtype=float), np.asarray(table.column("job"))
+            cost = 100 + 5 * age + 100 * (job == "b") + draw.normal(0, 20, len(age))
+            if path.parts[-3:] == ("south", "tables", "train.parquet"):
+                cost[0] = 1e6
+            pq.write_table(table.append_column("cost", pa.array(cost)), path)
+    document = stage.inputs.task.schema.to_dict()
+    del document["columns"]["ill"]
+    document["columns"]["cost"] = {"role": "target", "type": "number", "min": 0.0, "max": 1000.0}
+    task = Task(parse_schema(document, where="the test"), "cost", "1", stage.inputs.task.id)
+    stage.inputs = replace(stage.inputs, task=task)
+    return stage
+
+
+def test_two_providers_alone_predict_a_number_and_keep_the_model(numbers: Any) -> None:
+    """CHEETAH between the two, linear regression, predictions to the ML party."""
+
+    def change(document: dict[str, Any]) -> None:
+        document["architectures"]["encrypted"] |= {
+            "protocol": "cheetah", "compute": ["north", "south"], "model": "linear", "opens": "predictions",
+        }  # fmt: skip
+
+    outcome = numbers.play("encrypted", options=EXACT, change=change)
+    assert outcome.errors == {}
+    assert outcome.figures[MEDIATOR] == {}
+    told = np.asarray(pq.read_table(outcome.sessions[ML_PARTY] / "scores.parquet").column(0))
+    probe = pq.read_table(numbers.inputs.folders[ML_PARTY] / "tables" / "probe.parquet")
+    true = np.asarray(probe.column("cost"))
+    assert np.corrcoef(told, true)[0, 1] > 0.95
+    assert np.abs(told - true).mean() < 25  # the noise itself is 16 off in the mean
+    assert not (outcome.sessions[ML_PARTY] / "model.json").exists()
+    nothing_of_a_share_lies_about(numbers, outcome)
+
+
+def refused(outcome: Any, words: str) -> None:
+    """Before anything left, with these words, to everybody."""
+    assert outcome.figures == {}
+    for name, sent in outcome.sent.items():
+        assert words in str(outcome.errors[name])
+        assert not [message for message in sent if message.kind == Kind.share]
+    assert not [name for name in outcome.sent if {"charged", "released"} & set(outcome.kinds(name))]
+
+
+def test_a_number_without_bounds_is_refused_before_anything_leaves(numbers: Any) -> None:
+    document = numbers.inputs.task.schema.to_dict()
+    del document["columns"]["cost"]["max"]
+    task = replace(numbers.inputs.task, schema=parse_schema(document, where="the test"))
+    numbers.inputs = replace(numbers.inputs, task=task)
+
+    def change(document: dict[str, Any]) -> None:
+        document["architectures"]["encrypted"] |= {"model": "linear"}
+
+    refused(numbers.play("encrypted", options=EXACT, change=change), "add min and max")
+
+
+@pytest.mark.parametrize(
+    ("mode", "names", "words"),
+    [
+        ("exact", ("north", "south", "west"), "aligning records tells both providers"),
+        ("exact", ("north", "south"), "'age' is one provider's"),
+        ("private", ("north", "south"), "noise in the model does not hide that"),
+    ],
+)
+def test_columns_that_cannot_be_aligned_are_refused_before_anything_leaves(
+    mode: str, names: tuple[str, ...], words: str, stage_of: Callable[..., Any], tmp_path: Path
+) -> None:
+    stage = stage_of(tmp_path, names=names)
+    refused(stage.play("encrypted", options=Options(mode=mode, partition="columns")), words)
+
+
+def test_what_the_file_itself_says_is_refused_before_a_charge(
+    stage_of: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A column that a table lacks, which only its holder is told of, and a share that no message can hold."""
+    stage = stage_of(tmp_path)
+    path = stage.inputs.folders["south"] / "tables" / "train.parquet"
+    whole = pq.read_table(path)
+    pq.write_table(whole.drop_columns(["pulse"]), path)
+    lacking = stage.play("encrypted", options=EXACT)
+    assert "lacks the columns pulse" in str(lacking.errors["south"])
+    assert "pulse" not in str(lacking.errors[ML_PARTY])
+    pq.write_table(whole, path)
+    monkeypatch.setattr("comity.architectures.encrypted_terms.MOST_BYTES", 8_000)
+    large = stage.play("encrypted", mode="private", run="large")
+    assert "larger than a message" in str(large.errors["south"])
+    for outcome in (lacking, large):
+        assert outcome.figures == {}
+        assert not [name for name in ("north", "south") if "charged" in outcome.kinds(name)]
+
+
+def test_providers_that_were_told_another_epsilon_do_not_share() -> None:
+    """Each one's noise hides the others' rows too. Steps and their length may be the same."""
+    features = Features((Number("age", 0.0, 1.0),), ())
+    terms = Terms(
+        compute=("north", "south", "west"),
+        scheme=SCHEMES["aby3"],
+        kind=Model.logistic,
+        opens=Opened.model,
+        exact=False,
+        partition=Partition.rows,
+        features=features,
+        blocks=dict.fromkeys(("north", "south", "west"), features),
+        labelled=("north", "south", "west"),
+        privacy=(4.0, 1e-6),
+    )
+    rows = dict.fromkeys(terms.labelled, 10_000)
+    own = terms.training(rows)
+    require_same_program("north", own.to_dict(), replace(terms).training(rows).to_dict())
+    wider = Features((*features.numbers, *features.numbers), ())
+    for other in (
+        replace(terms, privacy=(8.0, 1e-6)),
+        replace(terms, privacy=(4.0, 1e-7)),
+        replace(terms, features=wider),
+    ):
+        told = other.training(rows)
+        assert (told.steps, told.rate) == (own.steps, own.rate)
+        with pytest.raises(VerificationFailed):
+            require_same_program("north", told.to_dict(), own.to_dict())
+
+
+def test_persons_are_not_what_the_noise_hides(stage_of: Callable[..., Any], tmp_path: Path) -> None:
+    stage = stage_of(tmp_path)
+
+    def change(document: dict[str, Any]) -> None:
+        for data in document["data"]:
+            data["unit"] = {"column": "job", "max_rows": 3}
+
+    refused(stage.play("encrypted", mode="private", change=change), "hides one record")
 
 
 def nothing_of_a_share_lies_about(stage: Any, outcome: Any) -> None:
@@ -115,9 +280,16 @@ def columns_settings(folder: Path) -> Settings:
     )
 
 
-def test_columns_of_the_same_records_are_aligned_and_trained_on(tmp_path: Path) -> None:
-    """With real processes, as `comity try encrypted --partition columns` runs them."""
+def test_columns_of_the_same_records_are_aligned_and_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With real processes, as `comity try encrypted --partition columns` runs them; they leave nothing behind
+    where they were started."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
     comparison = run_comparison(columns_settings(tmp_path), quiet)
+    assert list(here.iterdir()) == []
     (result,) = comparison.document["results"]
     assert "error" not in result
     assert result["utility"]["auc"] > 0.6
@@ -127,7 +299,7 @@ def test_columns_of_the_same_records_are_aligned_and_trained_on(tmp_path: Path) 
         for name in ("north", "south")
     ]
     assert result["utility"]["rows_used"] == len(ids[0] & ids[1]) < min(map(len, ids))
-    document = json.loads((kept / ML_PARTY / "sessions" / "encrypted" / "model.json").read_text())
+    document = json.loads((kept / ML_PARTY / "sessions" / "encrypted-exact" / "model.json").read_text())
     assert {"age", "job: b"} <= set(document["weights"])
     for name in ("north", "south"):  # alignment tells membership: it is charged, before any id is read
         key = SigningKey.load(kept / name / "key.pem")

@@ -18,6 +18,7 @@ import numpy as np
 from comity.architectures.definition import Seat
 from comity.architectures.encrypted_terms import NAME, Terms
 from comity.architectures.exchange import receive_notice, receive_share, send_notice
+from comity.crypto.sealed import pair_key
 from comity.crypto.session_ca import SessionIdentity, session_name
 from comity.errors import PartyFailed, VerificationFailed
 from comity.train.encrypted.features import spread
@@ -57,6 +58,7 @@ class Computing:
         """
         self._seat, self._channel, self._terms, self._asked = seat, channel, terms, asked
         self.rank = terms.compute.index(seat.party)
+        channel.hold_secrets()  # the engine's shares and its key of this session
         self._engine = EngineProcess()
         self._training: Training | None = None
         self.program = ""
@@ -122,11 +124,16 @@ class Computing:
             PartyFailed: if it does not come.
         """
         rank = self._seat.providers.index(self._seat.party)
+        (other,) = (name for name in self._seat.providers if name != self._seat.party)
+        pair = pair_key(self._seat.key, self._seat.agreement.party(other).key, purpose="aligning records")
+        salt = pair.derive(agreement=self._seat.agreement.digest, session=session)
         found: list[str] = []
         with self._met(self._seat.providers, ALIGNMENT, session, {}) as met:
             self._together(
-                lambda: found.extend(self._engine.align(met.members, rank, met.identity, met.session, ids)),
-                [name for name in self._seat.providers if name != self._seat.party],
+                lambda: found.extend(
+                    self._engine.align(met.members, rank, met.identity, met.session, ids, salt)
+                ),
+                [other],
                 ALIGNED,
             )
         return found

@@ -33,9 +33,10 @@ def mediator(seat: Seat, channel: Channel) -> dict[str, Any]:
     if seat.party not in terms.compute:
         return {}
     rows = hear_rows(seat, channel)
-    with telling(seat, channel, terms), Computing(seat, channel, terms, terms.asked(query)) as computing:
+    with telling(seat, channel), Computing(seat, channel, terms, terms.asked(query)) as computing:
         words = _computed(computing, terms, rows, query.session, None)
-        send_query(channel, seat.ml_party, RESULT, {}, {"words": words.astype("<u8").tobytes()})
+        parts = {"words": words.astype("<u8").tobytes()}
+        send_query(channel, seat.ml_party, RESULT, {"share": True}, parts)
         return computing.figures
 
 
@@ -54,7 +55,7 @@ def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     shares: dict[str, Words] = {}
     if seat.party in terms.compute:
-        with telling(seat, channel, terms), Computing(seat, channel, terms, asked) as computing:
+        with telling(seat, channel), Computing(seat, channel, terms, asked) as computing:
             own = parts[computing.rank] if asked else None
             shares[seat.party] = _computed(computing, terms, rows, rows.session, own)
             figures = computing.figures
@@ -77,7 +78,7 @@ def _ask(seat: Seat, channel: Channel, terms: Terms, probe: Table) -> list[dict[
     parts = split(to_words(terms.features.encode(probe), BITS), terms.scheme, own=own)
     for rank, name in enumerate(terms.compute):
         if name != seat.party:
-            send_query(channel, name, ASKED, {}, parts[rank])
+            send_query(channel, name, ASKED, {"share": True}, parts[rank])
     return parts
 
 

@@ -39,7 +39,7 @@ from comity.errors import BadTable, ComityError, PartyFailed
 from comity.gate import refusal_of
 from comity.ledger import Account, PrivacyUnit
 from comity.plan import Outcome, Plan, Verdict
-from comity.train.encrypted.program import LABELS, MOMENTS, PRODUCTS, ROWS
+from comity.train.encrypted.program import LABELS, MOMENTS, NOISE, PRODUCTS, ROWS
 from comity.train.encrypted.settings import BITS, Partition, Training
 from comity.train.encrypted.sharing import Words, split, to_words
 from comity.wire import Channel
@@ -55,27 +55,22 @@ RESULT: Final = "result-share"
 def provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     """Take part; a refusal reaches everybody who waits for this provider."""
     query = receive_query(channel, seat.ml_party, OPEN)
-    try:
+    with telling(seat, channel):
         terms = Terms.of(seat)
-        asked = terms.asked(query)
-    except ComityError as error:
-        channel.send(seat.ml_party, refusal_of(error, topic=OPEN))
-        raise
-    with telling(seat, channel, terms):
-        return _take_part(seat, channel, terms, asked, query.session)
+        return _take_part(seat, channel, terms, terms.asked(query), query.session)
 
 
 @contextmanager
-def telling(seat: Seat, channel: Channel, terms: Terms) -> Iterator[None]:
-    """Have a refusal reach everybody who waits for this party, so that nobody waits longer."""
+def telling(seat: Seat, channel: Channel) -> Iterator[None]:
+    """Have a refusal reach everybody who may wait for this party, so that nobody waits longer."""
     try:
         yield
     except PartyFailed:
         raise
     except ComityError as error:
-        for name in dict.fromkeys([*terms.compute, seat.ml_party]):
-            if name != seat.party:
-                _tell(channel, name, error)
+        for party in seat.agreement.parties:
+            if party.name != seat.party and party.role in ("provider", "ml_party", "mediator"):
+                _tell(channel, party.name, error)
         raise
 
 
@@ -93,7 +88,9 @@ def _take_part(seat: Seat, channel: Channel, terms: Terms, asked: int, session: 
             return _share_and_compute(seat, channel, terms, sharer, computing, session)
     rows = hear_rows(seat, channel, sharer.rows).by_provider
     training = terms.training(rows)
-    sharer.send(channel, training, _agreed_program(seat, channel, terms, training, None))
+    program = _agreed_program(seat, channel, terms, training, None)
+    channel.hold_secrets()  # all parts are of one split
+    sharer.send(channel, training, program)
     return {"rows_used": sharer.rows}
 
 
@@ -182,6 +179,7 @@ class _Sharer:
 
     def __init__(self, seat: Seat, terms: Terms) -> None:
         self._seat, self._terms = seat, terms
+        require_columns(seat, terms)
         self.rows = rows_of(seat)
         self.parts: list[dict[str, bytes]] = []
         self._opening: Plan | None = None
@@ -208,8 +206,8 @@ class _Sharer:
         )
         send_answer(seat, channel, self._opening)
         receive_share(seat, channel, other, ALIGNMENT)
-        ids = seat.table("train", columns=[seat.task.id]).column(0).to_pylist()
-        self._common = computing.align(session, ids)
+        own = Table(seat.table("train", columns=[seat.task.id])).strings(seat.task.id)
+        self._common = computing.align(session, [id_ for id_ in own if id_ is not None])
         self.rows = len(self._common)
 
     def send(self, channel: Channel, training: Training, program: str) -> Plan:
@@ -241,6 +239,7 @@ class _Sharer:
         """The share of one compute party. The first one opens, and is checked; the others draw on it."""
         seat, terms = self._seat, self._terms
         rank = terms.compute.index(recipient)
+        noise = terms.noise(training)
         plan = Plan(
             architecture=NAME,
             purpose=f"share {self.rows} rows of {seat.party} among {', '.join(terms.compute)}, for training "
@@ -250,23 +249,27 @@ class _Sharer:
             request={"program": program, "training": training.to_dict(), "rank": rank},
             asks=terms.asks(),
             account=self._account,
-            cost=None,
+            cost=None if noise is None else noise.cost,
             run=lambda: Outcome(body={"rank": rank}, parts=self._split(training)[rank]),
-            check=self._check,
+            check=self._check if noise is None else None,
             sealed=True,
             opens=opens,
         )
         if self._opening is None:
             return plan
-        return replace(plan, check=None, opens=0, draws_on=self._opening.name)
+        return replace(plan, cost=None, check=None, opens=0, draws_on=self._opening.name)
 
     def _split(self, training: Training) -> list[dict[str, bytes]]:
         if not self.parts:
             terms, party = self._terms, self._seat.party
             own = terms.compute.index(party) if party in terms.compute else None
             parts: list[dict[str, bytes]] = [{} for _ in terms.compute]
-            for name, values in self._values(training).items():
-                pieces = split(to_words(values, BITS), terms.scheme, own=own)
+            words = {name: to_words(values, BITS) for name, values in self._values(training).items()}
+            noise = terms.noise(training)
+            if noise is not None:
+                words[NOISE] = noise.draw().view(np.uint64)
+            for name in shared_shapes(terms, training, party, self.rows):
+                pieces = split(words[name], terms.scheme, own=own)
                 for rank, piece in enumerate(pieces):
                     parts[rank] |= {f"{name}/{key}": data for key, data in piece.items()}
             self.parts = parts
@@ -277,7 +280,7 @@ class _Sharer:
         seat, terms = self._seat, self._terms
         table = seat.table("train")
         if self._common is not None:
-            place = {id_: at for at, id_ in enumerate(table.column(seat.task.id).to_pylist())}
+            place = {id_: at for at, id_ in enumerate(Table(table).strings(seat.task.id))}
             table = table.take([place[id_] for id_ in self._common])
         x = terms.blocks[seat.party].encode(Table(table))
         found: dict[str, NDArray[np.float64]] = {ROWS: x}
@@ -287,7 +290,7 @@ class _Sharer:
             found |= {LABELS: y, MOMENTS: wide.T @ y / training.rows}
         found[PRODUCTS] = wide.T @ wide / training.rows
         wanted = shared_shapes(terms, training, seat.party, self.rows)
-        return {name: found[name] for name in wanted}
+        return {name: values for name, values in found.items() if name in wanted}
 
     def _check(self, outcome: Outcome) -> Verdict:
         """What is about to leave is of enough rows; one share by itself tells nothing of them."""
@@ -311,6 +314,25 @@ def _target_of(table: pa.Table, seat: Seat, terms: Terms) -> NDArray[np.float64]
         row = int(np.argmax(np.isnan(values))) + 1
         raise BadTable(f"row {row} has no value in the target {terms.target.name}; leave such rows out")
     return terms.target.scaled(values)
+
+
+def require_columns(seat: Seat, terms: Terms) -> None:
+    """Look whether the provider's table has the columns that are shared, by the file's own list of them:
+    before anything is charged.
+
+    Raises:
+        BadTable: naming those that it lacks.
+    """
+    import pyarrow.parquet as pq
+
+    block = terms.blocks[seat.party]
+    wanted = [column.name for column in (*block.numbers, *block.levels)]
+    wanted += [seat.task.target] if seat.party in terms.labelled else []
+    wanted += [seat.task.id] if terms.partition is Partition.columns else []
+    held = set(pq.read_schema(seat.require_table("train")).names)
+    lacking = [name for name in wanted if name not in held]
+    if lacking:
+        raise BadTable(f"the table 'train' of '{seat.party}' lacks the columns {', '.join(lacking)}")
 
 
 def rows_of(seat: Seat) -> int:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from comity.agreement import EncryptedClause
 from comity.agreement.training_clauses import Opened
 from comity.architectures.definition import Options, Parties, Seat
+from comity.architectures.exchange import additive_delta
 from comity.errors import BadInput, BadSchema, ClauseRefused
 from comity.train.encrypted.alignment import PARTIES
 from comity.train.encrypted.features import Features, Number
+from comity.train.encrypted.noisy import MOMENTUM, NoiseParts, features_of, schedule, sensitivity
 from comity.train.encrypted.settings import Kind, Partition, Training
 from comity.train.encrypted.sharing import Scheme, scheme_of
 from comity.wire import Message
 
 NAME: Final = "encrypted"
 MOST_ASKED: Final = 1_000_000
+COLLUDERS: Final = 1
+"""Providers that may tell the ML party their part of the noise."""
+
+MOST_BYTES: Final = 1_000_000_000
+"""A share of a provider's rows is one message, and a node takes none above 2^30 bytes."""
+
 LEAST_ROWS: Final = 20
 """Rows that a provider shares at least: a model of fewer, opened, says nearly what they are."""
 
@@ -36,9 +44,9 @@ def compute_among(parties: Parties) -> tuple[str, ...]:
 def clause(options: Options, parties: Parties) -> dict[str, Any]:
     """The clause of a pilot's run."""
     told: dict[str, Any] = {"protocol": "aby3", "compute": list(compute_among(parties))}
-    if options.partition == Partition.columns:
-        told["membership_to"] = list(parties.providers)
     if options.mode == "exact":
+        if options.partition == Partition.columns:
+            told["membership_to"] = list(parties.providers)
         return {"unsafe_exact": True, **told}
     return {"epsilon": options.epsilon, "delta": options.delta, **told}
 
@@ -73,6 +81,7 @@ class Terms:
         blocks: each provider's columns; all columns at each, where the table is split by rows.
         features: the columns of the shared table.
         labelled: the providers that have the target.
+        privacy: epsilon and delta of a run with noise; None in mode exact.
         target: where linear regression learns numbers: their bounds; None where the target's positive value
             is 1 and every other one 0.
         opens: what the ML party gets: the model, or predictions for rows of its own.
@@ -87,6 +96,7 @@ class Terms:
     features: Features
     blocks: Mapping[str, Features]
     labelled: tuple[str, ...]
+    privacy: tuple[float, float] | None = None
     target: Number | None = None
 
     @classmethod
@@ -101,7 +111,9 @@ class Terms:
         schema, target = seat.task.schema, seat.task.target
         numbers = kind is Kind.linear and schema[target].type.is_numeric
         partition = Partition(seat.options.partition)
-        whole = Features.of(seat.task.schema, seat.task.features)
+        privacy = None if found.epsilon is None else _privacy(seat, partition, found.epsilon)
+        made = Features.of if privacy is None else features_of
+        whole = made(schema, seat.task.features)
         own = {name: seat.agreement.data_of(name).columns for name in seat.providers}
         blocks = dict.fromkeys(seat.providers, whole)
         labelled = seat.providers
@@ -110,6 +122,8 @@ class Terms:
             blocks = {name: Features.of(seat.task.schema, each) for name, each in names.items()}
             labelled = tuple(name for name in own if seat.task.target in own[name])
             _require_aligned(found, seat.providers)
+            for each in (*seat.task.features, target):
+                _require_one_holder(each, [name for name in own if each in own[name]])
         return cls(
             compute=found.compute,
             scheme=scheme_of(found.protocol),
@@ -120,6 +134,7 @@ class Terms:
             features=whole,
             blocks=blocks,
             labelled=labelled,
+            privacy=privacy,
             target=Number.of_target(schema, target) if numbers else None,
         )
 
@@ -131,19 +146,43 @@ class Terms:
         """
         for name, count in rows.items():
             if count < LEAST_ROWS:
-                raise BadInput(f"'{name}' shares {count} rows; at least {LEAST_ROWS} are needed")
+                raise BadInput(f"'{name}' shares fewer than the {LEAST_ROWS} rows that are needed")
+            if 8 * count * (self.blocks[name].width + 1) > MOST_BYTES:
+                raise BadInput(
+                    f"the share of {count:,} rows of '{name}' is larger than a message may be "
+                    f"({MOST_BYTES:,} bytes): leave columns out, or share fewer rows"
+                )
         if self.partition is Partition.columns and len(set(rows.values())) != 1:
             raise BadInput(
                 "the providers do not share columns of the same rows: their numbers of rows differ"
             )
         total = sum(rows.values()) if self.partition is Partition.rows else next(iter(rows.values()))
-        return Training(
+        training = Training(
             kind=self.kind,
             rows=total,
             columns=self.features.width,
             numeric=self.features.numeric,
             partition=self.partition,
         )
+        if self.privacy is None:
+            return training
+        epsilon, delta = self.privacy
+        steps, rate = schedule(total, epsilon)
+        return replace(
+            training, noisy=True, steps=steps, rate=rate, momentum=MOMENTUM, epsilon=epsilon, delta=delta,
+            reach=sensitivity(self.features),
+        )  # fmt: skip
+
+    def noise(self, training: Training) -> NoiseParts | None:
+        """The noise of which every provider draws a part; None in mode exact.
+
+        Raises:
+            UsageError: if it cannot be drawn for so small a delta, or does not fit beside so many rows.
+        """
+        if self.privacy is None:
+            return None
+        epsilon, delta = self.privacy
+        return NoiseParts(epsilon, delta, training, sensitivity(self.features), len(self.labelled), COLLUDERS)
 
     def asks(self) -> dict[str, Any]:
         """What every plan asks of the clause."""
@@ -168,6 +207,53 @@ class Terms:
                 would_pass=str(self.opens),
             )
         return asked
+
+
+def _privacy(seat: Seat, partition: Partition, allowed: float) -> tuple[float, float]:
+    """Epsilon and delta of a run with noise. Every provider's part hides the others' records too, so all add
+    what the smallest delta needs.
+
+    Raises:
+        ClauseRefused: where the noise would not hide what the agreement's unit says, or there is no budget.
+    """
+    if seat.options.epsilon > allowed:
+        raise ClauseRefused(
+            "the agreement allows a smaller epsilon only",
+            clause=f"architectures.{NAME}.epsilon",
+            asked=f"epsilon {seat.options.epsilon:g}",
+            would_pass=f"epsilon {allowed:g}",
+        )
+    if partition is Partition.columns:
+        raise ClauseRefused(
+            "finding the records in common tells who is in the tables: noise in the model does not hide that",
+            clause=f"architectures.{NAME}.unsafe_exact",
+            asked="mode private of tables that hold different columns",
+            would_pass="tables that hold different rows, or mode exact",
+        )
+    for name in seat.providers:
+        column = seat.agreement.data_of(name).unit.column
+        if column is not None and column != seat.task.id:
+            raise ClauseRefused(
+                f"the noise hides one record, and the privacy unit of the data of '{name}' is '{column}'",
+                clause=f"data.{name}.unit",
+                asked="training on shares with noise",
+                would_pass="records as the unit, or the architecture 'federated'",
+            )
+    return seat.options.epsilon, min(additive_delta(seat, name, NAME) for name in seat.providers)
+
+
+def _require_one_holder(column: str, holders: Sequence[str]) -> None:
+    """
+    Raises:
+        ClauseRefused: unless the agreement has the column in exactly one provider's data.
+    """
+    if len(holders) != 1:
+        raise ClauseRefused(
+            f"split by columns, '{column}' is one provider's",
+            clause="data",
+            asked=f"'{column}' of {' and '.join(holders) or 'nobody'}",
+            would_pass="each feature and the target in the data of one provider",
+        )
 
 
 def _require_aligned(found: EncryptedClause, providers: Sequence[str]) -> None:

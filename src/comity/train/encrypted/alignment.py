@@ -2,12 +2,13 @@
 
 Plain PSI discloses membership: both ends get the common ids, so that both can put their columns in one order
 (`broadcast_result`), and learn how many ids the other has. spu.psi reads and writes files only and sorts them
-with the system's programs: they hold hashes of ids, lie in a folder of the engine's process, and go with it.
+with the system's programs: they hold hashes of ids under a key of the two parties (HMAC), lie in a folder of
+the engine's process, and go with it.
 """
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import os
 import tempfile
 import time
@@ -15,32 +16,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from comity.errors import BadInput, MissingExtra, PartyFailed
+from comity.errors import BadTable, MissingExtra, PartyFailed
 
 PARTIES: Final = 2
 _COLUMN: Final = "id"
 _TRACES: Final = Path(os.sep) / "tmp"
 
 
-def hashed(ids: Sequence[str]) -> dict[str, str]:
-    """By hash (64 hexadecimal digits, which CSV leaves as they are): the id.
+def hashed(ids: Sequence[str], salt: bytes) -> dict[str, str]:
+    """By hash (HMAC-SHA256; 64 hexadecimal digits, which CSV leaves as they are): the id.
 
     Raises:
-        BadInput: if an id stands there twice; it is the holder's own.
+        BadTable: if an id stands there twice; it is the holder's own.
     """
-    found = {hashlib.sha256(id_.encode()).hexdigest(): id_ for id_ in ids}
+    found = {hmac.digest(salt, id_.encode(), "sha256").hex(): id_ for id_ in ids}
     if len(found) != len(ids):
-        raise BadInput(
-            "an id stands in the table twice: records are aligned by ids that are unique", private=True
-        )
+        raise BadTable("an id stands in the table twice: records are aligned by ids that are unique")
     return found
 
 
-def common_ids(ids: Sequence[str], context: Any) -> list[str]:
+def common_ids(ids: Sequence[str], salt: bytes, context: Any) -> list[str]:
     """The ids that the other end of the connection has as well, in an order that both ends share.
 
     Args:
         ids: this party's.
+        salt: the same at both ends, and nobody else's: hashes without it say nothing to who lists all ids.
         context: libspu's connection of the two.
 
     Raises:
@@ -50,7 +50,7 @@ def common_ids(ids: Sequence[str], context: Any) -> list[str]:
         from spu import psi
     except ImportError:
         raise MissingExtra("private set intersection", "encrypted") from None
-    known = hashed(ids)
+    known = hashed(ids, salt)
     with tempfile.TemporaryDirectory(prefix="comity-") as folder:
         own, both = Path(folder) / "own.csv", Path(folder) / "both.csv"
         own.write_text("\n".join([_COLUMN, *known]) + "\n", encoding="ascii")
@@ -71,7 +71,7 @@ def common_ids(ids: Sequence[str], context: Any) -> list[str]:
             psi.psi_execute(config, context)
         except RuntimeError as error:
             told = str(error).strip().splitlines()[0][:200]
-            raise PartyFailed(f"the intersection stopped: {told}") from None
+            raise PartyFailed(f"the intersection stopped: {told}", private=True) from None
         finally:
             _remove_traces(since=started)
         lines = both.read_text(encoding="ascii").splitlines()[1:]

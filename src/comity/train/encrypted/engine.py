@@ -94,7 +94,8 @@ class Engine:
         try:
             self._runtime.run(executable)
         except RuntimeError as error:
-            raise PartyFailed(f"the engine stopped: {str(error).strip().splitlines()[0][:200]}") from None
+            told = str(error).strip().splitlines()[0][:200]
+            raise PartyFailed(f"the engine stopped: {told}", private=True) from None
 
     def get(self, name: str, shape: tuple[int, ...]) -> Words:
         """(count, held) this party's share of a result.

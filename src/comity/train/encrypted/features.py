@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +43,8 @@ class Number:
         column = schema[name]
         if column.min is None or column.max is None:
             raise BadSchema(
-                f"the target {name} is a number that linear regression learns on shares between public bounds; "
-                "add min and max to it in the schema"
+                f"the target {name} is a number, which is learned on shares between public bounds; add min "
+                "and max to it in the schema"
             )
         return cls(name, column.min, column.max)
 
@@ -60,28 +61,68 @@ class Levels:
     name: str
     values: tuple[str, ...]
 
+    def places(self, table: Table) -> NDArray[np.int64]:
+        """(rows,) which of its columns is 1; -1 for none."""
+        codes, found = table.levels(self.name)
+        place = {value: at for at, value in enumerate(self.values, start=1)}
+        lookup = np.array([*(place.get(value, -1) for value in found), 0])
+        return lookup[codes]  # -1, missing, takes the last entry
+
+
+@dataclass(frozen=True)
+class Bins:
+    """A number as one of equally wide bins between its public bounds: a column for missing, one for each."""
+
+    number: Number
+    count: int
+
+    @property
+    def name(self) -> str:
+        return self.number.name
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """A word for each bin."""
+        edges = np.linspace(self.number.low, self.number.high, self.count + 1)
+        ends = enumerate(pairwise(edges), start=1)
+        return tuple(f"bin {at} ({low:g} to {high:g})" for at, (low, high) in ends)
+
+    def places(self, table: Table) -> NDArray[np.int64]:
+        """(rows,) which of its columns is 1."""
+        share = (self.number.scaled(table.numbers(self.name)) + 1.0) / 2.0
+        missing = np.isnan(share)
+        found = np.minimum(np.floor(np.where(missing, 0.0, share) * self.count), self.count - 1)
+        return np.where(missing, 0, found.astype(np.int64) + 1)
+
 
 @dataclass(frozen=True)
 class Features:
-    """The columns of a shared table, in order: all numbers, then missing numbers, then the levels."""
+    """The columns of a shared table, in order: all numbers, then missing numbers, then levels and bins."""
 
     numbers: tuple[Number, ...]
-    levels: tuple[Levels, ...]
+    levels: tuple[Levels | Bins, ...]
 
     @classmethod
-    def of(cls, schema: Schema, names: Sequence[str]) -> Features:
+    def of(cls, schema: Schema, names: Sequence[str], *, bins: int = 0) -> Features:
         """From public bounds and levels.
+
+        Args:
+            bins: into how many a number is cut; 0 leaves numbers as they are.
 
         Raises:
             BadSchema: naming the columns that lack `min` and `max`, or `values`; or if there are too many.
         """
         numbers: list[Number] = []
-        levels: list[Levels] = []
+        levels: list[Levels | Bins] = []
         lacking: list[str] = []
         for name in names:
             column = schema[name]
             if column.type.is_numeric and column.min is not None and column.max is not None:
-                numbers.append(Number(name, column.min, column.max))
+                number = Number(name, column.min, column.max)
+                if bins:
+                    levels.append(Bins(number, bins))
+                else:
+                    numbers.append(number)
             elif not column.type.is_numeric and column.values is not None:
                 levels.append(Levels(name, column.values))
             else:
@@ -124,10 +165,7 @@ class Features:
             matrix[:, len(self.numbers) + at] = missing
         start = 2 * len(self.numbers)
         for column in self.levels:
-            codes, found = table.levels(column.name)
-            place = {value: at for at, value in enumerate(column.values, start=1)}
-            lookup = np.array([*(place.get(value, -1) for value in found), 0])
-            at = lookup[codes]  # -1, missing, takes the last entry
+            at = column.places(table)
             known = np.flatnonzero(at >= 0)
             matrix[known, start + at[known]] = 1.0
             start += 1 + len(column.values)

@@ -3,11 +3,13 @@
 libspu talks past our Channel, so its connections get what the Channel has: certificates of this session only
 (`crypto.session_ca`), bound to the agreement's keys before anything is opened, and a count of the bytes that
 they carried, which the system keeps per connection (`TCP_INFO`, tcp(7)). The engine listens on a free port of
-the loopback address, or on what the party's operator wrote into `engine.json` in its folder.
+the loopback address, or on what the party's operator wrote into `engine.json` in its folder: an address with
+a port, or with a range of ports, one for each session that runs at the same time.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -16,7 +18,7 @@ import struct
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -30,8 +32,10 @@ CONNECT_S: Final = 45.0
 RECEIVE_S: Final = 300.0
 """How long the engine waits for another party's next message: the others may have slow processors."""
 
+ENGINE: Final = "engine.json"
 LOOPBACK: Final = "127.0.0.1"
 _ADDRESS = re.compile(r"(\[[0-9a-f:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
+_OWN = re.compile(r"(\[[0-9a-f:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _BYTES_ACKED: Final = 120  # offset of tcpi_bytes_acked in struct tcp_info (linux/tcp.h), 8 bytes
 _T = TypeVar("_T")
 
@@ -75,28 +79,72 @@ def checked_address(address: str) -> str:
 
 @contextmanager
 def own_address(folder: Path) -> Iterator[str]:
-    """Where this party's engine is to listen: `{"address": "host:port"}` in `engine.json`, or a free port.
+    """Where this party's engine is to listen: as `engine.json` says, or a free port of the loopback address.
 
-    The others reach the engine under this very address; without the file, only parties on this machine can.
-    The free port is kept from everybody else until the context is left: the engine has it by then.
+    The file holds `{"address": "host:port"}` or `{"address": "host:first-last"}`: of a range, a free one. The
+    others reach the engine under this very address; without the file, only parties on this machine can. The
+    port is kept from everybody else until the context is left: the engine has it by then.
 
     Raises:
-        BadInput: if the file cannot be read.
+        BadInput: if the file cannot be read, its host is none of this machine's, or every port is taken.
     """
-    path = folder / "engine.json"
-    if path.is_file():
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            address = checked_address(document["address"])
-        except (OSError, ValueError, KeyError, TypeError):
-            raise BadInput(f'{path} holds no {{"address": "host:port"}}', private=True) from None
-        yield address
+    agreed = agreed_ports(folder)
+    if agreed is not None:
+        host, ports = agreed
+        with ExitStack() as stack:
+            port = next((port for port in ports if _kept(stack, folder, host, port)), None)
+            if port is None:
+                raise BadInput(
+                    f"this party's engine cannot listen: of {ENGINE} in its folder every port is taken, or "
+                    "its host is none of this machine's; give it a range of ports, one for each session at "
+                    "the same time"
+                )
+            yield f"{host}:{port}"
         return
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as keeper:
         # bound and not listening: the engine, which allows reuse too, can bind the port, and nobody else
         keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         keeper.bind((LOOPBACK, 0))
         yield f"{LOOPBACK}:{keeper.getsockname()[1]}"
+
+
+def agreed_ports(folder: Path) -> tuple[str, range] | None:
+    """Host and ports of `engine.json`; None without the file.
+
+    Raises:
+        BadInput: if it holds something else.
+    """
+    path = folder / ENGINE
+    if not path.is_file():
+        return None
+    try:
+        found = _OWN.fullmatch(json.loads(path.read_text(encoding="utf-8"))["address"])
+        if found is None:
+            raise ValueError
+        first, last = int(found.group(2)), int(found.group(3) or found.group(2))
+        if not 0 < first <= last < 65_536:
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BadInput(
+            f'{path} holds no {{"address": "host:port"}} or {{"address": "host:first-last"}}', private=True
+        ) from None
+    return found.group(1), range(first, last + 1)
+
+
+def _kept(stack: ExitStack, folder: Path, host: str, port: int) -> bool:
+    """Whether this port is free, and kept until the stack is left."""
+    lock = os.open(folder / f"engine-{port}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    stack.callback(os.close, lock)
+    try:
+        # two keepers could bind one port, since both allow reuse: the lock tells sessions apart
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        keeper = stack.enter_context(socket.socket(found[0], socket.SOCK_STREAM))
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeper.bind(found[4])
+    except OSError:
+        return False
+    return True
 
 
 class Connections:
@@ -115,7 +163,7 @@ class Connections:
             CONNECT_S,
             lambda: _connect(members, rank, identity, session),
             "the compute parties' engines did not come together: one of them is not there, cannot be reached "
-            "at the address it gave, or shows a certificate that it did not announce",
+            "at the address it gave, or shows a certificate that none of them announced",
         )
 
     def bytes_sent(self) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from comity.crypto.session_ca import SessionIdentity
-from comity.errors import ComityError, MissingExtra, PartyFailed
+from comity.errors import ComityError, MissingExtra, PartyFailed, error_from
 from comity.train.encrypted.framing import read, write
 from comity.train.encrypted.mesh import Member
 from comity.train.encrypted.settings import Training
@@ -81,14 +81,19 @@ class EngineProcess:
         identity: SessionIdentity,
         session: str,
         ids: Sequence[str],
+        salt: bytes,
     ) -> list[str]:
         """The ids that the other of two members holds too, in an order that both share; both learn them.
 
+        Args:
+            salt: the same at both, and theirs alone.
+
         Raises:
+            BadTable: if an id stands there twice; it is this party's own.
             PartyFailed: if they do not come together, or one of them stops.
         """
         header = {"do": "align", **_joining(members, rank, session)}
-        told, parts = self._ask(header, [identity.key_pem, json.dumps(list(ids)).encode()])
+        told, parts = self._ask(header, [identity.key_pem, json.dumps(list(ids)).encode(), salt])
         self.bytes_sent += int(told["bytes"])
         return [str(id_) for id_ in json.loads(parts[0])]
 
@@ -144,12 +149,13 @@ class EngineProcess:
                 write(self._process.stdin, header, parts)
                 told, came = read(self._process.stdout)
             except (EOFError, OSError, ValueError):
+                last = self._last()
                 raise PartyFailed(
-                    "the engine stopped: another compute party is gone, or its connection broke"
-                    + self._last()
+                    f"the engine stopped: another compute party is gone, or its connection broke{last}",
+                    private=bool(last),
                 ) from None
         if "failed" in told:
-            raise _failure(str(told["failed"]), int(told["code"]))
+            raise _failure(str(told["failed"]), int(told["code"]), private=bool(told["private"]))
         return told, came
 
 
@@ -167,7 +173,10 @@ def _joining(members: Sequence[Member], rank: int, session: str) -> dict[str, An
     return {"members": listed, "rank": rank, "session": session}
 
 
-def _failure(message: str, code: int) -> ComityError:
+def _failure(message: str, code: int, *, private: bool) -> ComityError:
+    """What failed in the engine's process, as private as it was there."""
     if code == MissingExtra.exit_code:
         return MissingExtra("training on secret shares", "encrypted")
-    return PartyFailed(f"the engine: {message}")
+    error = error_from(code, f"the engine: {message}", otherwise=PartyFailed)
+    error.private = private
+    return error

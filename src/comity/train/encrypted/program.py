@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from comity.errors import MissingExtra
+from comity.train.encrypted.noisy import noisy_descent
 from comity.train.encrypted.settings import Kind, Partition, Training
 
 SIGMOID_RANGE: Final = 6.0
@@ -36,6 +37,7 @@ FLOOR: Final = 2.0**-13
 VARIANCE_FLOOR: Final = 2.0**-14
 
 ROWS, LABELS, PRODUCTS, MOMENTS = "rows", "labels", "products", "moments"
+NOISE = "noise"
 MODEL, ASKED, SCORES = "model", "asked", "scores"
 
 
@@ -66,6 +68,9 @@ class Compiled:
 def input_shapes(training: Training) -> dict[str, tuple[int, ...]]:
     """The shared inputs of a training and their shapes, in order."""
     wide = training.columns + 1
+    if training.noisy:
+        rows = (training.rows, training.columns)
+        return {ROWS: rows, LABELS: (training.rows,), NOISE: (training.steps, wide)}
     if training.partition is Partition.columns:
         return {ROWS: (training.rows, training.columns), LABELS: (training.rows,)}
     if training.kind is Kind.linear:
@@ -80,6 +85,8 @@ def compile_training(training: Training) -> Compiled:
 
 def function_of(training: Training) -> Callable[..., Any]:
     """The program as a JAX function of the inputs, in order; it runs on plain arrays as well."""
+    if training.noisy:
+        return noisy_descent(training)
     if training.partition is Partition.columns:
         return _joined(training)
     return _logistic(training) if training.kind is Kind.logistic else _linear(training)

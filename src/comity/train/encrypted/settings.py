@@ -16,6 +16,7 @@ BITS: Final = 20
 BATCH: Final = 4096
 STEPS: Final = 40
 MOMENTUM: Final = 0.7
+MOST_RATE: Final = 16.0
 MOST_COLUMNS: Final = 300
 """The inverse of a matrix of so many columns is found on shares, which grows with the cube."""
 
@@ -49,6 +50,11 @@ class Training:
         ridge: weight of |w|^2 / 2 against the sum of the rows' losses; the intercept is left out of it.
         partition: how the table is split. Split by rows, providers share the products of their rows as well;
             split by columns nobody can form them, and they are formed on shares of the first batch.
+        noisy: logistic regression with differential privacy (`noisy`): every step takes all rows and a row of
+            noise; no curvature, no ridge.
+        rate: length of such a step.
+        epsilon, delta, reach: what its noise is calibrated by (`noisy.NoiseParts`). The part of each provider
+            hides the others' rows too, so they have to agree on it.
     """
 
     kind: Kind
@@ -60,6 +66,11 @@ class Training:
     momentum: float = MOMENTUM
     ridge: float = 1.0
     partition: Partition = Partition.rows
+    noisy: bool = False
+    rate: float = 1.0
+    epsilon: float = 0.0
+    delta: float = 0.0
+    reach: float = 0.0
 
     def __post_init__(self) -> None:
         counts = (self.rows, self.columns, self.batch, self.steps)
@@ -69,11 +80,16 @@ class Training:
             and 0 <= self.numeric <= self.columns <= MOST_COLUMNS
             and 0 <= self.momentum < 1
             and 0 <= self.ridge < 2**20
+            and 0 < self.rate <= MOST_RATE
         )
         if not sound:
             raise BadInput(
                 f"a training has rows, columns (at most {MOST_COLUMNS}), batch and steps of 1 or more, a "
-                "momentum below 1 and a ridge of 0 or more"
+                "momentum below 1, a ridge of 0 or more and a rate above 0"
+            )
+        if self.noisy and (self.kind is not Kind.logistic or self.partition is not Partition.rows):
+            raise BadInput(
+                "with differential privacy, logistic regression is trained on a table split by rows"
             )
 
     @property

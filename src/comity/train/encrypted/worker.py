@@ -63,7 +63,7 @@ class Worker:
         from comity.train.encrypted.alignment import common_ids
 
         self._aligned = self._joined(header, parts[0])
-        found = common_ids(json.loads(parts[1]), self._aligned.context)
+        found = common_ids(json.loads(parts[1]), parts[2], self._aligned.context)
         return {"bytes": self._aligned.bytes_sent()}, [json.dumps(found).encode()]
 
     def _connect(self, header: Mapping[str, Any], parts: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
@@ -113,12 +113,14 @@ def main() -> None:
         try:
             answer, bytes_ = worker.do(header, parts)
         except ComityError as error:
-            answer, bytes_ = {"failed": str(error), "code": error.exit_code}, []
-        except Exception as error:
             answer, bytes_ = (
-                {"failed": f"{type(error).__name__}: {error}"[:300], "code": PartyFailed.exit_code},
+                {"failed": str(error), "code": error.exit_code, "private": error.private},
                 [],
             )
+        except Exception as error:
+            # a stray error's words may quote what was read
+            words = f"{type(error).__name__}: {error}"[:300]
+            answer, bytes_ = {"failed": words, "code": PartyFailed.exit_code, "private": True}, []
         write(answers, answer, bytes_)
 
 
