@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comity.advise import QUESTIONS, Cast, Choice, Facts, Situation, advise, decide, draft
+from comity.advise import QUESTIONS, Choice, Facts, Situation, advise, decide, draft
 from comity.advise.advice import ARCHITECTURES
-from comity.advise.process import path, situations
+from comity.advise.process import path
 from comity.advise.results import Measured
 from comity.agreement import agreement_from
 from comity.architectures import find, names
+from comity.architectures.definition import Parties
 from comity.crypto.keys import SigningKey
 from comity.errors import BadInput, UsageError
 from comity.schema import Role, Schema, parse_schema
@@ -227,7 +229,8 @@ def open_schema() -> Schema:
 def every_choice() -> dict[str, tuple[Choice, str]]:
     """Each architecture and mode that is ever advised, for one, two and many providers."""
     found: dict[str, tuple[Choice, str]] = {}
-    for answers in situations():
+    for values in product(*(question.choices for question in QUESTIONS)):
+        answers = dict(zip([question.id for question in QUESTIONS], values, strict=True))
         rule, _ = decide(answers)
         assert rule is not None
         name = f"{rule.name}, {answers['providers']}"
@@ -251,8 +254,8 @@ def document_of(choice: Choice, count: int) -> dict[str, Any]:
     plain = choice.architecture == "plain"
     schema = open_schema() if plain else PRIVATE
     frame = {"rows": 100, "sha256": "0" * 64}
-    cast = Cast(providers, "analyst", "mediator")
-    given = draft(choice, cast, schema=schema, personal=not plain, frame=frame)
+    parties = Parties(providers, "analyst", "mediator")
+    given = draft(choice, parties, schema=schema, personal=not plain, frame=frame)
     mode, spends = choice.mode, find(choice.architecture).charged(choice.mode)
     budget = {"epsilon": 1.0, "delta": 1e-6, "delta_additive": 9e-7}
     return {
@@ -283,9 +286,9 @@ def document_of(choice: Choice, count: int) -> dict[str, Any]:
 def test_two_providers_compute_by_themselves_where_there_is_no_third_party() -> None:
     choice = advise(Situation({**HOSPITALS, "mediator": "none"})).first
     assert choice.architecture == "encrypted"
-    clause = draft(choice, Cast(("north", "south"), "analyst"))["architectures"]["encrypted"]
+    clause = draft(choice, Parties(("north", "south"), "analyst", ""))["architectures"]["encrypted"]
     assert (clause["protocol"], clause["compute"]) == ("cheetah", ["north", "south"])
-    third = draft(choice, Cast(("north", "south"), "analyst", "court"))
+    third = draft(choice, Parties(("north", "south"), "analyst", "court"))
     assert third["architectures"]["encrypted"]["compute"] == ["north", "south", "court"]
     assert third["parties"]["court"] == "mediator"
 
@@ -293,7 +296,12 @@ def test_two_providers_compute_by_themselves_where_there_is_no_third_party() -> 
 def test_a_draft_of_split_columns_names_what_each_has() -> None:
     choice = advise(Situation({**HOSPITALS, "columns": "spread"})).first
     held = {"north": ("age",), "south": ("ill",)}
-    given = draft(choice, Cast(("north", "south"), "analyst", "court"), schema=PRIVATE, held=held)
+    parties = Parties(("north", "south"), "analyst", "court")
+    given = draft(choice, parties, schema=PRIVATE, held=held, partition="columns")
+    assert given["architectures"]["encrypted"]["membership_to"] == ["north", "south"]
+    # a further column at one of them splits no record
+    rows = draft(choice, parties, schema=PRIVATE, held=held)
+    assert "membership_to" not in rows["architectures"]["encrypted"]
     assert {name: list(data["columns"]) for name, data in given["data"].items()} == {
         "north": ["age"],
         "south": ["ill"],
@@ -303,7 +311,7 @@ def test_a_draft_of_split_columns_names_what_each_has() -> None:
 def test_a_draft_needs_the_mediator_that_the_architecture_needs() -> None:
     choice = advise(Situation(HOSPITALS)).first
     with pytest.raises(UsageError, match="--mediator"):
-        draft(choice, Cast(("north", "south"), "analyst"))
+        draft(choice, Parties(("north", "south"), "analyst", ""))
 
 
 def test_questions_are_for_people() -> None:

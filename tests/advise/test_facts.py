@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -94,6 +95,23 @@ def test_rows_that_show_whose_they_are() -> None:
     role = {"region": {"role": "quasi_identifier", "type": "category", "values": ["north", "south"]}}
     apart = measure(regions, target="ill", schema=schema(**role)).told
     assert apart["mixes"][0] == "no"
+
+
+@pytest.mark.parametrize(
+    ("advantage", "high", "answer"), [(0.1, 0.2, "yes"), (0.1, 0.35, None), (0.21, 0.3, "no")]
+)
+def test_an_answer_about_origins_is_what_the_gate_would_say(
+    advantage: float, high: float, answer: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the interval leaves open is asked."""
+    from comity.attack import origin
+
+    found = SimpleNamespace(advantage=advantage, high=high)
+    monkeypatch.setattr(origin, "origin_attack", lambda *_, **__: found)
+    facts = measure({"north": people(60, 1), "south": people(60, 2)}, schema=schema())
+    assert facts.told.get("mixes", (None,))[0] == answer
+    left_open = [note for note in facts.notes if "too few rows to say that it is 20% at most" in note]
+    assert len(left_open) == (1 if answer is None else 0)
 
 
 def test_tables_with_other_columns_are_spread() -> None:

@@ -8,18 +8,23 @@ from itertools import product
 
 import pytest
 
-from comity.advise import BY_ID, QUESTIONS, RULES, Rule, decide, missing
+from comity.advise import BY_ID, QUESTIONS, RULES, Rule, Situation, advise, decide, missing
 from comity.advise.advice import ARCHITECTURES
-from comity.advise.process import outcomes, path, settled, situations, standing
-from comity.advise.questions import BLUEPRINT
+from comity.advise.process import outcomes, path, settled, standing
 from comity.advise.rules import BETTER, LACKS
 from comity.architectures import find, names
+
+BLUEPRINT = ("sensitive", "personal", "suits", "providers", "mixes", "sight")
+"""The questions of section IV-C itself."""
 
 
 @cache
 def every() -> tuple[tuple[dict[str, str], Rule], ...]:
     """Every combination of answers with its advice."""
-    advised = [(answers, decide(answers)[0]) for answers in situations()]
+    names = [question.id for question in QUESTIONS]
+    combined = product(*(question.choices for question in QUESTIONS))
+    situations = (dict(zip(names, values, strict=True)) for values in combined)
+    advised = [(answers, decide(answers)[0]) for answers in situations]
     assert all(rule is not None for _, rule in advised)
     return tuple((answers, rule) for answers, rule in advised if rule is not None)
 
@@ -108,7 +113,7 @@ FORBIDDEN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "blind-validation": {"mediator": ("none",), "start": ("no",), "columns": ("provider", "spread")},
     "federated": {"providers": ("one", "two"), "sight": ("nothing", "predictions"), "compute": ("no",)},
     "encrypted": {"providers": ("one",), "proof": ("yes",)},
-    "homomorphic": {"start": ("no",), "want": ("model", "rows", "program")},
+    "homomorphic": {"start": ("no",), "want": ("model", "rows", "program"), "sight": ("nothing",)},
     "clean-room": {"sight": ("nothing", "predictions"), "columns": ("spread",)},
 }
 """Answers that contradict an architecture, from docs/privacy.md and the agreement's own checks."""
@@ -128,6 +133,22 @@ def test_nothing_is_advised_that_an_answer_contradicts() -> None:
             assert answers["proof"] == "no"
         if rule.name == "validation (hosted)":
             assert answers["sight"] == "model"
+
+
+def test_scores_and_no_prediction_contradict_each_other() -> None:
+    """Whoever answers both is told, whatever is advised; nobody else is."""
+    looked_at = every()[::97]
+    both = [(answers["want"], answers["sight"]) == ("scores", "nothing") for answers, _ in looked_at]
+    assert any(both)
+    for (answers, _), contradict in zip(looked_at, both, strict=True):
+        notes = advise(Situation(answers)).notes
+        assert any("every score is a prediction" in note for note in notes) is contradict
+
+
+def test_scores_that_may_be_seen_lead_to_homomorphic_with_a_word_on_what_they_tell() -> None:
+    led = [(answers, rule) for answers, rule in every() if rule.architecture == "homomorphic"]
+    assert {answers["sight"] for answers, _ in led} == {"predictions", "model"}
+    assert all("few more rows than columns" in rule.caution for _, rule in led)
 
 
 def test_a_mediator_is_there_where_a_program_of_one_runs() -> None:

@@ -181,6 +181,14 @@ def _two_targets(document: Document) -> None:
             "architectures.federated.colluders: must stay below 2 * threshold",
         ),
         (
+            _clause("federated", epsilon=None, delta=None, unsafe_exact=True, threshold=2),
+            "architectures.federated.threshold: without differential privacy a sum that opens holds two",
+        ),
+        (
+            _clause("federated", epsilon=None, delta=None, unsafe_exact=True, threshold=3, colluders=2),
+            "beside those of who may take theirs away from it: 4 or more",
+        ),
+        (
             _clause("encrypted", compute=["north", "south", "west"]),
             "architectures.encrypted.compute.2: 'west' is not one",
         ),

@@ -10,7 +10,7 @@ import pytest
 from comity.agreement import Agreement, agreement_from
 from comity.architectures import find
 from comity.architectures.agreed_task import read_options, require_agreed
-from comity.architectures.definition import Options, Task
+from comity.architectures.definition import ROW_ID, Options, Task
 from comity.compare.draft import draft_agreement
 from comity.crypto.keys import SigningKey
 from comity.errors import BadInput, ClauseRefused
@@ -55,6 +55,7 @@ def test_what_the_agreement_says_may_be_asked(agreement: Agreement) -> None:
     fewer = {name: column for name, column in SCHEMA["columns"].items() if name != "job"}
     for party in ("north", "analyst"):
         require_agreed(TASK, agreement, party)
+        require_agreed(replace(TASK, id=ROW_ID), agreement, party)
         require_agreed(
             replace(TASK, schema=parse_schema({**SCHEMA, "columns": fewer}, where="here")), agreement, party
         )

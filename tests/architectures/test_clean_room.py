@@ -184,6 +184,20 @@ def test_a_model_that_tells_its_rows_is_withheld(stage: Any) -> None:
     assert not judged(job, parameters, blind[:-1], rows, aside, 0.5).passed
     assert not judged(job, {}, blind, rows, aside, 0.5).passed
     assert not judged(job, parameters, blind, rows[:60], aside[:60], 0.9).passed
+    # turned round it is as sure of the same rows: its recipient can turn it back
+    turned = judged(job, parameters, -knows, rows, aside, 0.5)
+    assert not turned.passed
+    assert float(turned.figures["advantage"]) > 0.9
+    # coefficients whose sum is inf - inf for some rows: withheld, and nothing is counted
+    mad = np.zeros(job.outputs[0].length)
+    mad[1], mad[8] = 1.7e308, -1.7e308
+    far = rows.copy()
+    far[:, :3] = 1e10
+    far[:, 1] = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        told = judged(job, parameters, mad, far, aside, 0.5)
+    assert not told.passed
+    assert not any(sign.isdigit() for sign in told.reason)
     assert score(knows, levels, rows[:1, :-1]).tolist() == [5.0]  # type: ignore[union-attr]
 
 
@@ -213,3 +227,39 @@ def test_persons_are_protected_where_the_schema_names_them(stage: Any) -> None:
     promised = find("clean-room").promised(Options(mode="private"), replace(task, schema=schema))
     assert promised.unit == "person"
     assert "3 rows" in promised.note
+
+
+def test_a_column_that_the_agreement_does_not_name_is_not_read(stage: Any) -> None:
+    """The table may have it, and the invitation's schema bounds for it: the agreement decides."""
+
+    def without_age(document: dict[str, Any]) -> None:
+        clause_of({"epsilon": 1.0, "delta": 1e-6, "queries": 1})(document)
+        for terms in document["data"]:
+            del terms["columns"]["age"]
+
+    bring(stage, STATISTIC)
+    outcome = stage.play("clean-room", change=without_age)
+    for provider in stage.inputs.providers:
+        assert isinstance(outcome.errors[provider], ClauseRefused)
+        assert "no column 'age'" in str(outcome.errors[provider])
+        assert "charged" not in outcome.kinds(provider)
+
+
+def test_what_a_program_prints_on_real_rows_is_for_the_steward_and_in_no_ledger(stage: Any) -> None:
+    program = (
+        "def run(rows, parameters):\n    if len(rows['age']) > 300:\n"
+        "        raise ValueError('rows:' + str(rows['age'][:3]))\n    return {'told': [1.0]}\n"
+    )
+    model = {**TABLE, "kind": "model", "columns": ["age"]}
+    del model["cells"]
+    bring(stage, model, program)
+    change = clause_of({**EXACT, "membership": 0.3}, program)
+    outcome = stage.play("clean-room", options=Options(mode="exact"), change=change)
+    for provider in stage.inputs.providers:
+        assert isinstance(outcome.errors[provider], Withheld)
+        (entry,) = outcome.ledgers[provider].events("withheld")
+        assert "rows:" not in json.dumps(entry.body)
+        assert "rows:" in (outcome.sessions[provider] / "room-for-the-steward.txt").read_text("utf-8")
+    told = str(outcome.errors[ML_PARTY])
+    assert "a membership attack" in told
+    assert "rows:" not in told

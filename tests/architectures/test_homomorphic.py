@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from comity.architectures import find, homomorphic_customer, homomorphic_scorer
+from comity.architectures import find, homomorphic_ml_party, homomorphic_provider
 from comity.architectures.definition import Options, Parties, Pilot
 from comity.architectures.homomorphic import PILOT_QUERIES, QUERIES
-from comity.architectures.homomorphic_customer import LINEAR
-from comity.architectures.homomorphic_scorer import require_allowed
+from comity.architectures.homomorphic_ml_party import require_allowed
+from comity.architectures.homomorphic_provider import LINEAR, SCORES
 from comity.compare.settings import ML_PARTY
 from comity.errors import BadInput, ClauseRefused, MissingExtra, PartyFailed
 from comity.ledger import Ledger
@@ -56,13 +56,23 @@ def test_the_error_against_plaintext_and_the_bytes_are_figures(stage: Any) -> No
     assert json.loads(json.dumps(dict(outcome.figures))) == outcome.figures
 
 
+def test_scores_come_back_in_parts_that_no_key_gets_more_out_of(stage: Any) -> None:
+    outcome = stage.play("homomorphic")
+    most = outcome.figures["north"]["scores_per_ciphertext"]
+    assert most == 199
+    for name in PROVIDERS:
+        (answer,) = (m for m in outcome.sent[ML_PARTY] if m.topic == SCORES and m.recipient == name)
+        assert len(answer.parts) == -(-len(scores(outcome, name)) // most) > 1
+        assert answer.body["any_key"] is True
+
+
 def test_the_ml_party_gets_no_score_and_providers_no_weight(stage: Any) -> None:
     outcome = stage.play("homomorphic")
     assert not list(outcome.sessions[ML_PARTY].glob("*.parquet"))
     for message in outcome.sent[ML_PARTY]:
         assert message.kind == "query"
         assert set(message.body) <= {
-            "features", "columns", "parameters", "rows", "flood", "kind", "unit",
+            "features", "columns", "parameters", "rows", "flood", "kind", "unit", "any_key",
         }  # fmt: skip
     for name in PROVIDERS:
         assert [message.kind for message in outcome.sent[name]] == ["share"]
@@ -82,6 +92,66 @@ def test_a_provider_may_have_as_many_rows_scored_as_the_clause_says(stage: Any) 
     assert fewer.errors["north"].clause == "architectures.homomorphic.queries"
     assert isinstance(fewer.errors[ML_PARTY], ClauseRefused)
     assert not list(fewer.sessions["north"].glob("*scores*"))
+
+
+FEW = 20
+
+
+def few_rows(stage: Any, provider: str) -> None:
+    """A provider with few rows to be scored."""
+    path = stage.folder / provider / "tables" / "probe.parquet"
+    pq.write_table(pq.read_table(path).slice(0, FEW), path)
+
+
+def test_a_provider_that_refuses_ends_nothing_but_its_own_part(stage: Any) -> None:
+    few_rows(stage, "south")
+    outcome = stage.play("homomorphic", change=with_clause(queries=FEW))
+    assert set(outcome.errors) == {"north"}
+    assert isinstance(outcome.errors["north"], ClauseRefused)
+    assert len(scores(outcome, "south")) == FEW
+    assert not list(outcome.sessions["north"].glob("*scores*"))
+    figures = outcome.figures[ML_PARTY]
+    assert figures["rows_scored"] == {"south": FEW}
+    assert list(figures["refused"]) == ["north"]
+    assert "'north' refused" in figures["refused"]["north"]
+    assert find("homomorphic").bears_drop_outs  # or else nodes would end the run for all
+
+
+@pytest.mark.parametrize("fault", ["queries", "ciphertext", "message"])
+def test_a_provider_that_is_refused_ends_nothing_but_its_own_part(
+    fault: str, stage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the ML party: for rows beyond the clause's, and for what is no encryption of rows."""
+    few_rows(stage, "south")
+    counted, sound = homomorphic_ml_party.require_allowed, homomorphic_provider.encrypt_rows
+
+    def claim(seat: Any, provider: str, rows: int, *, session: str) -> None:
+        counted(seat, provider, rows + (PILOT_QUERIES if provider == "north" else 0), session=session)
+
+    def encrypted(key: Any, rows: Any) -> Any:
+        made = sound(key, rows)
+        if len(rows) == FEW:
+            return made
+        columns = ((b"?", *made.columns[0][1:]),)
+        return replace(made, columns=columns) if fault == "ciphertext" else replace(made, rows=2**21)
+
+    if fault == "queries":
+        monkeypatch.setattr(homomorphic_ml_party, "require_allowed", claim)
+    else:
+        monkeypatch.setattr(homomorphic_provider, "encrypt_rows", encrypted)
+    outcome = stage.play("homomorphic")
+    assert set(outcome.errors) == {"north"}
+    assert isinstance(outcome.errors["north"], ClauseRefused)
+    assert len(scores(outcome, "south")) == FEW
+    assert list(outcome.figures[ML_PARTY]["refused"]) == ["north"]
+    assert [m.kind for m in outcome.sent[ML_PARTY] if m.recipient == "north"] == ["query", "refusal"]
+
+
+def test_where_everybody_is_refused_the_run_is(stage: Any) -> None:
+    few_rows(stage, "south")
+    outcome = stage.play("homomorphic", change=with_clause(queries=FEW - 1))
+    assert set(outcome.errors) == {*PROVIDERS, ML_PARTY}
+    assert outcome.errors[ML_PARTY].exit_code == 4
 
 
 def test_the_ml_party_counts_rows_over_all_runs_itself(stage: Any, tmp_path: Path) -> None:
@@ -118,9 +188,9 @@ def test_more_flooding_than_there_is_room_for_is_refused_in_words(stage: Any) ->
 
 
 def test_an_ml_party_that_floods_less_is_not_believed(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    exact = homomorphic_scorer.score_encrypted
+    exact = homomorphic_ml_party.score_encrypted
     monkeypatch.setattr(
-        homomorphic_scorer, "score_encrypted", lambda scorer, rows, precision: exact(scorer, rows)
+        homomorphic_ml_party, "score_encrypted", lambda model, rows, precision: exact(model, rows)
     )
     outcome = stage.play("homomorphic", change=with_clause(score_error=1.0))
     assert any("agreement says" in str(outcome.errors.get(name)) for name in PROVIDERS)
@@ -131,7 +201,7 @@ def test_an_ml_party_that_floods_less_is_not_believed(stage: Any, monkeypatch: p
 def test_ciphertexts_that_cannot_be_read_are_refused_and_nobody_waits(
     broken: str, stage: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sound = homomorphic_customer.encrypt_rows
+    sound = homomorphic_provider.encrypt_rows
 
     def encrypted(key: Any, rows: Any) -> Any:
         made = sound(key, rows)
@@ -139,7 +209,7 @@ def test_ciphertexts_that_cannot_be_read_are_refused_and_nobody_waits(
             return replace(made, columns=((b"?", *made.columns[0][1:]),))
         return replace(made, public=b"?") if broken == "public" else replace(made, rows=9000)
 
-    monkeypatch.setattr(homomorphic_customer, "encrypt_rows", encrypted)
+    monkeypatch.setattr(homomorphic_provider, "encrypt_rows", encrypted)
     outcome = stage.play("homomorphic")
     assert isinstance(outcome.errors[ML_PARTY], BadInput)
     assert all(isinstance(outcome.errors[name], ClauseRefused | PartyFailed) for name in PROVIDERS)
@@ -149,7 +219,7 @@ def test_ciphertexts_that_cannot_be_read_are_refused_and_nobody_waits(
 def test_more_than_a_message_holds_is_refused_before_anything_is_encrypted(
     stage: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(homomorphic_customer, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(homomorphic_provider, "MOST_BYTES", 10_000)
     outcome = stage.play("homomorphic")
     assert "fewer rows" in str(outcome.errors["north"])
     assert isinstance(outcome.errors[ML_PARTY], ClauseRefused)
@@ -160,7 +230,7 @@ def test_without_the_engine_it_says_how_to_install_it(stage: Any, monkeypatch: p
     def missing() -> Any:
         raise MissingExtra("homomorphic scoring", "homomorphic")
 
-    monkeypatch.setattr(homomorphic_customer, "CustomerKey", missing)
+    monkeypatch.setattr(homomorphic_provider, "ProviderKey", missing)
     outcome = stage.play("homomorphic")
     assert isinstance(outcome.errors["north"], MissingExtra)
     assert "comity[homomorphic]" in str(outcome.errors[ML_PARTY])

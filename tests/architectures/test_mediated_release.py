@@ -58,7 +58,8 @@ def write_people(
             age, job = source.randint(youngest, 80), source.choice("abc")
             ill = source.random() < 0.1 + 0.5 * (age > 50) + 0.3 * (job == "b")
             pulse = round(source.gauss(80, 9) + shift, 1)
-            writer.writerow([pid, f"Brussels {source.randint(100, 139)}", age, job, pulse, "yes" if ill else "no"])
+            firm = f"Brussels {source.randint(100, 139)}"
+            writer.writerow([pid, firm, age, job, pulse, "yes" if ill else "no"])
     return path
 
 

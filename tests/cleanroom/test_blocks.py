@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from comity.cleanroom import pace
 from comity.cleanroom.blocks import places_by_lot, places_of_each, run_blocks
+from comity.cleanroom.job import Blocks
 from comity.errors import BadInput
 
 pytestmark = pytest.mark.usefixtures("sandboxed")
@@ -237,7 +238,48 @@ def test_an_answer_leaves_at_one_of_few_times(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(pace.time, "sleep", slept.append)
     for took in (0.1, 2.9, 3.1, 7.0):
         monkeypatch.setattr(pace.time, "monotonic", lambda took=took: 100.0 + took)
-        pace.leave_at(100.0, 1_000)
+        pace.leave_at(100.0, 3.0)
     assert [round(wait + took, 6) for wait, took in zip(slept, (0.1, 2.9, 3.1, 7.0), strict=True)] == [
         3.0, 3.0, 6.0, 12.0,
     ]  # fmt: skip
+
+
+def test_a_block_cannot_make_up_a_return_from_a_signal(rooms: Any) -> None:
+    """Such a return sets what signals are masked; without it no block can live past its cap."""
+    number = 15 if platform.machine() == "x86_64" else 139
+    source = "import ctypes\ndef run(rows, parameters):\n    return {'told': [ctypes.CDLL(None).syscall("
+    source += f"{number})]}}\n"
+    assert given(rooms, source, ORDINARY) == [-1.0] * 4
+
+
+def test_a_run_that_fails_as_a_whole_still_gives_an_answer_of_its_form(
+    rooms: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That it failed may be one record's doing: noise alone leaves, and the fault stays with the provider."""
+    from comity.cleanroom import statistic
+    from comity.cleanroom.price import RoomPrice
+    from comity.errors import UsageError
+    from comity.ledger import PrivacyUnit
+
+    def fails(*_: Any) -> Any:
+        raise UsageError("the room could not run the job", private=True)
+
+    monkeypatch.setattr(statistic, "run_blocks", fails)
+    job = rooms.blocks("", number=3)
+    price = RoomPrice.of(job, 1.0, 1e-6, PrivacyUnit.record)
+    answer, ran = statistic.answer(job, {}, ORDINARY, PLACES, price)
+    assert answer.sums["told"].shape == (1,)
+    assert "could not run" in ran.fault
+
+
+def test_the_first_time_holds_all_that_blocks_may_take(rooms: Any, sandboxed: None) -> None:
+    """Blocks that never end are done, on the processor's time, before the answer's first time.
+
+    A cap that is 4 ms late, as the pace allows, is 60 ms for 15 blocks; the test allows as much again.
+    """
+    spins = "def run(rows, parameters):\n    while True:\n        pass\n"
+    job = rooms.blocks(spins, blocks=Blocks(most=15, cpu_s=0.02))
+    ran = run_blocks(job, {}, np.full((15, 1), 41.0), np.arange(15), 15)
+    assert not ran.gave.any()
+    assert ran.cpu_s < pace.leaves_after(15, 0.02) + 15 * 0.004
+    assert pace.leaves_after(1, 60.0) > 60.0

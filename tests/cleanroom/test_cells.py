@@ -14,6 +14,7 @@ from scipy.optimize import linprog
 from comity.cleanroom.cells import (
     CellRules,
     Grid,
+    Members,
     determined,
     dominated,
     empty_cells,
@@ -165,3 +166,54 @@ def test_cells_are_of_public_levels(rooms: Any) -> None:
     )
     with pytest.raises(BadInput, match="public levels"):
         Grid.of(job, bare)
+
+
+LINE = Grid(("job",), (("a", "b", "c"),))
+
+
+def hidden_of(codes: list[int], units: list[int], pay: list[float], rules: CellRules) -> list[bool]:
+    """Which cells of `LINE` stay empty, the margin last."""
+    rows, places = LINE.members(np.array(codes, dtype=float)[:, None])
+    whose = np.array(units)
+    members = Members(rows, places, whose, (np.array(pay),), rules)
+    number = units_of(LINE, rows, places, whose)
+    first = (number < rules.minimum) | members.over(LINE)
+    return empty_cells(LINE, number, first, rules.minimum, members.enough).tolist()
+
+
+def test_hidden_cells_of_the_same_few_people_are_not_enough_together() -> None:
+    """Three people are in a and in b: 3 + 3 is no 6. Without c the margin less c would be theirs alone."""
+    codes = [0] * 3 + [1] * 3 + [2] * 9
+    units = [0, 1, 2, 0, 1, 2, *range(3, 12)]
+    assert hidden_of(codes, units, [1.0] * 15, CellRules(5)) == [True, True, True, False]
+    apart = [0, 1, 2, 20, 21, 22, *range(3, 12)]
+    assert hidden_of(codes, apart, [1.0] * 15, CellRules(5)) == [True, True, False, False]
+
+
+def test_hidden_cells_that_somebody_dominates_together_are_not_enough() -> None:
+    pay = [1000.0, 1.0, 1.0, 1.0, *[10.0] * 6, *[50.0] * 40]
+    codes = [0] * 4 + [1] * 6 + [2] * 40
+    units = list(range(50))
+    # a is dominated; b goes with it, and 94% of the two is one person's: c goes too
+    assert hidden_of(codes, units, pay, CellRules(3, largest=1, share=0.9)) == [True, True, True, False]
+
+
+def test_a_table_is_small_and_its_margins_have_names_of_their_own(rooms: Any) -> None:
+    def grid(levels: list[str], **cells: Any) -> Grid:
+        columns = {
+            "job": {"role": "insensitive", "type": "category", "values": levels},
+            "age": {"role": "insensitive", "type": "integer", "min": 0, "max": 90},
+        }
+        job = rooms.whole("", kind=Kind.table, columns=("job", "age"), cells=Cells(("job",), **cells))
+        return Grid.of(job, parse_schema({"columns": columns}, where="a test"))
+
+    assert grid(["a", "b"], measure="age").measures == (1,)
+    for levels, cells, says in (
+        ([str(at) for at in range(1000)], {}, "up to 1,000 cells"),
+        (["all", "b"], {}, "a margin"),
+        (["a", "b"], {"measure": "job"}, "column of numbers"),
+    ):
+        with pytest.raises(BadInput, match=says):
+            grid(levels, **cells)
+    with pytest.raises(BadInput, match="measure of its cells"):
+        grid(["a", "b"], measure="pay")

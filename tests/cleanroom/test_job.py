@@ -181,9 +181,17 @@ def test_columns_are_numbers_within_public_bounds() -> None:
 
 
 def test_rows_of_nobody_and_rows_beyond_the_most_do_not_count() -> None:
-    unit = Units.of(Unit(column="who", max_rows=2))
+    columns = {"who": schema()["id"], "id": schema()["id"]}
+    unit = Units.of(Unit(column="who", max_rows=2), columns)
+    assert unit.whose == "person"
     assert unit.numbers(["x", None, "y", "x", "x"]).tolist() == [0, -1, 1, 0, -1]
-    assert Units.of(Unit(column="who"), id="who").numbers(range(3)).tolist() == [0, 1, 2]
+    assert unit.numbers([float("nan"), 1.0, float("nan")]).tolist() == [-1, 0, -1]
+    assert Units.of(Unit(), columns).numbers(range(3)).tolist() == [0, 1, 2]
+    # one of two identifiers, whichever a task calls the rows' id, names people; the only one names records
+    assert Units.of(Unit(column="who"), columns).whose == "person"
+    alone = Units.of(Unit(column="who"), {"who": columns["who"]})
+    assert alone.whose == "record"
+    assert alone.numbers(["x", "x", "y"]).tolist() == [0, -1, 1]
 
 
 @pytest.mark.parametrize("name", ["gradient", "logistic"])

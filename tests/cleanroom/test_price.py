@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from comity.attack.label import infer_labels
 from comity.cleanroom.job import Blocks, Job, Kind, Output
-from comity.cleanroom.price import RoomPrice, multiplier
+from comity.cleanroom.price import RoomPrice, multiplier, whole_vectors
 from comity.cleanroom.statistic import Answer, answer
 from comity.errors import BadInput, UsageError
 from comity.ledger import PrivacyUnit, Relation, gaussian_noise_multiplier
@@ -74,21 +74,42 @@ def test_the_cost_states_unit_and_relation() -> None:
         RoomPrice.of(job(), 1.0, 1e-13, PrivacyUnit.record)
 
 
-vectors = st.lists(
-    st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=3, max_size=3), min_size=0, max_size=6
-)
+entries = st.floats(allow_nan=True, allow_infinity=True) | st.floats(1e-323, 1e-150) | st.just(1e308)
+vectors = st.lists(st.lists(entries, min_size=3, max_size=3), min_size=0, max_size=6)
 
 
-@given(vectors)
+@given(vectors, st.integers(-100, 100), st.integers(-300, 300))
 @pytest.mark.hypothesis
-def test_no_vector_moves_the_sum_by_more_than_its_norm(drawn: list[list[float]]) -> None:
-    """The exact sums, noise taken away: whatever a block gives, its part has length 1 at most."""
+def test_no_vector_moves_the_sum_by_more_than_its_norm(
+    drawn: list[list[float]], norm: int, scale: int
+) -> None:
+    """The exact sums, noise taken away: whatever a block gives, however small or large, its part is cut."""
     quiet = _Quiet.of(job(), EPSILON, DELTA, PrivacyUnit.record)
-    given_ = np.array(drawn, dtype=np.float64).reshape(len(drawn), 3)
-    whole = quiet.noisy(given_, 1.0, 1.0, 1.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        given_ = np.array(drawn, dtype=np.float64).reshape(len(drawn), 3) * 10.0**scale
+    whole = quiet.noisy(given_, 10.0**norm, 1.0, 1.0)
     for gone in range(len(given_)):
-        less = quiet.noisy(np.delete(given_, gone, axis=0), 1.0, 1.0, 1.0)
-        assert np.linalg.norm(whole - less) <= 1.0 + 1e-12
+        less = quiet.noisy(np.delete(given_, gone, axis=0), 10.0**norm, 1.0, 1.0)
+        assert np.linalg.norm((whole - less) / 10.0**norm) <= 1.0 + 1e-12
+
+
+@pytest.mark.parametrize("entry", [1e-195, 1e-320, 1e-160, 3.0, 1e160, 1.7e308])
+@pytest.mark.parametrize("norm", [1e-100, 1.0, 1e100])
+def test_a_cut_is_a_cut_where_squares_underflow_or_overflow(entry: float, norm: float) -> None:
+    """The root of the sum of squares is 0 or infinite for some of these, which would cut nothing."""
+    whole = whole_vectors(np.array([[entry, -entry, 0.0], [0.0, np.nan, entry]]), norm)
+    assert np.sqrt(np.square(whole[0].astype(np.float64)).sum()) <= 2**26
+    assert not whole[1].any()
+    if entry > norm:
+        assert whole[0, 0] == -whole[0, 1] > 0.99 * 2**26 / math.sqrt(2)
+
+
+def test_norms_and_shares_beyond_all_reason_are_refused_before_a_charge() -> None:
+    for norm in (1e-200, 1e200, 0.0, float("nan"), float("inf")):
+        with pytest.raises(BadInput, match="a norm above 0"):
+            job(outputs=(Output("told", 3, norm=norm),))
+    with pytest.raises(BadInput, match="share"):
+        job(outputs=(Output("told", 3, norm=1.0, share=1e-30),))
 
 
 class _Quiet(RoomPrice):

@@ -148,7 +148,9 @@ def test_without_a_terminal_what_is_missing_is_named(comity: Comity) -> None:
         (("--set", "sight=all"), "is none of nothing, predictions, model"),
         (("--set", "sensitive"), "write PATH=VALUE"),
         (("--set", "agreement=3"), "are a mapping"),
-        (("--epsilon", "0"), "--epsilon is above 0"),
+        (("--epsilon", "0"), "--epsilon is a number above 0"),
+        (("--epsilon", "inf"), "--epsilon is a number above 0"),
+        (("--epsilon", "nan"), "--epsilon is a number above 0"),
         (("--provider", "north.csv"), "--provider takes NAME=PATH"),
         (("--draft", "d.yaml"), "--folder DIR"),
     ],
@@ -257,6 +259,99 @@ def test_a_draft_says_what_it_still_needs(folders: Comity, tmp_path: Path) -> No
     done = folders("advise", *TABLES, *DRAFT, "--mediator", "stranger")
     assert (done.code, "no card of 'stranger'" in done.error) == (3, True)
     assert not (tmp_path / "d.yaml").exists()
+
+
+WANTS = {
+    "homomorphic": ("want=scores", "columns=provider", "start=yes", "sight=predictions"),
+    "validation": ("want=model", "columns=linked", "start=yes", "sight=predictions", "proof=no"),
+    "synthetic": ("want=rows", "columns=provider"),
+    "clean-room": ("want=program", "columns=provider", "sight=model"),
+}
+
+
+def test_a_draft_with_one_provider_is_about_people_unless_they_say_no(
+    folders: Comity, tmp_path: Path
+) -> None:
+    """With one provider nobody asks whether rows are about people."""
+    alone = AGREEMENT.replace("    south: {source: admissions, licence: research only}\n", "")
+    (tmp_path / "answers.yaml").write_text("sensitive: true\n" + alone, encoding="utf-8")
+    north = ("--provider", "north=north.csv", "--target", "ill", "--id", "pid")
+    for architecture, wanted in WANTS.items():
+        answers = [
+            word
+            for each in (*wanted, "mediator=none", "enough=yes", "proof=no", "compute=no")
+            for word in ("--set", each)
+        ]
+        (tmp_path / "d.yaml").unlink(missing_ok=True)
+        done = folders("advise", *north, *DRAFT, *answers)
+        assert done.code == 0, done.error
+        agreement = read_agreement(tmp_path / "d.yaml")
+        assert agreement.architectures.names == (architecture,)
+        assert agreement.purpose.legal_basis == "public_task"
+
+
+def compared(epsilon: float) -> str:
+    """The results of a comparison whose best run was at this epsilon."""
+    found = {
+        "architecture": "synthetic",
+        "mode": None,
+        "utility": {"auc": 0.8, "gap_closed": 0.7},
+        "privacy": {"epsilon": epsilon, "attacks": {}},
+        "cost": {"wall_s": 3.0},
+    }
+    return json.dumps({"results": [found], "skipped": [], "inputs": {"providers": [{"name": "a"}] * 2}})
+
+
+ROWS = ("--set", "want=rows", "--set", "mediator=none")
+
+
+def test_a_draft_asks_for_the_epsilon_that_was_given(folders: Comity, tmp_path: Path) -> None:
+    """Not for one that a comparison found on the tables, which is told to their holders."""
+    (tmp_path / "answers.yaml").write_text(ANSWERS.replace("want: model\n", "") + AGREEMENT, encoding="utf-8")
+    (tmp_path / "r.json").write_text(compared(3.0), encoding="utf-8")
+    done = folders("advise", *TABLES, *DRAFT, *ROWS, "--results", "r.json", "--epsilon", "0.1")
+    assert done.code == 0, done.error
+    agreement = read_agreement(tmp_path / "d.yaml")
+    assert agreement.clause("synthetic").to_dict()["epsilon"] == 0.1
+    budgets = [agreement.data_of(name).budget for name in ("north", "south")]
+    assert [budget and budget.epsilon for budget in budgets] == [0.1, 0.1]
+    assert "asks for epsilon 0.1 (--epsilon)" in " ".join(done.out.split())
+
+
+def test_a_further_column_at_one_provider_splits_no_records(folders: Comity, tmp_path: Path) -> None:
+    """Whether records are split by columns is what was answered, not whether tables differ."""
+    (tmp_path / "answers.yaml").write_text(ANSWERS + AGREEMENT, encoding="utf-8")
+    lines = (tmp_path / "north.csv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "north.csv").write_text(
+        "\n".join([f"{lines[0]},note", *(f"{line},x" for line in lines[1:])]), encoding="utf-8"
+    )
+    answers = ("--set", "columns=provider", "--set", "mediator=none", "--set", "compute=yes",
+               "--set", "enough=yes")  # fmt: skip
+    done = folders("advise", *TABLES, *DRAFT, *answers)
+    assert done.code == 0, done.error
+    clause = read_agreement(tmp_path / "d.yaml").clause("encrypted").to_dict()
+    assert not clause.get("membership_to")
+
+
+def test_columns_that_are_said_to_be_spread_and_are_not(folders: Comity, tmp_path: Path) -> None:
+    (tmp_path / "answers.yaml").write_text(ANSWERS + AGREEMENT, encoding="utf-8")
+    done = folders("advise", *TABLES, *DRAFT, "--set", "columns=spread")
+    assert (done.code, "have the same columns" in done.error) == (2, True)
+
+
+def test_a_frame_needs_an_id_of_its_own_for_each_record(folders: Comity, tmp_path: Path) -> None:
+    (tmp_path / "answers.yaml").write_text(ANSWERS + AGREEMENT, encoding="utf-8")
+    north = (tmp_path / "north.csv").read_text(encoding="utf-8")
+    for id_, said in (
+        ("", "1 of 400 records of 'north' have no pid"),
+        ("north-7", "1 of 400 records of 'north' have the pid of another one there"),
+        ("south-9", "records of several providers have the same id"),
+    ):
+        changed = north.replace("north-3,", f"{id_},")
+        (tmp_path / "north.csv").write_text(changed, encoding="utf-8")
+        done = folders("advise", *TABLES, *DRAFT, "--mediator", "court")
+        assert (done.code, said in done.error) == (3, True), done.error
+        assert not (tmp_path / "d.yaml").exists()
 
 
 def at_terminal(arguments: list[str], lines: list[str], folder: Path) -> tuple[str, int]:

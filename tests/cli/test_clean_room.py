@@ -108,3 +108,45 @@ def test_a_steward_approves_after_reading(
     assert "Approved by Kay" in told
     with open_ledger(folder_with_key(files / "north", None), None) as ledger:
         assert approved(ledger, read_job_file(files / "job.yaml")[0])
+
+
+WARDS = {
+    "title": "Wards",
+    "columns": ["ward", "age"],
+    "kind": "statistic",
+    "statistics": [{"count": "records", "by": ["ward"]}, {"mean": "age", "share": 3}],
+}
+
+
+def test_declared_statistics_are_shown_with_their_noise(
+    files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They need no sandbox; check and approval show the same."""
+    monkeypatch.setattr(sandbox, "missing", lambda: "nothing that is here")
+    monkeypatch.setenv("COMITY_PASSPHRASE", "a long enough passphrase")
+    (files / "job.yaml").write_text(json.dumps(WARDS), encoding="utf-8")
+    words, result = [str(files / "job.yaml"), str(files / "schema.yaml")], files / "check.json"
+    assert run("check", *words, "--epsilon", "2", "--json", str(result)) == 0
+    told = capsys.readouterr().out
+    assert "for epsilon 2, delta 0 all together" in told
+    assert "count by ward: 3 figures, epsilon 0.5, by comity; on made-up rows +- 6" in told
+    document = json.loads(result.read_text(encoding="utf-8"))
+    assert [one["epsilon"] for one in document["statistics"]] == [0.5, 1.5]
+    assert [one["of"] for one in document["statistics"][0]["figures"]] == ["heart", "knee", "lung"]
+    app(["party", "init", "north", "--folder", str(files / "north")], standalone_mode=False)
+    assert run("approve", *words, "--folder", str(files / "north"), "--steward", "Kay", "--yes") == 0
+    assert "mean of age: 1 figure, epsilon 0.75" in capsys.readouterr().out
+    (files / "job.yaml").write_text(json.dumps(WARDS | {"statistics": [{"mode": "age"}]}), encoding="utf-8")
+    with pytest.raises(BadInput, match="one of: count, sum"):
+        run("check", *words)
+
+
+def test_all_that_a_job_may_take_is_shown(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = {"modules": ["math"], "blocks": {"number": 20, "cpu_s": 2.0}, "memory_mb": 900}
+    (files / "job.yaml").write_text(json.dumps(JOB | more), encoding="utf-8")
+    assert run("check", str(files / "job.yaml"), str(files / "schema.yaml")) == 0
+    told = capsys.readouterr().out
+    assert "blocks: number 20, cpu_s 2.0" in told
+    assert "modules: math" in told
+    assert "memory mb: 900" in told
+    assert "leaves after about 44.6 s" in told

@@ -46,6 +46,12 @@ def noise_of(scheme: Scheme, key: DecryptionKey, column: bytes) -> np.ndarray:
     return scheme.decoded(plain) * 2.0**84
 
 
+def weighed(end: PublicEnd, columns: Any, weights: Any, added: int, *, told: int, **how: Any) -> bytes:
+    """A sum whose first places are told, in one ciphertext."""
+    (data,) = end.weighted(columns, weights, added, told=[range(told)], **how)
+    return data
+
+
 weights = st.lists(st.integers(-(2**30), 2**30), min_size=1, max_size=4)
 
 
@@ -57,28 +63,50 @@ def test_sums_are_those_of_plain_numbers(weights: list[int], added: int, seed: i
     scheme = Scheme()
     key = DecryptionKey(scheme)
     rows = np.random.default_rng(seed).uniform(-1, 1, (len(weights), PLACES))
-    sums = PublicEnd(scheme, key.public).weighted(list(key.encrypt(rows)), weights, added, told=told)
+    sums = weighed(PublicEnd(scheme, key.public), list(key.encrypt(rows)), weights, added, told=told)
     off = key.decrypt(sums)[:told] - (np.array(weights) @ rows + added)[:told]
     assert (np.abs(off) <= BOTH_FLOODS + 0.01).all()
+
+
+def test_a_sum_is_told_in_parts(key: DecryptionKey, end: PublicEnd) -> None:
+    """Each part tells its own places. Another one, uniform over 2^36, is within 2^10 of its number with
+    chance 3e-8; two of 8,192 in any of four parts with 1.2e-7."""
+    values = np.linspace(-1, 1, PLACES)
+    parts = [range(100), range(100, 150), range(8000, PLACES), range(7, 7)]
+    sums = end.weighted(list(key.encrypt([values])), [2**30], 0, told=parts)
+    for part, data in zip(parts, sums, strict=True):
+        read = key.decrypt(data, part)
+        assert np.abs(read - values[part.start : part.stop] * 2**30).max(initial=0) <= 2**10
+        near = np.abs(key.decrypt(data) - values * 2**30) <= 2**10
+        assert near[part.start : part.stop].all()
+        assert near.sum() <= len(part) + 1
+    halves = {data[-8 * PLACES :] for data in sums}
+    assert len(halves) == len(parts)  # each with a zero of its own
+
+
+@pytest.mark.parametrize("part", [range(5, 4), range(0, 10, 2), range(-1, 5), range(8190, 8193)])
+def test_parts_that_are_no_places_are_refused(key: DecryptionKey, end: PublicEnd, part: range) -> None:
+    with pytest.raises(BadInput, match="places are told"):
+        end.weighted(list(key.encrypt([np.ones(1)])), [1], 0, told=[part])
 
 
 def test_the_largest_sums_do_not_wrap_around(key: DecryptionKey, end: PublicEnd) -> None:
     columns = list(key.encrypt([np.ones(PLACES), -np.ones(PLACES)]))
     half = 2 ** (WEIGHT_BITS - 2)
-    sums = key.decrypt(end.weighted(columns, [half, -half], 2 * half, told=PLACES))
+    sums = key.decrypt(weighed(end, columns, [half, -half], 2 * half, told=PLACES))
     assert np.abs(sums - 4 * half).max() <= BOTH_FLOODS + 1
-    widest = end.weighted(columns, [-half, half], -2 * half, told=PLACES, flood_bits=MOST_FLOOD_BITS)
+    widest = weighed(end, columns, [-half, half], -2 * half, told=PLACES, flood_bits=MOST_FLOOD_BITS)
     assert np.abs(key.decrypt(widest) + 4 * half).max() <= flood_error(MOST_FLOOD_BITS) * 1.01
 
 
 def test_weights_of_zero_are_no_special_case(key: DecryptionKey, end: PublicEnd) -> None:
-    sums = key.decrypt(end.weighted(list(key.encrypt([np.ones(5)] * 2)), [0, 0], 7, told=5))
+    sums = key.decrypt(weighed(end, list(key.encrypt([np.ones(5)] * 2)), [0, 0], 7, told=5))
     assert np.abs(sums[:5] - 7).max() <= BOTH_FLOODS
 
 
 def test_weights_that_are_too_large_are_refused_in_private(key: DecryptionKey, end: PublicEnd) -> None:
     with pytest.raises(BadInput) as refused:
-        end.weighted(list(key.encrypt([np.ones(1)])), [2**WEIGHT_BITS], 1, told=1)
+        weighed(end, list(key.encrypt([np.ones(1)])), [2**WEIGHT_BITS], 1, told=1)
     assert refused.value.private
 
 
@@ -87,7 +115,7 @@ def test_a_flood_that_does_not_fit_is_refused(
     key: DecryptionKey, end: PublicEnd, told: int, bits: int
 ) -> None:
     with pytest.raises(BadInput, match="flood"):
-        end.weighted(list(key.encrypt([np.ones(1)])), [1], 0, told=told, flood_bits=bits)
+        weighed(end, list(key.encrypt([np.ones(1)])), [1], 0, told=told, flood_bits=bits)
 
 
 def test_errors_of_the_encryption_stay_below_what_the_flood_is_made_for(
@@ -108,7 +136,7 @@ def test_without_the_flood_the_errors_tell_the_weights_and_with_it_they_do_not(
     errors = np.stack([noise_of(scheme, key, column) for column in columns], axis=1)
 
     def guessed() -> np.ndarray:
-        left = key.decrypt(end.weighted(columns, secret, 0, told=PLACES)) * 2.0**84
+        left = key.decrypt(weighed(end, columns, secret, 0, told=PLACES)) * 2.0**84
         return np.linalg.lstsq(errors, left, rcond=None)[0]
 
     flooded = guessed()
@@ -124,7 +152,7 @@ def test_without_the_flood_the_errors_tell_the_weights_and_with_it_they_do_not(
 def test_the_flood_is_uniform(key: DecryptionKey, end: PublicEnd) -> None:
     """The variance of 8,192 sums of two uniforms has a relative deviation of 1.2%: 10% is beyond 8 of them
     (false alarms below 1e-14); so is a mean beyond 8 deviations."""
-    off = key.decrypt(end.weighted(list(key.encrypt([np.zeros(1)])), [5], 0, told=PLACES))
+    off = key.decrypt(weighed(end, list(key.encrypt([np.zeros(1)])), [5], 0, told=PLACES))
     expected = 2 * flood_error(LEAST_FLOOD_BITS) ** 2 / 3
     assert abs(off.var() / expected - 1) < 0.1
     assert abs(off.mean()) < 8 * (expected / PLACES) ** 0.5
@@ -133,13 +161,13 @@ def test_the_flood_is_uniform(key: DecryptionKey, end: PublicEnd) -> None:
 
 
 def test_places_that_are_not_told_are_hidden(key: DecryptionKey, end: PublicEnd) -> None:
-    """A customer that puts more rows in than it says gets uniform numbers for them.
+    """A provider that puts more rows in than it says gets uniform numbers for them.
 
     8,092 of them: half are positive, half beyond half of the range; 300 is 6.7 deviations (4e-11).
     """
     told = 100
     values = np.linspace(-1, 1, PLACES)
-    opened = key.decrypt(end.weighted(list(key.encrypt([values])), [2**30], 0, told=told))
+    opened = key.decrypt(weighed(end, list(key.encrypt([values])), [2**30], 0, told=told))
     assert np.abs(opened[:told] - values[:told] * 2**30).max() <= BOTH_FLOODS + 0.01
     hidden = opened[told:]
     assert abs((hidden > 0).sum() - len(hidden) / 2) < 300
@@ -160,7 +188,7 @@ def test_a_crafted_key_is_told_how_the_zero_was_encrypted_at_the_places_that_are
     data[start : start + 3 * PLACES * 8] = words.tobytes()
     told = 3000
     end = PublicEnd(scheme, bytes(data))
-    opened = key.decrypt(end.weighted(list(key.encrypt([np.zeros(1)])), [5], 0, told=told)) / 2.0**16
+    opened = key.decrypt(weighed(end, list(key.encrypt([np.zeros(1)])), [5], 0, told=told)) / 2.0**16
     assert set(np.round(opened[:told]).tolist()) == {-1.0, 0.0, 1.0}
     assert np.abs(opened[:told] - np.round(opened[:told])).max() < 0.01
     # 5,192 uniform numbers within 2^19 either way: more than 20 of them within 1.5 has a chance below 1e-40
@@ -173,7 +201,7 @@ def key_moduli(scheme: Scheme) -> Any:
 
 def test_the_second_half_is_new_each_time(key: DecryptionKey, end: PublicEnd) -> None:
     columns = list(key.encrypt([np.ones(3)]))
-    one, two = (end.weighted(columns, [3], 0, told=3)[-8 * PLACES :] for _ in range(2))
+    one, two = (weighed(end, columns, [3], 0, told=3)[-8 * PLACES :] for _ in range(2))
     alike = np.frombuffer(one, dtype="<u8") == np.frombuffer(two, dtype="<u8")
     assert alike.sum() <= 1  # 8,192 uniform words of 60 bits: two alike with probability 1e-29
 
@@ -186,7 +214,7 @@ def test_uniform_words_are_below_the_modulus() -> None:
 
 
 def test_another_key_opens_nothing(scheme: Scheme, key: DecryptionKey, end: PublicEnd) -> None:
-    sums = end.weighted(list(key.encrypt([np.ones(PLACES)])), [1000], 0, told=PLACES)
+    sums = weighed(end, list(key.encrypt([np.ones(PLACES)])), [1000], 0, told=PLACES)
     other = DecryptionKey(scheme).decrypt(sums)
     assert np.abs(other - 1000).min() > 1  # one of 8,192 uniform over 2^36 within 1 of it: 2.4e-7
 
@@ -236,7 +264,7 @@ def test_only_columns_are_taken_for_columns(scheme: Scheme, key: DecryptionKey, 
     }
     for name, data in wrong.items():
         with pytest.raises(BadInput, match="this is no column"):
-            end.weighted([data], [1], 0, told=1)
+            weighed(end, [data], [1], 0, told=1)
         if name != "a public key" and name != "of the key's level":
             with pytest.raises(BadInput, match="this is no public key"):
                 PublicEnd(scheme, data)
@@ -250,7 +278,7 @@ def test_a_bomb_is_refused_before_it_unfolds(end: PublicEnd) -> None:
     bomb = struct.pack("<HBBBBHQ", 0xA15E, 16, 4, 3, 2, 0, 16 + len(body)) + body
     started = time.process_time()
     with pytest.raises(BadInput, match="this is no column"):
-        end.weighted([bomb], [1], 0, told=1)
+        weighed(end, [bomb], [1], 0, told=1)
     assert time.process_time() - started < 1.0
 
 
@@ -262,7 +290,7 @@ def test_a_changed_byte_is_refused_or_harmless(
     data = bytearray(next(key.encrypt([np.ones(3)])))
     data[at % len(data)] = value
     try:
-        sums = end.weighted([bytes(data)], [1], 0, told=1)
+        sums = weighed(end, [bytes(data)], [1], 0, told=1)
     except BadInput:
         return
     assert len(key.decrypt(sums)) == PLACES
@@ -280,5 +308,5 @@ def test_nothing_stays_on_the_disk(
     key: DecryptionKey, end: PublicEnd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    key.decrypt(end.weighted(list(key.encrypt([np.ones(2)])), [1], 0, told=2))
+    key.decrypt(weighed(end, list(key.encrypt([np.ones(2)])), [1], 0, told=2))
     assert list(tmp_path.iterdir()) == []

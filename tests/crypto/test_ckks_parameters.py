@@ -63,17 +63,17 @@ def test_the_flood_covers_the_errors_and_leaves_room_for_scores() -> None:
     largest = 21 * 2**WEIGHT_BITS + 2**13
     assert largest < 2**NOISE_BITS
     assert LEAST_FLOOD_BITS - NOISE_BITS >= 40
-    assert flood_distance(1, LEAST_FLOOD_BITS) <= 2.0**-40
+    assert flood_distance(PLACES, LEAST_FLOOD_BITS) <= 2.0**-40
     # the largest sum and both floods stay within the modulus, so that nothing wraps around
     assert 2 ** (WEIGHT_BITS + LIFT_BITS) + 2**118 <= 2 ** (SUM_BITS - 1)
     assert place_bits(LEAST_FLOOD_BITS) == 28
 
 
-def test_the_distance_adds_up_over_ciphertexts() -> None:
+def test_the_distance_adds_up_over_places() -> None:
     one = flood_distance(1, LEAST_FLOOD_BITS)
     assert flood_distance(10, LEAST_FLOOD_BITS) == pytest.approx(10 * one)
-    assert one == pytest.approx(PLACES * 2**NOISE_BITS / 2 ** (LEAST_FLOOD_BITS + 1))
-    assert math.log2(one) < -39
+    assert one == pytest.approx(2**NOISE_BITS / 2 ** (LEAST_FLOOD_BITS + 1))
+    assert flood_distance(2**60, LEAST_FLOOD_BITS) == 1.0
 
 
 def test_few_places_are_safe_from_crafted_keys_and_coarser_ones_more() -> None:

@@ -246,7 +246,7 @@ RULES: tuple[Rule, ...] = (
         seals_for_itself,
         "Plan(own_key=True)",
         {
-            "comity.architectures.homomorphic_customer": "rows under the customer's own key",
+            "comity.architectures.homomorphic_provider": "rows under the provider's own key",
         },
     ),
     Rule(

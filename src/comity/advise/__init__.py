@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from comity.advise.advice import Advice, Against, Change, Choice, advise
-    from comity.advise.drafting import Cast, draft
+    from comity.advise.drafting import draft
     from comity.advise.facts import measure
     from comity.advise.process import decide, missing
     from comity.advise.questions import BY_ID, QUESTIONS, Question
@@ -24,7 +24,6 @@ _HOME = {
     "RULES": "rules",
     "Advice": "advice",
     "Against": "advice",
-    "Cast": "drafting",
     "Change": "advice",
     "Choice": "advice",
     "Facts": "situation",
@@ -44,7 +43,6 @@ __all__ = [
     "RULES",
     "Advice",
     "Against",
-    "Cast",
     "Change",
     "Choice",
     "Facts",

@@ -245,6 +245,11 @@ def _notes(
     answers = {name: one.answer for name, one in known.items()}
     if settled(answers) != answers:
         notes.append("columns: with one provider, the columns that it does not have are the ML party's")
+    if answers.get("want") == "scores" and answers.get("sight") == "nothing":
+        notes.append(
+            "want, sight: every score is a prediction, so providers cannot have scores and see none; what is "
+            "advised instead learns from their rows. One of the two answers has to change"
+        )
     first = ranked[0]
     if (first.architecture, first.mode) != (rule.architecture, rule.mode):
         passed = next(one for one in ranked[1:] if one.architecture == rule.architecture)

@@ -26,7 +26,8 @@ MOST_ROWS: Final = 20_000
 """Of a larger table a sample of this many rows is looked at."""
 
 MOST_APART: Final = 0.2
-"""By how much a guess at a row's provider may be better than the largest share; as a clause's origin_t."""
+"""By how much a guess at a row's provider may be better than the largest share; as a clause's origin_t, which
+a release has to stay below with the upper end of the attack's interval."""
 
 _K: Final = 5
 _DELTA: Final = 1e-6
@@ -73,8 +74,8 @@ def measure(
     if target is not None:
         told |= _enough(checked, target, epsilon)
         told |= _suits(checked, known, base, target, k, seed)
-    told |= _mixes(checked, known, id, seed)
-    return Facts(told, personal, tuple(notes))
+    mixes, unsure = _mixes(checked, known, id, seed)
+    return Facts(told | mixes, personal, (*notes, *unsure))
 
 
 def _checked(
@@ -217,26 +218,30 @@ def _kept(
 
 def _mixes(
     tables: Mapping[str, Table], schema: Schema, id: str | None, seed: int
-) -> dict[str, tuple[str, str]]:
-    """Guess each row's provider from its features."""
+) -> tuple[dict[str, tuple[str, str]], tuple[str, ...]]:
+    """Guess each row's provider from its features; the answer, or what leaves it open."""
     import numpy as np
 
     from comity.attack.origin import LEAST_ROWS, origin_attack
 
     features = [name for name in schema.features if name != id]
     if len(tables) < 2 or not features:
-        return {}
+        return {}, ()
     parts = [_sample(table, seed).select(features) for table in tables.values()]
     together = concat_tables(parts)
     if together.rows < LEAST_ROWS:
-        return {}
+        return {}, ()
     origins = np.repeat(np.arange(len(parts)), [part.rows for part in parts])
     found = origin_attack(together, origins, seed=seed)
     words = (
         f"a guess at a raw row's provider is right {max(0.0, found.advantage):.0%} more often than one that "
         f"names the largest provider (interval up to {max(0.0, found.high):.0%})"
     )
-    return {"mixes": ("yes" if found.advantage <= MOST_APART else "no", words)}
+    if found.high <= MOST_APART:
+        return {"mixes": ("yes", words)}, ()
+    if found.advantage > MOST_APART:
+        return {"mixes": ("no", words)}, ()
+    return {}, (f"mixes: {words}: too few rows to say that it is {MOST_APART:.0%} at most",)
 
 
 def _sample(table: Table, seed: int) -> Table:

@@ -7,11 +7,10 @@ question is asked only where the advice depends on it, and an answer that was no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 
-from comity.advise.questions import BY_ID, QUESTIONS
+from comity.advise.questions import BY_ID
 from comity.advise.rules import RULES, Conditions, Rule
 
 Answers = Mapping[str, str]
@@ -120,14 +119,3 @@ def outcomes(answers: Answers, *, most: int) -> tuple[str, ...]:
         if len(found) > most:
             return ()
     return tuple(found)
-
-
-def situations(*, fixed: Answers | None = None) -> Iterator[dict[str, str]]:
-    """Every combination of answers, those in `fixed` as they are."""
-    fixed = fixed or {}
-    names = [question.id for question in QUESTIONS]
-    options = [
-        (fixed[question.id],) if question.id in fixed else tuple(question.choices) for question in QUESTIONS
-    ]
-    for values in product(*options):
-        yield dict(zip(names, values, strict=True))

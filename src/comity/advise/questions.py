@@ -211,5 +211,3 @@ QUESTIONS: Final[tuple[Question, ...]] = (
 )
 
 BY_ID: Final[Mapping[str, Question]] = {question.id: question for question in QUESTIONS}
-BLUEPRINT: Final = ("sensitive", "personal", "suits", "providers", "mixes", "sight")
-"""The questions of section IV-C itself."""

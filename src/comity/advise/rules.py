@@ -169,11 +169,12 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "homomorphic",
         None,
-        {"want": ("scores",), "columns": _HELD, "start": ("yes",)},
+        {"want": ("scores",), "columns": _HELD, "start": ("yes",), "sight": _SEEN},
         "Nothing is to be learned: providers want the scores of their rows, the rows are theirs and the "
         "model is the ML party's. It computes on rows that only their provider can open.",
         "blueprint III-B.2, V; Martins et al. 2017 (blueprint [13])",
-        caution="If providers may have the model, hand it to them instead: then nothing leaves at all.",
+        caution="Scores tell the model: a few more rows than columns are all of it, so keep `queries` far "
+        "below. If providers may have the model, hand it to them instead: then nothing leaves at all.",
     ),
     Rule(
         "federated",
@@ -295,7 +296,7 @@ LACKS: Final[Mapping[tuple[str, tuple[str, ...]], str]] = {
     ("providers", ("many",)): "it needs three providers or more",
     ("providers", _SEVERAL): "it needs two providers or more",
     ("mixes", ("yes",)): "a row shows whose it is, mixed or not",
-    ("sight", _SEEN): "it shows providers how the model groups records",
+    ("sight", _SEEN): "it shows providers predictions, or how the model groups records",
     ("sight", ("model",)): "it shows providers the model or the program",
     ("mediator", ("counts", "rows")): "it needs a mediator",
     ("mediator", ("rows",)): "it needs a mediator that may hold de-identified rows",

@@ -235,6 +235,12 @@ def _computing(agreement: Agreement) -> Iterator[Contradiction]:
                 (*place, "colluders"),
                 f"must stay below 2 * threshold - providers = {2 * federated.threshold - count}",
             )
+        elif federated.unsafe_exact and federated.threshold < max(federated.colluders, 1) + 2:
+            yield (
+                (*place, "threshold"),
+                "without differential privacy a sum that opens holds two providers' updates beside those of "
+                f"who may take theirs away from it: {max(federated.colluders, 1) + 2} or more",
+            )
     if encrypted is not None:
         names = {party.name for party in agreement.parties}
         listed = {"compute": encrypted.compute, "membership_to": encrypted.membership_to or ()}

@@ -100,6 +100,9 @@ class Opened(StrEnum):
 class EncryptedClause(MaybeExact):
     """Training on secret shares.
 
+    With differential privacy every provider shares a part of noise in: logistic regression by aby3, of tables
+    split by rows, against the ML party together with one provider.
+
     Attributes:
         protocol, compute: how shares are computed on, and the parties that hold them, in this order. Two of
             three (ABY3), or the two (CHEETAH), together can open everything.
@@ -121,6 +124,18 @@ class EncryptedClause(MaybeExact):
     def _enough(self) -> Self:
         if len(set(self.compute)) != len(self.compute) or len(self.compute) != self.protocol.parties:
             raise fault(f"compute: {self.protocol} runs between {self.protocol.parties} different parties")
+        return self
+
+    @model_validator(mode="after")
+    def _with_noise(self) -> Self:
+        if self.unsafe_exact:
+            return self
+        if self.protocol is not Protocol.aby3:
+            raise fault("protocol: with differential privacy it is aby3, whose sums on shares are exact")
+        if self.model is LinearKind.linear:
+            raise fault("model: with differential privacy it is logistic")
+        if self.membership_to is not None:
+            raise fault("membership_to: with differential privacy records are not aligned; remove the line")
         return self
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from comity.architectures.definition import Architecture, Options, Task
+from comity.architectures.definition import ROW_ID, Architecture, Options, Task
 from comity.errors import BadInput, ClauseRefused
 from comity.schema import Column, Role
 
@@ -57,7 +57,7 @@ def require_agreed(task: Task, agreement: Agreement, party: str) -> None:
     """
     everybody = agreement.data
     own = [terms for terms in everybody if terms.provider == party] or list(everybody)
-    for name in (*task.schema, task.target, task.id):
+    for name in (*task.schema, task.target, *([] if task.id == ROW_ID else [task.id])):
         if not any(name in terms.columns for terms in everybody):
             raise ClauseRefused(
                 f"the task names a column {_quoted(name)}, which the agreement has in nobody's data",

@@ -10,6 +10,7 @@ is, under a membership limit (`clean_room_exact`).
 from __future__ import annotations
 
 import hashlib
+import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -33,6 +34,7 @@ from comity.attack.result import AttackResult
 from comity.cleanroom.columns import Columns, Units
 from comity.cleanroom.shipped import source
 from comity.errors import BadInput, BadSchema
+from comity.ledger import PrivacyUnit
 
 MEMBERSHIP_LIMIT: Final = 0.3
 """Of a pilot's agreement in mode `exact`: tables of a few hundred rows tell no less for certain."""
@@ -55,7 +57,7 @@ def _guarantee(options: Options) -> Guarantee:
 
 
 def _promise(options: Options, task: Task) -> Guarantee:
-    return _promised(options, Units.of(task.schema.unit, id=task.id))
+    return _promised(options, Units.of(task.schema.unit, task.schema.columns))
 
 
 def _promised(options: Options, unit: Units) -> Guarantee:
@@ -66,7 +68,7 @@ def _promised(options: Options, unit: Units) -> Guarantee:
             "the rows it learned from others; an attack shows what leaks at least, not at most.",
             short="exact model, held against an attack",
         )
-    if unit.column is None:
+    if unit.whose is PrivacyUnit.record:
         whose = (
             "Holds for each record at each provider, features and label: whether it is in the table at all. "
             "A person with several rows is protected row by row only: give the schema's unit to protect "
@@ -81,11 +83,17 @@ def _promised(options: Options, unit: Units) -> Guarantee:
     return Guarantee(
         epsilon=options.epsilon,
         delta=options.delta,
-        unit="record" if unit.column is None else "person",
+        unit=str(unit.whose),
         relation="add-remove",
         note=f"{whose} It holds whatever the program does, as long as it stays in the sandbox. "
         "Seed rows are outside it.",
     )
+
+
+def _skip_private(task: Task, providers: Sequence[str]) -> str | None:
+    if platform.machine() != "x86_64":
+        return "its programs run only where a processor's clock can be taken away from them: x86-64"
+    return _skip(task, providers)
 
 
 def _skip(task: Task, providers: Sequence[str]) -> str | None:
@@ -101,12 +109,13 @@ def _skip(task: Task, providers: Sequence[str]) -> str | None:
 
 
 def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
-    from comity.attack.label import label_bound
+    from comity.attack.membership import membership_bound
 
     found = membership_attack(pilot)
     if pilot.options.mode == "exact":
         return {"membership": found}
-    bound = label_bound(pilot.options.epsilon, pilot.options.delta)
+    unit = _promise(pilot.options, pilot.task).unit or ""
+    bound = membership_bound(pilot.options.epsilon, pilot.options.delta, unit=unit)
     return {"membership": replace(found, bound=bound)}
 
 
@@ -116,6 +125,13 @@ _TRUST = (
         "provider", "runs the program unchanged on its real rows, adds the noise, keeps the program to itself"
     ),
 )
+_SEEN = {
+    "provider": (_SEES_PROGRAM,),
+    "ml_party": (
+        "each provider's noisy sums over records, and a noisy count of them",
+        "the schema's public bounds and levels; no id, no feature, no label",
+    ),
+}
 _IN_WORDS = InWords(
     protects="Rows never leave the provider: the ML party's program goes to them, in a sandbox, and noise "
     "covers what any one record adds to its results.",
@@ -148,13 +164,7 @@ ARCHITECTURE = Architecture(
     clause=_clause,
     guarantee=_guarantee,
     trust=_TRUST,
-    seen_by={
-        "provider": (_SEES_PROGRAM,),
-        "ml_party": (
-            "each provider's noisy sums over records, and a noisy count of them",
-            "the schema's public bounds and levels; no id, no feature, no label",
-        ),
-    },
+    seen_by=_SEEN,
     modes=("private", "exact"),
     beside=("exact",),
     exact=("exact",),
@@ -162,6 +172,6 @@ ARCHITECTURE = Architecture(
     charges=True,
     skip=_skip,
     attacks=_attacks,
-    exposures={"exact": _EXACT},
+    exposures={"private": Exposure(_TRUST, _SEEN, skip=_skip_private), "exact": _EXACT},
     in_words=_IN_WORDS,
 )

@@ -23,8 +23,10 @@ from comity.cleanroom.job import Job, Kind
 from comity.cleanroom.jobfile import read_job_file
 from comity.cleanroom.lesson import Lesson
 from comity.cleanroom.statistic import Answer
+from comity.cleanroom.told import read_told
 from comity.data.table import Table
 from comity.errors import BadInput, PartyFailed
+from comity.schema import Schema
 from comity.wire import Channel, Message
 
 
@@ -47,7 +49,7 @@ def _ask(seat: Seat, channel: Channel, path: Path) -> dict[str, Any]:
     for name in seat.providers:
         message = receive_release(seat, channel, name, TOPIC)
         try:
-            answers[name] = _readable(job, message)
+            answers[name] = _readable(job, seat.task.schema, message)
         except (BadInput, KeyError, TypeError, ValueError) as error:
             raise PartyFailed(f"'{name}' sent what cannot be read: {str(error)[:200]}") from None
     told = {"job": job.digest, "answers": answers}
@@ -55,13 +57,21 @@ def _ask(seat: Seat, channel: Channel, path: Path) -> dict[str, Any]:
     return {"rows_used": None, "own_rows": 0}
 
 
-def _readable(job: Job, message: Message) -> dict[str, Any]:
+def _readable(job: Job, schema: Schema, message: Message) -> dict[str, Any]:
+    """An answer with the names of what it holds; each provider's by itself, nothing is added up."""
     outcome = message.body["outcome"]
     if job.kind is Kind.table:
         return dict(outcome)
     if job.kind is Kind.statistic:
-        found = Answer.from_message(job, outcome, message.parts)
-        return found.to_message()[0] | {"sums": {name: sums.tolist() for name, sums in found.sums.items()}}
+        readable: dict[str, Any] = {}
+        if job.outputs:
+            found = Answer.from_message(job, outcome, message.parts)
+            readable = found.to_message()[0]
+            readable |= {"sums": {name: sums.tolist() for name, sums in found.sums.items()}}
+        if job.statistics:
+            told = read_told(job.statistics, schema, outcome.get("statistics"))
+            readable["statistics"] = {one.asked.name: one.readable(schema) for one in told}
+        return readable
     values = {output.name: np.frombuffer(message.parts[output.name], dtype="<f8") for output in job.outputs}
     return {"rows": int(outcome["rows"]), "outputs": {name: list(v.tolist()) for name, v in values.items()}}
 

@@ -3,17 +3,23 @@
 At the provider the job trains on most rows; one in five is kept aside as control. Before the coefficients may
 leave, a membership attack compares how well the model fits the rows that it learned and those kept aside
 (Yeom et al. 2018); if the upper end of the 95% interval of its advantage passes the clause's limit, the model
-is withheld. It is exact: one release per lineage, no guarantee. An attack is a lower bound on what leaks.
+is withheld. Four adversaries try: more sure of a row's own label, less sure, surer whichever label, less sure
+whichever. Which rows are kept aside follows from all rows together, so that nobody who does not hold them can
+tell, and is the same when asked again. It is exact: one release per lineage, no guarantee. An attack is a
+lower bound on what leaks.
 """
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from comity.architectures.clean_room_steward import tell_steward
 from comity.architectures.definition import Seat, Task
 from comity.architectures.exchange import account_of, receive_release, send_query
 from comity.architectures.models import keep_scores
@@ -21,6 +27,7 @@ from comity.attack.membership import membership_inference
 from comity.cleanroom.blocks import Parameters
 from comity.cleanroom.columns import Columns
 from comity.cleanroom.job import Job, Kind, Output
+from comity.cleanroom.pace import leave_at, leaves_after
 from comity.cleanroom.shipped import source
 from comity.cleanroom.whole import run_whole
 from comity.data.table import Table
@@ -71,7 +78,10 @@ def positive_code(task: Task) -> float:
     """
     column = task.schema[task.target]
     if column.type.is_numeric:
-        return float(task.positive)
+        try:
+            return float(task.positive)
+        except ValueError:
+            raise BadInput(f"'{task.positive}' is no number, and {task.target} holds numbers") from None
     if task.positive not in (column.values or ()):
         raise BadInput(f"'{task.positive}' is not among the public levels of {task.target}")
     return float((column.values or ()).index(task.positive))
@@ -92,14 +102,18 @@ def model_plan(
 
     def rows() -> tuple[Floats, NDArray[np.bool_]]:
         matrix = columns.matrix(Table(seat.table("train", columns=list(job.columns))))
-        return matrix, np.arange(len(matrix)) % _ASIDE == _ASIDE - 1
+        return matrix, kept_aside(matrix)
 
     def run() -> Outcome:
         nonlocal fault
+        begun = time.monotonic()
         matrix, aside = rows()
         done = run_whole(job, parameters, matrix[~aside])
         note(int((~aside).sum()), done.cpu_s, done.peak_mb)
         fault = done.fault
+        if fault:
+            tell_steward(seat, f"The job '{job.title}' gave nothing that was declared: {fault}")
+        leave_at(begun, leaves_after(1, 0.0))
         outputs = done.outputs or {output.name: np.zeros(output.length) for output in job.outputs}
         return Outcome(
             body={"rows": int((~aside).sum())},
@@ -108,7 +122,7 @@ def model_plan(
 
     def check(outcome: Outcome) -> Verdict:
         if fault:
-            return Verdict(False, f"the job gave nothing that was declared: {fault}")
+            return Verdict(False, "the job gave nothing that was declared; the session's folder says why")
         matrix, aside = rows()
         coefficients = np.frombuffer(outcome.parts[job.outputs[0].name], dtype="<f8")
         return judged(job, parameters, coefficients, matrix, aside, limit)
@@ -124,7 +138,22 @@ def model_plan(
         cost=None,
         run=run,
         check=check,
+        held=f"the job ran at {seat.party}, and its model was held back: its scores tell the rows that it "
+        "learned from too well from rows that it did not see (a membership attack, whose advantage the "
+        f"clause limits to {limit:g}), or there are too few rows to be sure that they do not (it takes some "
+        "hundreds), or it gave no model of the declared form. Which of these, the provider alone may know, "
+        "since it depends on its rows. What may help: a simpler or more regularised model, more rows; or "
+        "statistics with noise (mode private), which no such check holds back",
     )
+
+
+def kept_aside(matrix: Floats) -> NDArray[np.bool_]:
+    """(rows,) one row in five, by a digest of all rows and the row's number."""
+    whole = hashlib.sha256(np.ascontiguousarray(matrix).tobytes()).digest()
+    order = sorted(range(len(matrix)), key=lambda row: hashlib.sha256(whole + row.to_bytes(8)).digest())
+    aside = np.zeros(len(matrix), dtype=np.bool_)
+    aside[order[: len(matrix) // _ASIDE]] = True
+    return aside
 
 
 def judged(
@@ -137,8 +166,9 @@ def judged(
 ) -> Verdict:
     """Whether the attack's interval stays under the limit.
 
-    The model is read as the job `logistic` writes it; the adversary's score is the chance that it gives to a
-    row's own label.
+    The model is read as the job `logistic` writes it. The adversaries' scores are the chance that it gives to
+    a row's own label, how far it is from undecided, and both the other way round: who gets the model may turn
+    it round as well.
     """
     if min(aside.sum(), (~aside).sum()) < _LEAST_ROWS:
         return Verdict(False, f"too few rows to attack the model with: {len(matrix)}")
@@ -150,9 +180,11 @@ def judged(
     odds = score(coefficients, levels, matrix[:, :-1])
     if odds is None:
         return Verdict(False, "the model has another form than declared: no row can be scored")
-    chances = 0.5 * (1.0 + np.tanh(odds / 2.0))
-    confidence = np.where(matrix[:, -1] == parameters["positive"][0], chances, 1.0 - chances)
-    found = membership_inference(confidence[~aside], confidence[aside])
+    if not np.isfinite(odds).all():
+        return Verdict(False, "the model gives no finite score to some rows")
+    own = np.where(matrix[:, -1] == parameters["positive"][0], odds, -odds)
+    scores = (own, -own, np.abs(odds), -np.abs(odds))
+    found = max((membership_inference(one[~aside], one[aside]) for one in scores), key=lambda one: one.high)
     figures = {"advantage": found.advantage, "low": found.low, "high": found.high, "limit": limit}
     told = (
         f"the attack's advantage is {found.advantage:.3f}, at most {found.high:.3f}; the limit is {limit:g}"

@@ -3,17 +3,21 @@
 What can be said no to is said from public facts, before anything is charged: the job's form, its columns,
 whether it is approved, whether its outputs are of a kind that the clause allows, whether it can run at all
 (on made-up rows). From then on there is one answer, whose form and size follow from the job alone, at one of
-few times.
+few times. Statistics that the job declares are computed beside its program, or instead of one, and paid for
+out of the same charge.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from comity.architectures.clean_room_exact import model_plan
+from comity.architectures.clean_room_statistics import compute, rehearse_statistics
+from comity.architectures.clean_room_steward import tell_steward
 from comity.architectures.clean_room_table import table_plan
 from comity.architectures.definition import Seat
 from comity.architectures.exchange import account_of, additive_delta, receive_query, send_answer
@@ -21,14 +25,16 @@ from comity.cleanroom.approval import approved
 from comity.cleanroom.blocks import Parameters, check_parameters
 from comity.cleanroom.columns import Columns, Units
 from comity.cleanroom.job import Job, Kind
+from comity.cleanroom.pace import leave_at, leaves_after
 from comity.cleanroom.price import RoomPrice
+from comity.cleanroom.purse import Parts, Purse
 from comity.cleanroom.rehearsal import require_rehearsed
 from comity.cleanroom.statistic import answer
 from comity.crypto.canonical import digest
 from comity.data.table import Table
 from comity.errors import BadInput, ClauseRefused, ComityError
 from comity.gate import refusal_of
-from comity.ledger import PrivacyUnit
+from comity.ledger import Cost, PrivacyUnit, Relation, approximate, pure
 from comity.plan import Outcome, Plan
 from comity.wire import Channel, Message
 
@@ -71,19 +77,27 @@ class _Room:
             ClauseRefused: if it is not approved, or gives out what the clause does not allow.
         """
         job, parameters = _taken(message)
-        clause = seat.agreement.architectures.get(NAME)
-        if clause is not None:
-            _check_clause(seat, job, clause)
+        _check_clause(seat, job, seat.agreement.clause(NAME))
         terms = seat.agreement.data_of(seat.party)
         columns = Columns.of(seat.task.schema, job.columns)
-        unit = Units.of(terms.unit, id=seat.task.id)
+        unagreed = [name for name in job.columns if name not in terms.columns]
+        if unagreed:
+            raise ClauseRefused(
+                f"the agreement has no column '{unagreed[0]}' of the data of '{seat.party}'",
+                clause=f"data.{seat.party}.columns",
+                asked=unagreed[0],
+            )
+        unit = Units.of(terms.unit, terms.columns)
         if unit.column is not None and unit.column not in terms.columns:
             raise ClauseRefused(
                 f"the privacy unit of the data of '{seat.party}' is '{unit.column}', which is none of its "
                 "columns",
                 clause=f"data.{seat.party}.unit",
             )
-        require_rehearsed(job, parameters, seat.task.schema)
+        if job.statistics:
+            rehearse_statistics(job, seat.task.schema, seat.options.epsilon, unit)
+        if job.outputs:
+            require_rehearsed(job, parameters, seat.task.schema)
         return cls(seat, job, parameters, columns, unit)
 
     def plan(self) -> Plan:
@@ -105,22 +119,30 @@ class _Room:
 
     def _statistic(self) -> Plan:
         seat, job = self.seat, self.job
-        whose = PrivacyUnit.record if self.unit.column is None else PrivacyUnit.person
-        delta = additive_delta(seat, seat.party, NAME)
-        price = RoomPrice.of(job, seat.options.epsilon, delta, whose)
+        whose = self.unit.whose
+        parts = Parts.of(job, seat.options.epsilon)
+        price, cost = self._priced(parts, whose)
 
         def work() -> Outcome:
+            begun, purse = time.monotonic(), Purse(cost)
             wanted = [*job.columns, *([] if self.unit.column is None else [self.unit.column])]
             rows = seat.table("train", columns=list(dict.fromkeys(wanted)))
-            people = (
-                range(rows.num_rows)
-                if self.unit.column is None
-                else rows.column(self.unit.column).to_pylist()
-            )
-            units = self.unit.numbers(people)
-            found, ran = answer(job, self.parameters, self.columns.matrix(Table(rows)), units, price)
+            named = None if self.unit.column is None else rows.column(self.unit.column).to_pylist()
+            units = self.unit.numbers(range(rows.num_rows) if named is None else named)
+            matrix = self.columns.matrix(Table(rows))
+            people = None if whose is PrivacyUnit.record else units[units >= 0]
+            told = compute(job, self.columns, matrix[units >= 0], people, self.unit.rows, parts, purse)
+            statistics = {"statistics": [one.to_message() for one in told]} if told else {}
+            if price is None:
+                leave_at(begun, leaves_after(0, 0.0))
+                return Outcome(statistics)
+            purse.take(price.cost)
+            found, ran = answer(job, self.parameters, matrix, units, price, begun=begun)
             self._note(int(ran.gave.sum()), ran.cpu_s, ran.peak_mb)
-            return Outcome(*found.to_message())
+            if ran.fault:
+                tell_steward(seat, f"{ran.fault}\nNoise without any result has left.")
+            body, sums = found.to_message()
+            return Outcome(body | statistics, sums)
 
         return Plan(
             architecture=NAME,
@@ -130,9 +152,18 @@ class _Room:
             request=self._request,
             asks={},
             account=account_of(seat, unit=whose),
-            cost=price.cost,
+            cost=cost,
             run=work,
         )
+
+    def _priced(self, parts: Parts, whose: PrivacyUnit) -> tuple[RoomPrice | None, Cost]:
+        """The price of the program's outputs, if it has any, and what the whole job is charged."""
+        epsilon = self.seat.options.epsilon
+        if not self.job.outputs:
+            return None, pure(epsilon, unit=whose, relation=Relation.add_remove)
+        delta = additive_delta(self.seat, self.seat.party, NAME)
+        price = RoomPrice.of(self.job, parts.program, delta, whose)
+        return price, approximate(epsilon, delta, unit=whose, relation=Relation.add_remove)
 
 
 def _taken(message: Message) -> tuple[Job, Parameters]:
@@ -153,12 +184,13 @@ def _taken(message: Message) -> tuple[Job, Parameters]:
 
 def _check_clause(seat: Seat, job: Job, clause: Any) -> None:
     """Hold the job against what the clause allows and who approved it."""
-    known = job.source_digest in (clause.programs or ())
+    # an agreement names programs: statistics beside one, or without any, are the steward's to approve
+    known = not job.statistics and job.source_digest in (clause.programs or ())
     if not known and not approved(seat.ledger, job):
         raise ClauseRefused(
             f"the job '{job.title}' is not approved",
             clause=f"architectures.{NAME}.programs",
-            asked=f"program {job.source_digest}",
+            asked=f"program {job.source_digest}" if job.outputs else "statistics that the job declares",
             would_pass="a program that the agreement names, or a job that the steward has approved: "
             "comity clean-room approve",
         )

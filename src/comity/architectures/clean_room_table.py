@@ -5,6 +5,7 @@ Exact: one release per lineage, checked by counting again what was released.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,11 @@ import numpy as np
 from comity.architectures.definition import Seat
 from comity.architectures.exchange import account_of
 from comity.cleanroom.blocks import Parameters
-from comity.cleanroom.cells import CellRules, Grid, determined, dominated, fill, units_of
+from comity.cleanroom.cells import CellRules, Grid, Members, determined, fill, units_of
 from comity.cleanroom.columns import Columns, Units
 from comity.cleanroom.job import Job
+from comity.cleanroom.pace import leave_at, leaves_after
 from comity.data.table import Table
-from comity.ledger import PrivacyUnit
 from comity.plan import Outcome, Plan, Verdict
 
 if TYPE_CHECKING:
@@ -53,9 +54,11 @@ def table_plan(
         return columns.matrix(Table(rows)), unit.numbers(people)
 
     def run() -> Outcome:
+        begun = time.monotonic()
         matrix, units = read()
         table = fill(job, parameters, grid, matrix, units, rules)
         note(int((units >= 0).sum()), table.cpu_s, table.peak_mb)
+        leave_at(begun, leaves_after(grid.size, 0.0))
         shown = [
             {"at": list(grid.words(place)), "values": table.values[place].tolist()}
             for place in np.flatnonzero(np.isfinite(table.values).all(axis=1)).tolist()
@@ -72,10 +75,14 @@ def table_plan(
         topic="job",
         request=request,
         asks={"unsafe_exact": True},
-        account=account_of(seat, unit=PrivacyUnit.record if unit.column is None else PrivacyUnit.person),
+        account=account_of(seat, unit=unit.whose),
         cost=None,
         run=run,
         check=check,
+        held=f"the job ran at {seat.party}, and its table was held back: no cell has as many units as the "
+        "clause's minimum_cell asks for and nobody who makes up most of it, in a way that others do not give "
+        "away. What may help: fewer levels, one column instead of two; or the same counts with noise, as "
+        "declared statistics",
     )
 
 
@@ -88,19 +95,21 @@ def _counted_again(
     at = [job.columns.index(name) for name in grid.names]
     rows, places = grid.members(np.where(units[:, None] >= 0, matrix[:, at], np.nan))
     number = units_of(grid, rows, places, units)
-    small = number < rules.minimum
-    over = np.zeros(grid.size, dtype=np.bool_)
-    if job.cells is not None and job.cells.measure is not None:
-        measure = matrix[:, job.columns.index(job.cells.measure)]
-        over = dominated(grid, rows, places, units, measure, rules)
-    told = determined(grid.lines(), empty) & (small | over)
+    members = Members(rows, places, units, tuple(matrix[:, at] for at in grid.measures), rules)
+    small, over = number < rules.minimum, members.over(grid)
+    lines = grid.lines()
+    told = determined(lines, empty) & (small | over)
+    thin = sum(
+        not members.enough(line[empty[line]]) for line in lines if empty[line].any() and not empty[line].all()
+    )
     figures = {
         "cells": int((~empty).sum()),
         "too_small": int(small[~empty].sum()),
         "dominated": int(over[~empty].sum()),
         "told_by_others": int(told.sum()),
+        "lines_with_too_few_hidden": thin,
     }
-    sound = not ((small | over)[~empty].any() or told.any())
+    sound = not ((small | over)[~empty].any() or told.any() or thin)
     return Verdict(
         passed=sound and bool((~empty).any()),
         reason="no cell may leave" if empty.all() else "counted again by the room",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from comity.errors import BadInput, MissingExtra
 from comity.schema import Schema
@@ -25,6 +25,10 @@ all of it, and the rest keeps the Renyi filter's own part above zero."""
 def rounded_delta(delta: float) -> float:
     """The delta in steps of 1e-15, as accounts are kept, rounded down to a whole number of them."""
     return float(f"{math.floor(round(delta * 1e15, 3))}e-15")
+
+
+ROW_ID: Final = "comity_row"
+"""The id of rows that have none of their own, which a pilot numbers."""
 
 
 if TYPE_CHECKING:
@@ -252,12 +256,16 @@ class InWords:
 
 @dataclass(frozen=True)
 class Exposure:
-    """Whom a mode trusts with what, what each role's process receives in it, and why it cannot run, if so."""
+    """Whom a mode trusts with what, what each role's process receives in it, and why it cannot run, if so.
+
+    `partitions` are those of a mode that cannot run on all of its architecture's.
+    """
 
     trust: tuple[Trust, ...]
     seen_by: Mapping[str, tuple[str, ...]]
     skip: Callable[[Task, Sequence[str]], str | None] = _always
     in_words: InWords | None = None
+    partitions: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -295,6 +303,7 @@ class Architecture:
         partitions: how the data may be split over providers: by rows, by columns.
         skip_columns: why it cannot run where it is split by columns, or None.
         frame: whether its clause fixes a frame: a list of record ids that all parties know, each held once.
+        bears_drop_outs: whether a run may go on where a provider gives up: its ML party decides.
     """
 
     name: str
@@ -320,6 +329,7 @@ class Architecture:
     exact: tuple[str, ...] = ()
     engine: tuple[str, str] | None = None
     in_words: InWords | None = None
+    bears_drop_outs: bool = False
 
     def charged(self, mode: str | None) -> bool:
         """Whether a run in this mode has an epsilon."""

@@ -2,8 +2,8 @@
 
 In order: the ML party asks; each provider encrypts the columns of its rows under a key of its own, made for
 this run, and sends them (a share that only it can open); the ML party weighs the columns, floods the sums
-and returns one ciphertext per 8,192 rows; each provider opens its scores and keeps them. The ML party answers
-when all have sent.
+and returns ciphertexts of some 200 scores each; each provider opens its scores and keeps them. The ML party
+answers when all have been heard; one that refuses is left out.
 
 It is a way of using a model, not of learning from rows: the model is the one that the ML party has without
 anybody, and how good it is, is what `alone` measures. docs/homomorphic.md tells it step by step.
@@ -24,8 +24,8 @@ from comity.architectures.definition import (
     Task,
     Trust,
 )
-from comity.architectures.homomorphic_customer import LINEAR, provider
-from comity.architectures.homomorphic_scorer import ml_party
+from comity.architectures.homomorphic_ml_party import ml_party
+from comity.architectures.homomorphic_provider import LINEAR, provider
 from comity.attack.result import AttackResult
 from comity.train.homomorphic.columns import PublicColumns, lacking_bounds
 
@@ -47,7 +47,8 @@ def _guarantee(options: Options) -> Guarantee:
     return Guarantee(
         note="Nothing readable leaves a provider, so no epsilon applies: rows leave under a key that only "
         "their provider has (128-bit security). The model is not protected from who has many rows scored: a "
-        "few more rows than columns tell all of it.",
+        "few more rows than columns tell all of it. Whatever key they use, scores tell no more than that, by "
+        "an estimate.",
         short="rows stay encrypted",
     )
 
@@ -89,6 +90,11 @@ ARCHITECTURE = Architecture(
         Trust("ml_party", "scores with the model that it says: nobody can check which one it used"),
         Trust("ml_party", "is never told scores of rows whose ciphertexts it has: they could tell the key"),
         Trust("provider", "has no more rows scored than the agreement allows; enough of them tell the model"),
+        Trust(
+            "provider",
+            "learns no more by a crafted key than by an honest one: an estimate, not a proof, for the some "
+            "200 scores that come back in one ciphertext",
+        ),
     ),
     seen_by={
         "provider": (
@@ -98,11 +104,12 @@ ARCHITECTURE = Architecture(
     },
     skip=_skip,
     attacks=_attacks,
+    bears_drop_outs=True,
     engine=("tenseal", "homomorphic"),
     in_words=InWords(
         protects="The rows that are scored; and the model's weights, while few rows are scored.",
         against="The ML party, whatever it does; for the weights, providers with few rows.",
-        price="Nothing is learned from the rows, scores are off by up to 0.00002, and each number of a row "
-        "becomes 16 bytes.",
+        price="Nothing is learned from the rows; scores are off by about 0.00002 times the model's unit, by "
+        "more with many columns or where that is agreed; a number becomes 16 bytes, a score 1.3 kB.",
     ),
 )

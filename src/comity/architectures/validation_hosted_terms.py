@@ -25,6 +25,7 @@ from comity.architectures.models import membership_attack
 from comity.architectures.validation_hosted import dimensions
 from comity.attack.result import AttackResult
 from comity.errors import BadSchema
+from comity.ledger import PrivacyUnit
 from comity.validate.hosted import HostedPrice, HostedUnit
 from comity.validate.hosted_learner import QUERIES, ROUNDS, SHARES, Gradient
 from comity.validate.hosted_model import HostedFeatures
@@ -59,7 +60,7 @@ def clause(options: Options) -> dict[str, Any]:
 def guarantee(options: Options, unit: HostedUnit | None = None) -> Guarantee:
     """Membership in a provider's table, and so everything that a record, or all rows of a person, say."""
     unit = unit or HostedUnit()
-    if unit.column is None:
+    if unit.unit is PrivacyUnit.record:
         whose = (
             "Holds for each record at each provider, features and label: whether it is in the table at all. "
             "A person with several rows is protected row by row only: give the schema's unit to protect "
@@ -110,9 +111,10 @@ EXPOSURE = Exposure(
 
 def attacks(pilot: Pilot) -> dict[str, AttackResult]:
     """Membership on the resulting model, and of a canary in the whole conversation."""
-    from comity.attack.label import label_bound
+    from comity.attack.membership import membership_bound
 
-    bound = label_bound(pilot.options.epsilon, pilot.options.delta)
+    unit = HostedUnit.of(pilot.task.schema.unit, id=pilot.task.id).unit
+    bound = membership_bound(pilot.options.epsilon, pilot.options.delta, unit=unit)
     return {
         "membership": replace(membership_attack(pilot), bound=bound),
         "canary": canary_attack(pilot.options),

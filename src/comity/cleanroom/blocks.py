@@ -12,6 +12,7 @@ what another one needs. The run as a whole has time for every block to take all 
 from __future__ import annotations
 
 import json
+import platform
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity import noise, sandbox
-from comity.cleanroom.job import Job
+from comity.cleanroom.job import Job, Kind
 from comity.errors import BadInput, UsageError
 from comity.sandbox.calls import computing_filter
 
@@ -46,12 +47,20 @@ class Ran:
         vectors: per output, (places, length); zeros where no block was or it gave nothing.
         gave: (places,) whether the block gave a result of the declared form.
         cpu_s, peak_mb: what it took.
+        fault: why the run as a whole failed, where it did; nothing of it may leave.
     """
 
     vectors: dict[str, Floats]
     gave: NDArray[np.bool_]
     cpu_s: float
     peak_mb: float
+    fault: str = ""
+
+    @classmethod
+    def failed(cls, job: Job, places: int, fault: str) -> Ran:
+        """What a run that failed gives: zeros, as of blocks that gave nothing."""
+        vectors = {output.name: np.zeros((places, output.length)) for output in job.outputs}
+        return cls(vectors, np.zeros(places, dtype=np.bool_), 0.0, 0.0, fault)
 
 
 def places_of_each(units: int, places: int, drawn: float) -> Integers:
@@ -82,10 +91,13 @@ def run_blocks(job: Job, parameters: Parameters, matrix: Floats, places: Integer
         number: how many places there are.
 
     Raises:
-        NoSandbox: if there is none on this machine.
+        NoSandbox: if there is none on this machine, or none that takes the clock away for statistics.
         BadInput: if parameters do not fit the declaration.
+        UsageError: if the run as a whole fails; private, since rows may have made it fail.
     """
     check_parameters(job, parameters)
+    if job.kind is Kind.statistic and platform.machine() != "x86_64":
+        raise sandbox.NoSandbox("a machine with x86-64: on others a block could read the processor's clock")
     size = 8 * (1 + sum(output.length for output in job.outputs))
     walls = computing_filter(_RESULTS, size)
     if walls is None:

@@ -7,18 +7,21 @@ rows alone. A row with another level, or none, is in no cell.
 The room counts the units of each cell by itself. A cell stays empty
 
 * with fewer units than the minimum, none at all included;
-* where its largest contributors make up too much of it (the (n, k) dominance rule);
+* where its largest contributors make up too much of it, in any number that the job reads (the (n, k)
+  dominance rule);
 * where it follows from others: cells of a line add up to its margin, so an empty cell is never alone in a
-  line, the empty cells of a line together have no fewer units than the minimum, and no empty cell's value is
-  determined by all lines together (a rank test; Hundepool et al. 2012, chapter 4). The rules treat every
-  number as if it added up, which is cautious for those that do not.
+  line, the empty cells of a line together have no fewer different units than the minimum and are dominated by
+  nobody, and no empty cell's value is determined by all lines together (a rank test; Hundepool et al. 2012,
+  chapter 4). The rules treat every number as if it added up, which is cautious for those that do not.
 
 This is exact: no differential privacy. What others know about the rows of a cell can still tell of the rest.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +34,10 @@ from comity.schema import Schema
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
+
+MOST_CELLS: Final = 1_000
+"""With the margins. Which cells follow from others takes the cube of their number."""
+_MARGIN: Final = "all"
 
 
 @dataclass(frozen=True)
@@ -54,17 +61,20 @@ class Grid:
     Attributes:
         names: the columns.
         levels: of each, the public levels, in order.
+        measures: places, among the job's columns, of the numbers that nobody may dominate a cell in.
     """
 
     names: tuple[str, ...]
     levels: tuple[tuple[str, ...], ...]
+    measures: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, job: Job, schema: Schema) -> Grid:
         """The cells of this job.
 
         Raises:
-            BadInput: if a column declares no levels: cells are never read off the data.
+            BadInput: if a column declares no levels (cells are never read off the data), for too many cells,
+                and for a measure that is no number.
         """
         names = () if job.cells is None else job.cells.by
         without = [name for name in names if schema[name].values is None]
@@ -72,7 +82,16 @@ class Grid:
             raise BadInput(
                 f"a table is by columns with public levels, which {', '.join(without) or 'no column'} has"
             )
-        return cls(names, tuple(schema[name].values or () for name in names))
+        measure = None if job.cells is None else job.cells.measure
+        if measure is not None and not schema[measure].type.is_numeric:
+            raise BadInput(f"the measure of a table is a column of numbers, which '{measure}' is not")
+        numbers = tuple(at for at, name in enumerate(job.columns) if schema[name].type.is_numeric)
+        grid = cls(names, tuple(schema[name].values or () for name in names), numbers)
+        if grid.size > MOST_CELLS:
+            raise BadInput(f"a table has up to {MOST_CELLS:,} cells with its margins, not {grid.size:,}")
+        if any(_MARGIN in levels for levels in grid.levels):
+            raise BadInput(f"a level called '{_MARGIN}' cannot be told from a margin of the table: rename it")
+        return grid
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -115,7 +134,7 @@ class Grid:
     def words(self, place: int) -> tuple[str, ...]:
         """The levels of a cell; "all" for a margin."""
         index = np.unravel_index(place, self.shape)
-        return tuple((*levels, "all")[at] for levels, at in zip(self.levels, index, strict=True))
+        return tuple((*levels, _MARGIN)[at] for levels, at in zip(self.levels, index, strict=True))
 
 
 def units_of(grid: Grid, rows: Integers, places: Integers, units: Integers) -> Integers:
@@ -147,13 +166,58 @@ def dominated(
     return found
 
 
-def empty_cells(grid: Grid, units: Integers, first: Booleans, minimum: int) -> Booleans:
+@dataclass(frozen=True, eq=False)
+class Members:
+    """Who is in which cell, for questions about several cells together.
+
+    Attributes:
+        rows, places: (memberships,) as `Grid.members` gives them.
+        units: (rows,) the number of each row's unit, -1 for rows that do not count.
+        measures: per number that nobody may dominate, (rows,).
+        rules: what a cell needs to leave.
+    """
+
+    rows: Integers
+    places: Integers
+    units: Integers
+    measures: tuple[Floats, ...]
+    rules: CellRules
+
+    def over(self, grid: Grid) -> Booleans:
+        """(cells,) which of them somebody dominates."""
+        found = np.zeros(grid.size, dtype=np.bool_)
+        for measure in self.measures:
+            found |= dominated(grid, self.rows, self.places, self.units, measure, self.rules)
+        return found
+
+    def enough(self, hidden: Integers) -> bool:
+        """Whether what these cells have together may be known: enough different units, nobody dominant."""
+        within = np.isin(self.places, hidden) & (self.units[self.rows] >= 0)
+        rows = np.unique(self.rows[within])
+        if len(np.unique(self.units[rows])) < self.rules.minimum:
+            return False
+        one, nobody = Grid(("",), ((),)), np.zeros(len(rows), dtype=np.int64)
+        return not any(
+            dominated(one, rows, nobody, self.units, measure, self.rules)[0] for measure in self.measures
+        )
+
+
+def empty_cells(
+    grid: Grid,
+    units: Integers,
+    first: Booleans,
+    minimum: int,
+    together: Callable[[Integers], bool] | None = None,
+) -> Booleans:
     """(cells,) which of them stay empty: those of `first`, and what others would give away.
 
     Args:
         units: (cells,) how many units each has.
         first: (cells,) those that may not leave by themselves.
+        together: whether cells' total may be known (`Members.enough`); by default if they have `minimum`
+            units, no unit being in two of them.
     """
+    enough = together or (lambda hidden: int(units[hidden].sum()) >= minimum)
     empty = first.copy()
     lines = grid.lines()
     through = {place: [line for line in lines if place in line] for place in range(grid.size)}
@@ -169,7 +233,7 @@ def empty_cells(grid: Grid, units: Integers, first: Booleans, minimum: int) -> B
         before = empty.copy()
         for line in lines:
             hidden = line[empty[line]]
-            if len(hidden) and (len(hidden) < 2 or units[hidden].sum() < minimum):
+            if len(hidden) and (len(hidden) < 2 or not enough(hidden)):
                 empty_one_of(line)
         if (empty == before).all():
             told = np.flatnonzero(determined(lines, empty))
@@ -233,11 +297,9 @@ def fill(
     counted = np.where(units[:, None] >= 0, matrix[:, at], np.nan)
     rows, places = grid.members(counted)
     number = units_of(grid, rows, places, units)
-    first = number < rules.minimum
-    if cells.measure is not None:
-        measure = matrix[:, job.columns.index(cells.measure)]
-        first |= dominated(grid, rows, places, units, measure, rules)
-    empty = empty_cells(grid, number, first, rules.minimum)
+    members = Members(rows, places, units, tuple(matrix[:, at] for at in grid.measures), rules)
+    first = (number < rules.minimum) | members.over(grid)
+    empty = empty_cells(grid, number, first, rules.minimum, members.enough)
     run = ~empty[places]
     ran = run_blocks(job, parameters, matrix[rows[run]], places[run], grid.size)
     values = np.where((empty | ~ran.gave)[:, None], np.nan, ran.vectors[job.outputs[0].name])

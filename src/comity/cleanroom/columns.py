@@ -6,7 +6,7 @@ public list, any other level the number of levels; what is missing is NaN.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from comity.data.table import Table, no_such_column
 from comity.errors import BadSchema
-from comity.schema import Schema, Unit
+from comity.ledger import PrivacyUnit
+from comity.schema import Column, Role, Schema, Unit
 
 _TOLD: Final = 5
 """So many absent columns are named."""
@@ -82,15 +83,25 @@ class Units:
     Attributes:
         column: the column that says whose row it is; None: each row is a unit.
         rows: the most rows of a person that count.
+        whose: `record` or `person`.
     """
 
     column: str | None = None
     rows: int = 1
+    whose: PrivacyUnit = PrivacyUnit.record
 
     @classmethod
-    def of(cls, unit: Unit, *, id: str | None = None) -> Self:
-        """As a schema or an agreement says; a unit column that is the rows' own id makes each row a unit."""
-        return cls() if unit.column in (None, id) else cls(unit.column, unit.max_rows)
+    def of(cls, unit: Unit, columns: Mapping[str, Column]) -> Self:
+        """As a schema or an agreement says, and nobody else.
+
+        Where the unit's column is the only identifier and each value counts once, it is the rows' own id: a
+        unit is a record. Rows that repeat an id do not count all the same.
+        """
+        if unit.column is None:
+            return cls()
+        identifiers = [name for name, column in columns.items() if column.role is Role.identifier]
+        own = identifiers == [unit.column] and unit.max_rows == 1
+        return cls(unit.column, unit.max_rows, PrivacyUnit.record if own else PrivacyUnit.person)
 
     def numbers(self, people: Sequence[Any]) -> NDArray[np.int64]:
         """(rows,) the number of each row's unit, -1 for a row that does not count.
@@ -104,7 +115,7 @@ class Units:
         seen: dict[Any, int] = {}
         numbers = np.full(len(people), -1, dtype=np.int64)
         for at, person in enumerate(people):
-            if person is None:
+            if person is None or person != person:  # NaN: a missing one in a column of numbers
                 continue
             seen[person] = seen.get(person, 0) + 1
             if seen[person] <= self.rows:

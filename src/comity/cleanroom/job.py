@@ -8,7 +8,8 @@ It returns a dictionary with a flat list of numbers for each declared output.
 What a job gives out is one of
 
 * statistics: vectors of declared L2 norm. The job runs on blocks of units, each in a process of its own, and
-  the sum of the blocks' vectors leaves with noise: differential privacy whatever the job does;
+  the sum of the blocks' vectors leaves with noise: differential privacy whatever the job does. Beside them,
+  or instead of a program, a job declares statistics that the room computes (`comity.cleanroom.asked`);
 * a table: the job runs on each cell of a declared grouping by itself; exact, under minimum-cell rules;
 * a model: numbers of declared length, from one run on all rows; exact, under a membership limit.
 
@@ -19,12 +20,12 @@ weaken its noise; a job whose results are exact is given few numbers (`_FEW`).
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Self
 
+from comity.cleanroom.asked import MOST_STATISTICS, Asked
 from comity.crypto.canonical import digest
 from comity.errors import BadInput
 
@@ -33,6 +34,11 @@ MOST_NUMBERS: Final = 1 << 16
 MOST_PARAMETERS: Final = 1 << 21
 MOST_BLOCKS: Final = 1 << 20
 _MOST_OUTPUTS: Final = 100
+_MOST_BLOCK_MB: Final = 4_096
+"""So much memory of one block every machine has: a block cannot make others fail by taking it."""
+_MOST_RESULTS: Final = 1 << 27
+_SMALLEST: Final = 1e-100
+"""Norms lie between this and 1 over it: what computes with them keeps its digits."""
 _FEW: Final = 4
 """A job whose results are exact is given few numbers: what it looks for stands in the source that a steward
 reads, not in what is sent along."""
@@ -89,12 +95,13 @@ class Blocks:
     Attributes:
         number: so many blocks, each unit in one of them by lot. None: each unit is a block of its own.
         most: where each unit is one, about so many of them are drawn by lot.
-        cpu_s: processor time of one block; a block that takes more counts as one that failed.
+        cpu_s: processor time of one block; one that takes more is killed and counts as one that failed. The
+            answer leaves when all blocks together could have taken that much.
     """
 
     number: int | None = None
-    most: int = 4_000
-    cpu_s: float = 0.05
+    most: int = 2_000
+    cpu_s: float = 0.005
 
     def to_dict(self) -> dict[str, Any]:
         how = {"most": self.most} if self.number is None else {"number": self.number}
@@ -107,7 +114,8 @@ class Cells:
 
     Attributes:
         by: one or two category columns of the job.
-        measure: a number column whose largest contributors must not dominate a cell; None: none does.
+        measure: a number column that the table is about. An agreement's dominance rule holds for every number
+            column that the job reads.
     """
 
     by: tuple[str, ...]
@@ -126,10 +134,11 @@ class Job:
         source: the Python file.
         columns: what it reads, in order.
         kind: what its outputs are.
-        outputs: in order; several only for statistics.
+        outputs: of the program, in order; several only for statistics. Without outputs there is no program.
         parameters: how many numbers each parameter has.
         modules: what it imports, of `MODULES`.
         blocks, cells: how it is run, for statistics and for a table.
+        statistics: what the room computes by itself, in order; only beside or instead of statistics.
         seconds, memory_mb: caps of a run on all rows, or of a block's memory.
     """
 
@@ -144,6 +153,7 @@ class Job:
     cells: Cells | None = None
     seconds: float = 60.0
     memory_mb: int = 512
+    statistics: tuple[Asked, ...] = ()
 
     def __post_init__(self) -> None:
         for fault in self._faults():
@@ -161,36 +171,62 @@ class Job:
             faults.append("it names the columns that it reads, each once")
         if not set(self.modules) <= MODULES:
             faults.append(f"it imports {', '.join(sorted(set(self.modules) - MODULES))[:100]}")
-        if not (0 < self.seconds <= 86_400 and 64 <= self.memory_mb <= 65_536):
-            faults.append("it runs at most a day, in 64 to 65,536 MiB")
-        return faults + self._output_faults() + self._way_faults()
+        most = _MOST_BLOCK_MB if self.kind is Kind.statistic else 65_536
+        if not (0 < self.seconds <= 86_400 and 64 <= self.memory_mb <= most):
+            faults.append(f"it runs at most a day, in 64 to {most:,} MiB")
+        return faults + self._output_faults() + self._way_faults() + self._statistic_faults()
 
     def _output_faults(self) -> list[str]:
         names = [output.name for output in self.outputs]
         faults: list[str] = []
-        if not 0 < len(names) <= _MOST_OUTPUTS or len(set(names)) != len(names):
+        least = 0 if self.statistics else 1
+        if not least <= len(names) <= _MOST_OUTPUTS or len(set(names)) != len(names):
             faults.append(f"it declares 1 to {_MOST_OUTPUTS} outputs, each once")
+        if not names and (self.source or self.parameters or self.modules):
+            faults.append("it has a program and no outputs of it; declare some, or leave the program out")
         if sum(self.parameters.values()) > MOST_PARAMETERS or any(n < 0 for n in self.parameters.values()):
             faults.append(f"its parameters are at most {MOST_PARAMETERS:,} numbers")
         for output in self.outputs:
             if not 0 < output.length <= MOST_NUMBERS:
                 faults.append(f"'{output.name[:40]}' has 1 to {MOST_NUMBERS:,} numbers")
-            bounded = output.norm is not None and math.isfinite(output.norm) and output.norm > 0
-            if bounded is not (self.kind is Kind.statistic):
+            if (output.norm is not None) is not (self.kind is Kind.statistic):
                 faults.append(f"'{output.name[:40]}': statistics have a norm above 0, and only they")
-            if not (math.isfinite(output.share) and output.share > 0):
-                faults.append(f"'{output.name[:40]}': its share is above 0")
+            elif output.norm is not None and not _SMALLEST <= output.norm <= 1 / _SMALLEST:
+                faults.append(f"'{output.name[:40]}': it has a norm above 0, from 1e-100 to 1e100")
+            if not 1e-6 <= output.share <= 1e6:
+                faults.append(f"'{output.name[:40]}': its share is above 0, from 1e-6 to 1e6")
             if output.mix is not None and self.parameters.get(output.mix) != output.length**2:
                 faults.append(f"'{output.name[:40]}': it is mixed by a parameter of its length squared")
         return faults
 
+    def _statistic_faults(self) -> list[str]:
+        if not self.statistics:
+            return []
+        if self.kind is not Kind.statistic:
+            return [f"statistics leave with noise and a {self.kind} without: ask for them in two jobs"]
+        names = [one.name for one in self.statistics]
+        faults = [fault for one in self.statistics for fault in one.faults()]
+        if len(names) > MOST_STATISTICS or len(set(names)) != len(names):
+            faults.append(f"it declares up to {MOST_STATISTICS} statistics, each once")
+        unread = {name for one in self.statistics for name in one.columns} - set(self.columns)
+        if unread:
+            faults.append(f"its statistics are of {min(unread)[:60]}, which is not among its columns")
+        return faults
+
     def _way_faults(self) -> list[str]:
+        if self.kind is Kind.statistic and not self.outputs:
+            return (
+                [] if self.blocks is None and self.cells is None else ["without a program it has no blocks"]
+            )
         if self.kind is Kind.statistic:
             blocks = self.blocks
             if blocks is None or self.cells is not None:
                 return ["a job of statistics says on what blocks it is run"]
-            if not 1 <= (blocks.most if blocks.number is None else blocks.number) <= MOST_BLOCKS:
+            number = blocks.most if blocks.number is None else blocks.number
+            if not 1 <= number <= MOST_BLOCKS:
                 return [f"it runs on 1 to {MOST_BLOCKS:,} blocks"]
+            if number * sum(output.length for output in self.outputs) > _MOST_RESULTS:
+                return [f"its blocks give at most {_MOST_RESULTS:,} numbers all together"]
             return [] if 0.001 <= blocks.cpu_s <= 60 else ["a block has 0.001 to 60 s of processor time"]
         if self.blocks is not None:
             return ["only a job of statistics has blocks"]
@@ -207,6 +243,8 @@ class Job:
             and set(self.cells.by) <= set(self.columns)
         ):
             return ["a table is by one or two of the columns that the job reads"]
+        if self.cells is not None and self.cells.measure not in (None, *self.columns):
+            return ["the measure of its cells is one of the columns that the job reads"]
         return []
 
     @property
@@ -237,6 +275,7 @@ class Job:
             "memory_mb": self.memory_mb,
             **({} if self.blocks is None else {"blocks": self.blocks.to_dict()}),
             **({} if self.cells is None else {"cells": self.cells.to_dict()}),
+            **({"statistics": [one.to_dict() for one in self.statistics]} if self.statistics else {}),
         }
 
     @classmethod

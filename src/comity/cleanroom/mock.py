@@ -6,6 +6,7 @@ independent: nothing of any real row is in it, and nothing that holds between co
 
 from __future__ import annotations
 
+from math import gcd
 from typing import TYPE_CHECKING, Final
 
 from comity.cleanroom.columns import Columns
@@ -64,6 +65,9 @@ def _values(column: Column, rows: int, *, step: int) -> list[int | float | str |
         wheel = [low, high, *(low + (high - low) * (at * step % 97) / 97 for at in range(97))]
         if str(column.type) == "integer":
             wheel = [round(value) for value in wheel if isinstance(value, float)]
+    # a step that shares no factor with the wheel reaches all of it
+    while gcd(step, len(wheel)) != 1:
+        step += 1
     turned: list[int | float | str | None] = [
         wheel[at if at < len(wheel) else at * step % len(wheel)] for at in range(rows)
     ]

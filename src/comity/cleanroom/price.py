@@ -66,12 +66,16 @@ class RoomPrice:
         """Of this job.
 
         Raises:
-            UsageError: if delta is too small for so many numbers on the grid.
+            UsageError: if delta is too small for so many numbers on the grid, or a share for its noise.
         """
         each = job.blocks is not None and job.blocks.number is None
         dimensions = sum(output.length for output in job.outputs)
         price = cls(epsilon, delta, unit, dimensions, each, 1 if each else 2)
-        price.multiplier(1.0)
+        total = sum(output.share for output in job.outputs)
+        for output in job.outputs:
+            # noise has room in 64 bits, whatever the number of blocks: found out before anything is charged
+            sigma = price.deviation(1.0, output.share / total, 1.0) * _CAP
+            noise.require_room(float(_CAP) * _MOST_PLACES, sigma)
         return price
 
     @property
@@ -108,27 +112,34 @@ class RoomPrice:
         Args:
             part: of the privacy, the parts of all outputs adding up to 1.
         """
-        deviation = self.deviation(norm, part, drawn)
-        unit = _CAP / norm
         whole = np.zeros(vectors.shape[1], dtype=np.int64)
         for first in range(0, len(vectors), 4096):
-            block = vectors[first : first + 4096]
-            with np.errstate(over="ignore", invalid="ignore"):
-                length = np.sqrt(np.square(block).sum(axis=1))
-            fine = np.isfinite(length)
-            scaled = np.where(fine[:, None], block, 0.0)
-            # a little below the cap, by more than all roundings together
-            scaled = (
-                scaled * (np.minimum(1.0, norm / np.maximum(length, norm * 1e-300)) * (1 - 1e-9))[:, None]
-            )
-            whole += np.trunc(np.where(fine[:, None], scaled, 0.0) * unit).astype(np.int64).sum(axis=0)
-        sigma = deviation * unit
+            whole += whole_vectors(vectors[first : first + 4096], norm).sum(axis=0)
+        sigma = self.deviation(1.0, part, drawn) * _CAP
         noise.require_room(float(_CAP) * max(len(vectors), 1), sigma)
-        return noise.add_discrete_gaussian(whole, sigma).astype(np.float64) / unit
+        return noise.add_discrete_gaussian(whole, sigma).astype(np.float64) * (norm / _CAP)
 
     def deviation(self, norm: float, part: float, drawn: float) -> float:
         """Standard deviation of the noise on each number of an output."""
         return self.multiplier(drawn) * self.moved * norm / math.sqrt(part) * (1 + 2.0**-40)
+
+
+def whole_vectors(vectors: Floats, norm: float) -> NDArray[np.int64]:
+    """(blocks, length) vectors on the integer grid, each cut to the norm, which is 2^26 there; no noise.
+
+    Each vector is divided by its own largest entry before it is squared, so that neither very small nor very
+    large entries slip through the cut; one that is not finite counts as zeros. The last word is a bound on
+    the integers themselves.
+    """
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+        largest = np.abs(vectors).max(axis=1, initial=0.0)
+        fine = np.isfinite(largest) & (largest > 0)
+        direction = np.where(fine[:, None], vectors, 0.0) / np.where(fine, largest, 1.0)[:, None]
+        length = np.sqrt(np.square(direction).sum(axis=1))  # from 1 to the root of the number of entries
+        # a little below the cap, by more than all roundings together
+        factor = np.minimum(largest / norm, 1.0 / np.maximum(length, 1.0)) * (_CAP * (1 - 1e-9))
+        whole = np.trunc(direction * np.where(fine, factor, 0.0)[:, None]).astype(np.int64)
+    return np.where((noise.norm_bounds(whole) <= _CAP)[:, None], whole, 0)
 
 
 @lru_cache(maxsize=256)

@@ -5,7 +5,7 @@ No private byte is in it, so what goes wrong may be told in full.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -20,6 +20,7 @@ from comity.errors import BadInput, UsageError
 from comity.schema import Schema
 
 _BLOCKS: Final = 16
+_LONGEST_S: Final = 60.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +69,12 @@ def rehearse(job: Job, parameters: Parameters, schema: Schema, *, rows: int = 20
 def require_rehearsed(job: Job, parameters: Parameters, schema: Schema) -> None:
     """Refuse a job that gives nothing on made-up rows; what it says of that is public.
 
+    It gets a minute at most: what is asked has not been held against budget or queries yet.
+
     Raises:
         BadInput: with the last line of the job's own error.
     """
-    done = rehearse(job, parameters, schema)
+    done = rehearse(replace(job, seconds=min(job.seconds, _LONGEST_S)), parameters, schema)
     if done.fault:
         # the last line alone: those before name places on this machine
         said = done.fault.strip().splitlines()[-1][-300:]

@@ -22,9 +22,9 @@ from comity.cleanroom.blocks import (
     run_blocks,
 )
 from comity.cleanroom.job import Job
-from comity.cleanroom.pace import leave_at
+from comity.cleanroom.pace import leave_at, leaves_after
 from comity.cleanroom.price import RoomPrice
-from comity.errors import BadInput
+from comity.errors import BadInput, UsageError
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -81,14 +81,22 @@ class Answer:
 
 
 def answer(
-    job: Job, parameters: Parameters, matrix: Floats, units: Integers, price: RoomPrice
+    job: Job,
+    parameters: Parameters,
+    matrix: Floats,
+    units: Integers,
+    price: RoomPrice,
+    *,
+    begun: float | None = None,
 ) -> tuple[Answer, Ran]:
     """Run the job on blocks and add the noise. To be called after the charge is durable.
 
     Args:
         matrix: (rows, columns) what the job is given.
         units: (rows,) the number of each row's unit, 0 up, -1 for rows that do not count.
+        begun: when the work on the rows began (`time.monotonic`); by default now.
     """
+    begun = time.monotonic() if begun is None else begun
     blocks = job.blocks
     if blocks is None:
         raise BadInput(f"the job '{job.title}' is none of statistics")
@@ -104,8 +112,13 @@ def answer(
         drawn, places, told = 1.0, blocks.number, None
         of_unit = places_by_lot(count, places)
     of_row = np.where(units >= 0, of_unit[np.maximum(units, 0)], -1) if count else units
-    begun = time.monotonic()
-    ran = run_blocks(job, parameters, matrix, of_row, places)
+    try:
+        ran = run_blocks(job, parameters, matrix, of_row, places)
+    except UsageError as error:
+        if not error.private:
+            raise
+        # that a run failed may be one record's doing: the answer keeps its form, its noise and its time
+        ran = Ran.failed(job, places, str(error))
     total = sum(output.share for output in job.outputs)
     sums: dict[str, Floats] = {}
     deviations: dict[str, float] = {}
@@ -118,7 +131,7 @@ def answer(
         norm, part = output.norm or 0.0, output.share / total
         sums[output.name] = price.noisy(vectors, norm, part, drawn)
         deviations[output.name] = price.deviation(norm, part, drawn)
-    leave_at(begun, places)
+    leave_at(begun, leaves_after(places, blocks.cpu_s))
     return Answer(drawn, told, sums, deviations), ran
 
 

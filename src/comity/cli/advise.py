@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import math
 import sys
 import textwrap
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import typer
 if TYPE_CHECKING:
     from comity.advise.advice import Advice
     from comity.advise.situation import Facts
+    from comity.data.table import Table
     from comity.schema import Schema
 
 _WIDTH = 78
@@ -101,25 +103,27 @@ def advise(
             "a draft names parties and their keys: give --provider NAME=PATH for each provider, --ml-party "
             "NAME, and --folder DIR, a party's folder with the others' cards"
         )
-    if not epsilon > 0:
-        raise UsageError(f"--epsilon is above 0, not {epsilon:g}")
+    if not (math.isfinite(epsilon) and epsilon > 0):
+        raise UsageError(f"--epsilon is a number above 0, not {epsilon:g}")
     given, agreed = _answers(answers, sets or [])
     compared = None if results is None else _results(results)
     known = _schema(schema)
-    facts = _facts(provider or [], target, known, schema, id, k, epsilon)
+    read = _tables(provider or [])
+    facts = _facts(read, target, known, schema, id, k, epsilon)
     asked = _ask(Situation(given, facts), compared)
     advice = advise_on(Situation(asked, facts), compared)
+    more: tuple[str, ...] = ()
     if draft is not None and folder is not None and ml_party is not None:
-        write_draft(
+        more = write_draft(
             advice,
             draft,
             folder=folder,
-            providers=[each.partition("=")[0] for each in provider or ()],
+            tables=read,
             ml_party=ml_party,
             mediator=mediator,
             schema=known,
             target=target,
-            **_shape(provider or [], id),
+            id=id,
             answers=agreed,
             base=Path() if answers is None else answers.parent,
             epsilon=epsilon,
@@ -128,7 +132,7 @@ def advise(
     if json is not None:
         write_json(advice.to_dict(), json, mode=PRIVATE)
     if json != "-":
-        _print(advice, draft, json)
+        _print(advice, draft, json, more)
     return 0
 
 
@@ -172,7 +176,7 @@ def _schema(path: Path | None) -> Schema | None:
 
 
 def _facts(
-    providers: list[str],
+    tables: Mapping[str, Table],
     target: str | None,
     known: Schema | None,
     schema: Path | None,
@@ -183,20 +187,20 @@ def _facts(
     """What the tables show; nothing where none was given."""
     from comity.advise import Facts, measure
 
-    if not providers:
+    if not tables:
         return Facts()
     base = None if schema is None else schema.parent
     found = target or (None if known is None else known.target)
     print("measuring the tables ...", file=sys.stderr)
-    return measure(_tables(providers), target=found, schema=known, base=base, id=id, k=k, epsilon=epsilon)
+    return measure(tables, target=found, schema=known, base=base, id=id, k=k, epsilon=epsilon)
 
 
-def _tables(providers: list[str]) -> dict[str, Any]:
+def _tables(providers: list[str]) -> dict[str, Table]:
     from comity.data import read_table
     from comity.errors import UsageError
     from comity.node.card import check_name
 
-    tables: dict[str, Any] = {}
+    tables: dict[str, Table] = {}
     for each in providers:
         name, separator, path = each.partition("=")
         if not separator or not path:
@@ -206,15 +210,6 @@ def _tables(providers: list[str]) -> dict[str, Any]:
             raise UsageError(f"the provider name '{name}' is given twice")
         tables[name] = read_table(path)
     return tables
-
-
-def _shape(providers: list[str], id: str | None) -> dict[str, Any]:
-    """All providers' record ids, if their column is named, and who has which columns, if not all have all."""
-    tables = _tables(providers)
-    names = {name: table.names for name, table in tables.items()}
-    same = len({frozenset(columns) for columns in names.values()}) == 1
-    ids = [] if id is None else [str(value) for table in tables.values() for value in table.strings(id)]
-    return {"ids": None if id is None else ids, "held": None if same else names}
 
 
 def _ask(situation: Any, compared: Any) -> Mapping[str, str]:
@@ -250,7 +245,7 @@ def _ask(situation: Any, compared: Any) -> Mapping[str, str]:
         answers[name] = taken[name] = str(answer)
 
 
-def _print(advice: Advice, draft: Path | None, json: str | None) -> None:
+def _print(advice: Advice, draft: Path | None, json: str | None, more: tuple[str, ...]) -> None:
     from rich.console import Console
 
     from comity.cli.advise_words import told
@@ -261,6 +256,7 @@ def _print(advice: Advice, draft: Path | None, json: str | None) -> None:
     for words in (
         None if json is None else f"JSON: {json}",
         None if draft is None else f"Wrote the draft to {draft}. Read it with: comity agree show {draft}",
+        *more,
     ):
         if words is not None:
             console.print(words, markup=False)

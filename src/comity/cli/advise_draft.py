@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from comity.advise.advice import Advice
+    from comity.data.table import Table
     from comity.schema import Schema
 
 
@@ -20,33 +21,36 @@ def write_draft(
     out: Path,
     *,
     folder: Path,
-    providers: Sequence[str],
+    tables: Mapping[str, Table],
     ml_party: str,
     mediator: str | None,
     schema: Schema | None,
     target: str | None,
-    ids: Sequence[str] | None,
-    held: Mapping[str, Sequence[str]] | None,
+    id: str | None,
     answers: Mapping[str, Any],
     base: Path,
     epsilon: float,
     k: int,
-) -> None:
-    """Write the draft of what is advised. Nothing in it is read off the tables but the ids' digest.
+) -> tuple[str, ...]:
+    """Write the draft of what is advised; what is left to say about it.
+
+    Nothing in it is read off the tables but the names of their columns, the ids' digest, and, where answers
+    were measured, which architecture it is.
 
     Args:
-        ids: all providers' record ids, for a clause that fixes a frame.
-        held: each provider's columns, where they are not the same.
+        tables: each provider's.
+        id: the column of record ids, for a clause that fixes a frame.
         answers: those of `comity agree draft`; they stand above what the advice fills in.
         base: the folder that file names in answers are relative to.
+        epsilon: of the clause and the budget.
 
     Raises:
         UsageError: listing answers that are missing, or if the frame's ids are needed and not there.
-        BadInput: if there is no card of a party.
+        BadInput: if there is no card of a party, or records cannot be told apart by their ids.
     """
-    from comity.advise import Cast
     from comity.advise import draft as draft_of
     from comity.agreement import agreement_from
+    from comity.architectures.definition import Parties
     from comity.cli.agree_files import folder_of, put_out
     from comity.cli.agree_interview import interview
     from comity.cli.agree_questions import Questions
@@ -55,22 +59,24 @@ def write_draft(
 
     own = folder_of(folder)
     keys = {own.name: str(own.verify_key), **{name: str(card.key) for name, card in own.peers().items()}}
-    measured = advice.first.measured
-    spent = epsilon if measured is None or measured.epsilon is None else measured.epsilon
+    personal = advice.known.get("personal")
+    held = {name: table.names for name, table in tables.items()}
+    same = len({frozenset(names) for names in held.values()}) == 1
     given = draft_of(
         advice.first,
-        Cast(tuple(providers), ml_party, mediator),
+        Parties(tuple(tables), ml_party, mediator or ""),
         schema=schema,
-        held=held,
-        personal=advice.known["personal"].answer != "no",
-        epsilon=spent,
+        held=None if same else held,
+        partition=_partition(advice, same),
+        personal=personal is None or personal.answer != "no",
+        epsilon=epsilon,
         k=k,
-        frame=frame_of(ids) if ids is not None and advice.first.architecture == "blind-validation" else None,
+        frame=frame_of(tables, id) if id is not None and _fixes_frame(advice) else None,
     )
     what = f"Learn {target}" if target else "Learn together"
     given["title"] = f"{what} by {advice.first.architecture}"
     if schema is None:
-        for name in providers:
+        for name in tables:
             if not _has(answers, "data", name, "schema") and not _has(answers, "data", name, "columns"):
                 raise UsageError(
                     "an agreement names columns with public bounds and levels, which must not be read off "
@@ -85,25 +91,80 @@ def write_draft(
             f"--set {SECTION}.purpose.legal_basis=public_task"
         ) from None
     put_out(agreement_from(document, where="the draft"), out)
+    return _other_epsilon(advice, epsilon)
 
 
-def frame_of(ids: Sequence[str]) -> dict[str, Any]:
+def _partition(advice: Advice, same: bool) -> str:
+    """How the data is split, as it was answered: a further column at one provider splits nothing.
+
+    Raises:
+        UsageError: if columns are said to be spread, and all tables have the same.
+    """
+    from comity.advise.process import settled
+    from comity.errors import UsageError
+
+    answers = settled({name: one.answer for name, one in advice.known.items()})
+    if answers.get("columns") != "spread":
+        return "rows"
+    if same:
+        raise UsageError(
+            "the answer to 'columns' is 'spread', and the tables of --provider have the same columns: give "
+            "each provider's own columns, or answer 'provider' or 'linked'"
+        )
+    return "columns"
+
+
+def _fixes_frame(advice: Advice) -> bool:
+    from comity.architectures import find, names
+
+    name = advice.first.architecture
+    return name in names() and find(name).frame
+
+
+def _other_epsilon(advice: Advice, epsilon: float) -> tuple[str, ...]:
+    """That the comparison found another epsilon to do; it is for the holders, and not in the draft."""
+    measured = advice.first.measured
+    if measured is None or measured.epsilon is None or measured.epsilon == epsilon:
+        return ()
+    return (
+        f"It asks for epsilon {epsilon:g} (--epsilon); the comparison's result above is of epsilon "
+        f"{measured.epsilon:g}. An epsilon that is chosen by results tells something of the tables.",
+    )
+
+
+def frame_of(tables: Mapping[str, Table], id: str) -> dict[str, Any]:
     """Rows and digest of the list of ids that all parties know.
 
     Raises:
-        BadInput: if one stands there twice: a frame has one row for each.
+        BadInput: if a record has no id, or one id stands twice: a frame has one row for each.
     """
     from comity.crypto.canonical import digest
     from comity.errors import BadInput
 
-    listed = sorted(ids)
+    listed: list[str] = []
+    for name, table in tables.items():
+        ids = [value for value in table.strings(id) if value is not None]
+        missing, twice = table.rows - len(ids), len(ids) - len(set(ids))
+        if missing:
+            raise BadInput(
+                f"{missing:,} of {table.rows:,} records of '{name}' have no {id}, and a frame names each "
+                "record by its id: give them one, or leave them out of the table",
+                private=True,
+            )
+        if twice:
+            raise BadInput(
+                f"{twice:,} of {table.rows:,} records of '{name}' have the {id} of another one there, and a "
+                "frame has one row for each id: keep one record of each in the table",
+                private=True,
+            )
+        listed += ids
     if len(set(listed)) != len(listed):
         raise BadInput(
             "records of several providers have the same id, and a frame names each once: write the list of "
             "ids that all parties agree on to a file, and name it in --answers under "
             "agreement.architectures.NAME.frame"
         )
-    return {"rows": len(listed), "sha256": digest(listed)}
+    return {"rows": len(listed), "sha256": digest(sorted(listed))}
 
 
 def _over(given: Mapping[str, Any], answers: Mapping[str, Any]) -> dict[str, Any]:

@@ -206,7 +206,7 @@ LIMITS: Final[Mapping[str, tuple[Limit, ...]]] = {
             "  (below twice the number that stays less the number of providers; each costs noise)",
             1,
         ),
-        Limit("rounds", "count", "  At most how many sums may be opened", 6, within=Range(1)),
+        Limit("rounds", "count", "  At most how many sums may be opened", 9, within=Range(1)),
         _RETENTION,
     ),
     "homomorphic": (

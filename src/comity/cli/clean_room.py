@@ -12,6 +12,9 @@ from comity.cli.agree_files import FolderOption, JsonFile, LedgerOption, Passphr
 if TYPE_CHECKING:
     from comity.cleanroom.job import Job
     from comity.cleanroom.rehearsal import Rehearsed
+    from comity.schema import Schema
+
+_CAPS = ("parameters", "modules", "blocks", "cells", "seconds", "memory_mb")
 
 app = typer.Typer(
     help="Jobs that run beside a provider's data: write them on a mock table, check them, approve them.",
@@ -56,7 +59,7 @@ def check(
     delta: Annotated[float, typer.Option("--delta", metavar="D", help="Its delta.")] = 1e-6,
     json: JsonFile = None,
 ) -> int:
-    """Run a job on made-up rows in the sandbox, and show what would leave.
+    """Run a job on made-up rows and show what would leave, with how much noise; its program in the sandbox.
 
     Exit code 3 if the job gives nothing that it declares.
     """
@@ -69,16 +72,18 @@ def check(
     check_apart({"JOB": job, "SCHEMA": schema}, {"--json": json})
     check_writable(json, "--json")
     read, numbers = read_job_file(job)
+    columns = read_schema(schema)
     lacking = [name for name in read.parameters if name not in numbers]
     if lacking:
         raise BadInput(f"{job}: to run it, give the numbers of {', '.join(lacking)} under parameters")
-    done = rehearse(read, numbers, read_schema(schema))
-    document = _described(read, epsilon, delta) | _ran(done)
+    document = _described(read, columns, epsilon, delta)
+    done = rehearse(read, numbers, columns) if read.outputs else None
+    document |= {} if done is None else _ran(done)
     if json is not None:
         write_json(document, json)
     if json != "-":
         _tell(document)
-    if done.fault:
+    if done is not None and done.fault:
         raise BadInput(f"the job gives nothing on made-up rows: {done.fault[-1000:]}")
     return 0
 
@@ -106,13 +111,18 @@ def approve(
     from comity.schema import read_schema
 
     read, _ = read_job_file(job)
-    Columns.of(read_schema(schema), read.columns)
+    columns = read_schema(schema)
+    Columns.of(columns, read.columns)
+    described = _described(read, columns, epsilon, delta)
     own = folder_with_key(folder, passphrase_file)
-    print(read.source, end="" if read.source.endswith("\n") else "\n")
-    print()
-    _tell(_described(read, epsilon, delta))
+    if read.outputs:
+        print(read.source, end="" if read.source.endswith("\n") else "\n")
+        print()
+    _tell(described)
     confirm(
-        "Have you read the program, and may it run beside the data?",
+        "Have you read the program, and may it run beside the data?"
+        if read.outputs
+        else "May these statistics of the data leave, with this noise?",
         yes=yes,
         otherwise="nothing was approved",
     )
@@ -125,8 +135,18 @@ def approve(
     return 0
 
 
-def _described(job: Job, epsilon: float, delta: float) -> dict[str, Any]:
-    """What the job declares and what leaves of it."""
+def _described(job: Job, schema: Schema, epsilon: float, delta: float) -> dict[str, Any]:
+    """What the job declares and what leaves of it.
+
+    Raises:
+        BadSchema: if a statistic does not go with the schema.
+    """
+    from comity.architectures.clean_room_statistics import rehearse_statistics
+    from comity.cleanroom.purse import Parts
+
+    charged = str(job.kind) == "statistic"
+    parts = Parts.of(job, epsilon)
+    told = rehearse_statistics(job, schema, epsilon) if job.statistics else []
     return {
         "title": job.title,
         "digest": job.digest,
@@ -134,10 +154,27 @@ def _described(job: Job, epsilon: float, delta: float) -> dict[str, Any]:
         "kind": str(job.kind),
         "columns": list(job.columns),
         "modules": list(job.modules),
-        "outputs": [_output(job, number, epsilon, delta) for number in range(len(job.outputs))],
-        "epsilon": epsilon if job.blocks is not None else None,
-        "delta": delta if job.blocks is not None else None,
+        "outputs": [_output(job, number, parts.program, delta) for number in range(len(job.outputs))],
+        "declared": {name: value for name, value in job.to_dict().items() if name in _CAPS},
+        "leaves_after_s": _leaves_after(job),
+        "statistics": [
+            {"name": one.asked.name, "epsilon": part, "widest": one.widest, "figures": one.readable(schema)}
+            for one, part in zip(told, parts.statistics, strict=True)
+        ],
+        "epsilon": epsilon if charged else None,
+        "delta": (delta if job.outputs else 0.0) if charged else None,
     }
+
+
+def _leaves_after(job: Job) -> float | None:
+    """When statistics leave at the earliest, where each place of the job's blocks is taken."""
+    from comity.cleanroom.pace import leaves_after
+
+    if str(job.kind) != "statistic":
+        return None
+    blocks = job.blocks
+    number = 0 if blocks is None else blocks.most if blocks.number is None else blocks.number
+    return leaves_after(number, 0.0 if blocks is None else blocks.cpu_s)
 
 
 def _output(job: Job, number: int, epsilon: float, delta: float) -> dict[str, Any]:
@@ -153,6 +190,12 @@ def _output(job: Job, number: int, epsilon: float, delta: float) -> dict[str, An
     return told
 
 
+def _worded(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_worded(one)}" for name, one in value.items())
+    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def _ran(done: Rehearsed) -> dict[str, Any]:
     return {
         "blocks": done.blocks,
@@ -164,13 +207,19 @@ def _ran(done: Rehearsed) -> dict[str, Any]:
 
 
 def _tell(document: dict[str, Any]) -> None:
-    print(f"{document['title']}  ({document['digest'][:12]}..., program {document['program'][:12]}...)")
+    program = f"program {document['program'][:12]}..." if document["outputs"] else "no program"
+    print(f"{document['title']}  ({document['digest'][:12]}..., {program})")
     print(f"  reads: {', '.join(document['columns'])}")
+    caps = {name: value for name, value in document["declared"].items() if value and document["outputs"]}
+    for name, value in caps.items():
+        print(f"  {name.replace('_', ' ')}: {_worded(value)}")
     if document["kind"] == "statistic":
+        whatever = ", whatever the program does" if document["outputs"] else ""
         print(
-            f"  leaves: noisy sums, epsilon {document['epsilon']:g}, delta {document['delta']:g}, whatever "
-            "the program does"
+            f"  leaves, for epsilon {document['epsilon']:g}, delta {document['delta']:g} all together"
+            f"{whatever}:"
         )
+        print(f"    leaves after about {document['leaves_after_s']:.3g} s at the earliest")
     else:
         print(f"  leaves: a {document['kind']} as it is, once per data set; no differential privacy")
     for output in document["outputs"]:
@@ -179,6 +228,12 @@ def _tell(document: dict[str, Any]) -> None:
             words += f", cut to length {output['norm']:g}, noise of {output['noise']:.4g} on each"
         longest = document.get("longest", {}).get(output["name"])
         print(words + ("" if longest is None else f"; on made-up rows up to length {longest:.4g}"))
+    for one in document["statistics"]:
+        count = len(one["figures"])
+        print(
+            f"    {one['name']}: {count:,} figure{'s' if count > 1 else ''}, epsilon {one['epsilon']:.4g}, "
+            f"by comity; on made-up rows +- {one['widest']:.4g}"
+        )
     if document.get("gave") is not None:
         print(
             f"  on made-up rows: {document['gave']} of {document['blocks']} blocks gave what is declared, ",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from comity.architectures.definition import ROW_ID
 from comity.compare.settings import Settings
 from comity.data.table import Table, concat_tables
 from comity.errors import BadTable
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-GENERATED_ID = "comity_row"
 MOST_LEVELS = 2_000
 
 
@@ -37,9 +37,7 @@ def with_ids(table: Table, id: str | None, provider: str) -> Table:
     import pyarrow as pa
 
     if id is None:
-        return table.with_column(
-            GENERATED_ID, pa.array([f"{provider}-{row}" for row in range(1, table.rows + 1)])
-        )
+        return table.with_column(ROW_ID, pa.array([f"{provider}-{row}" for row in range(1, table.rows + 1)]))
     codes, levels = table.levels(id)
     if (codes < 0).any():
         rows = int((codes < 0).sum())

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from comity.architectures.definition import Task
-from comity.compare.completing import GENERATED_ID, with_ids, with_observed_levels, with_roles
+from comity.architectures.definition import ROW_ID, Task
+from comity.compare.completing import with_ids, with_observed_levels, with_roles
 from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
 from comity.compare.split import split_tables
 from comity.crypto.canonical import digest
@@ -87,7 +87,7 @@ class Inputs:
             "partition": settings.partition,
             "target": self.task.target,
             "positive": self.task.positive,
-            "id": None if self.task.id == GENERATED_ID else self.task.id,
+            "id": None if self.task.id == ROW_ID else self.task.id,
             "features": list(self.task.features),
             "test_rows": self.test.num_rows,
             "test": settings.test or "20% of each provider, stratified, held out from everybody",
@@ -111,7 +111,7 @@ def prepare_inputs(settings: Settings, folder: Path) -> Inputs:
     tables = _read(settings, schema)
     schema, inferred, notes = _schema(settings, schema, tables)
     positive = positive_class(concat_tables(list(tables.values())), settings.target, settings.positive)
-    id_column = settings.id or GENERATED_ID
+    id_column = settings.id or ROW_ID
     task = Task(schema=schema, target=settings.target, positive=positive, id=id_column)
     if not task.features:
         raise BadTable(

@@ -15,12 +15,13 @@ them (circuit privacy). `PublicEnd.weighted` does so:
   and the weights add up to at most 2^34). `flood_distance` says how close that is to nothing.
 * Places beyond those that are told get a uniform number modulo the modulus, which hides them perfectly,
   whatever was encrypted in them.
+* One sum may be told in parts: a ciphertext for each range of places, each with a fresh zero of its own.
 * Work and time do not depend on the weights: each is moved by the same constant, which is taken off the sum.
 
 So a place that is told says the weighted sum with the flood's error, and never more than `place_bits` bits,
 whatever was encrypted. Who crafts the errors of its public key can make places tell how the zero was
-encrypted instead. Where few places are told that is too little to undo it (`places_against_any_key`); where
-many are, it tells the weights, and nobody can see that from outside.
+encrypted instead. Where a ciphertext tells few places that is too little to undo it
+(`places_against_any_key`); where it tells many, it tells the weights, and nobody can see that from outside.
 
 Decryptions of CKKS hold the key's errors and reveal the key to who sees both them and the ciphertexts (Li and
 Micciancio 2021). `DecryptionKey.decrypt` floods by as much again before it decrypts.
@@ -174,20 +175,21 @@ class Scheme:
             raise fault
         return item
 
-    def moved(self, data: bytes, places: Sequence[int], told: int) -> bytes:
-        """A sum as bytes, whole numbers added to its first places and the others hidden.
+    def moved(self, data: bytes, added: Sequence[int], told: range) -> bytes:
+        """A sum as bytes, whole numbers added to some of its places and the others hidden.
 
         Args:
             data: a `sum`, as the library writes it or as it came.
-            places: (told,) whole numbers of any size, added modulo the modulus.
-            told: how many places keep their meaning; the others become uniform.
+            added: a whole number of any size for each place that is told, added modulo the modulus.
+            told: the places that keep their meaning; the others become uniform.
         """
         body = self.plain_bytes("sum", data)[_HEADER.size :]
         words = np.frombuffer(body[_METADATA:], dtype="<u8").reshape(2, len(self._moduli), PLACES).copy()
         for at, modulus in enumerate(self._moduli):
-            residues = np.array([place % modulus for place in places], dtype=np.uint64)
-            words[0, at, :told] = (words[0, at, :told] + residues) % np.uint64(modulus)
-            words[0, at, told:] = uniform_below(modulus, PLACES - told)
+            residues = np.array([number % modulus for number in added], dtype=np.uint64)
+            kept = (words[0, at, told.start : told.stop] + residues) % np.uint64(modulus)
+            words[0, at] = uniform_below(modulus, PLACES)
+            words[0, at, told.start : told.stop] = kept
         return self._with_header(body[:_METADATA] + words.astype("<u8").tobytes())
 
 
@@ -218,19 +220,22 @@ class DecryptionKey:
                 self._encryptor.encrypt_symmetric(self._scheme.encoded(column)).save(str(path / "item"))
                 yield (path / "item").read_bytes()
 
-    def decrypt(self, data: bytes) -> Floats:
-        """(PLACES,) a sum in units of number times weight, flooded once more before it is decrypted.
+    def decrypt(self, data: bytes, told: range = range(PLACES)) -> Floats:
+        """(places,) a sum in units of number times weight, flooded once more before it is decrypted.
+
+        Args:
+            told: the places that are read; the others are hidden first.
 
         Raises:
             BadInput: if it is none.
         """
-        own = self._scheme.moved(data, flood(LEAST_FLOOD_BITS, PLACES), PLACES)
+        own = self._scheme.moved(data, flood(LEAST_FLOOD_BITS, len(told)), told)
         with folder() as path:
             cipher = self._scheme.load("sum", own, path)
         self._evaluator.transform_to_ntt_inplace(cipher)
         plain = self._scheme.library[0].Plaintext()
         self._decryptor.decrypt(cipher, plain)
-        return self._scheme.decoded(plain)
+        return self._scheme.decoded(plain)[told.start : told.stop]
 
 
 class PublicEnd:
@@ -249,52 +254,67 @@ class PublicEnd:
         weights: Sequence[int],
         added: int,
         *,
-        told: int,
+        told: Sequence[range],
         flood_bits: int = LEAST_FLOOD_BITS,
-    ) -> bytes:
+    ) -> list[bytes]:
         """Encrypts, place by place, the sum of columns times weights, plus `added`; tells nothing else.
 
         Args:
             columns: 1 to 4,096 of them, as `DecryptionKey.encrypt` makes them.
             weights: a whole number for each; their absolute values and `added`'s add up to at most 2^34.
             added: a whole number, in the weights' units.
-            told: how many places are told, from the first; the others are hidden perfectly.
+            told: for each ciphertext that comes back the places that it tells, one after another; the others
+                are hidden perfectly.
             flood_bits: `LEAST_FLOOD_BITS` to `MOST_FLOOD_BITS`.
         """
         if len(columns) != len(weights) or not 1 <= len(columns) <= MOST_CIPHERTEXTS:
             raise BadInput(f"between 1 and {MOST_CIPHERTEXTS} columns are added up, with a weight for each")
         if sum(abs(weight) for weight in (*weights, added)) > 2**WEIGHT_BITS:
             raise BadInput(f"the weights add up to more than 2^{WEIGHT_BITS}", private=True)
-        if not LEAST_FLOOD_BITS <= flood_bits <= MOST_FLOOD_BITS or not 0 <= told <= PLACES:
+        fits = all(part.step == 1 and 0 <= part.start <= part.stop <= PLACES for part in told)
+        if not LEAST_FLOOD_BITS <= flood_bits <= MOST_FLOOD_BITS or not fits:
             raise BadInput(
                 f"a flood has {LEAST_FLOOD_BITS} to {MOST_FLOOD_BITS} bits, and up to {PLACES} places are "
                 "told"
             )
-        with folder() as path:
-            total = self._moved_sum(columns, weights, path)
-            self._evaluator.transform_from_ntt_inplace(total)
-            total.save(str(path / "item"))
-            data = (path / "item").read_bytes()
         lifted = added << LIFT_BITS
-        return self._scheme.moved(data, [lifted + error for error in flood(flood_bits, told)], told)
+        zero = self._scheme.encoded(np.zeros(1))
+        with folder() as path:
+            above, below = self._sums(columns, weights, path)
+            return [
+                self._scheme.moved(
+                    self._fresh(zero, above, below, path),
+                    [lifted + error for error in flood(flood_bits, len(part))],
+                    part,
+                )
+                for part in told
+            ]
 
-    def _moved_sum(self, columns: Sequence[bytes], weights: Sequence[int], path: Path) -> Any:
-        """A fresh zero, plus the sum of (weight + K) times column, less K times the sum of the columns."""
+    def _sums(self, columns: Sequence[bytes], weights: Sequence[int], path: Path) -> tuple[Any, Any]:
+        """The sum of (weight + K) times column, and K times the sum of the columns."""
         scheme, seal, constant = self._scheme, self._scheme.library[0], 2 ** (WEIGHT_BITS + 1)
-        total, plain = seal.Ciphertext(), seal.Ciphertext()
-        self._encryptor.encrypt(scheme.encoded(np.zeros(1)), total)
-        for at, (data, weight) in enumerate(zip(columns, weights, strict=True)):
+        above, plain = None, None
+        for data, weight in zip(columns, weights, strict=True):
             column, product = scheme.load("column", data, path), seal.Ciphertext()
             self._evaluator.multiply_plain(column, scheme.factor(weight + constant), product)
-            self._evaluator.add_inplace(total, product)
-            if at:
-                self._evaluator.add_inplace(plain, column)
+            if above is None:
+                above, plain = product, column
             else:
-                plain = column
-        moved = seal.Ciphertext()
-        self._evaluator.multiply_plain(plain, scheme.factor(constant), moved)
-        self._evaluator.sub_inplace(total, moved)
-        return total
+                self._evaluator.add_inplace(above, product)
+                self._evaluator.add_inplace(plain, column)
+        below = seal.Ciphertext()
+        self._evaluator.multiply_plain(plain, scheme.factor(constant), below)
+        return above, below
+
+    def _fresh(self, zero: Any, above: Any, below: Any, path: Path) -> bytes:
+        """The difference of both sums as bytes, with the zero encrypted anew for it."""
+        total = self._scheme.library[0].Ciphertext()
+        self._encryptor.encrypt(zero, total)
+        self._evaluator.add_inplace(total, above)
+        self._evaluator.sub_inplace(total, below)
+        self._evaluator.transform_from_ntt_inplace(total)
+        total.save(str(path / "item"))
+        return (path / "item").read_bytes()
 
 
 def flood(bits: int, count: int) -> list[int]:

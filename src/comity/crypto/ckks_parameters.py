@@ -71,9 +71,10 @@ def require_parameters(stated: object) -> None:
         )
 
 
-def flood_distance(ciphertexts: int, flood_bits: int) -> float:
-    """By how much, in total variation, flooded results differ from the sums alone with that flood's error."""
-    return min(1.0, ciphertexts * PLACES * 2.0 ** (NOISE_BITS - flood_bits - 1))
+def flood_distance(places: int, flood_bits: int) -> float:
+    """By how much, in total variation, so many flooded places differ from the sums alone with that flood's
+    error: at most 2^-40 for all places of a ciphertext."""
+    return min(1.0, places * 2.0 ** (NOISE_BITS - flood_bits - 1))
 
 
 def place_bits(flood_bits: int) -> int:
@@ -86,8 +87,9 @@ def places_against_any_key(flood_bits: int) -> int:
 
     With such a key a place tells its maker up to `place_bits` bits of the ternary numbers that the fresh zero
     was encrypted with, instead of a sum: so many of them count as known (perfect hints; Dachman-Soled, Ducas,
-    Gong and Rossi 2020). What is left has to be 128 bits secure by the standard's table, interpolated, with
-    the rounding to the smaller modulus as its error. An estimate, not a proof.
+    Gong and Rossi 2020). A sum that is told in parts has such numbers of its own for each part. What is left
+    has to be 128 bits secure by the standard's table, interpolated, with the rounding to the smaller modulus
+    as its error. An estimate, not a proof.
     """
     unknown = math.ceil(PLACES * (SUM_BITS + _ROUNDING_BITS) / SECURITY_TABLE[PLACES])
     return int((PLACES - unknown) / (place_bits(flood_bits) / math.log2(3)))

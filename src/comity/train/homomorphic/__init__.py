@@ -1,9 +1,9 @@
-"""Scoring encrypted rows: the rows stay the customer's, the model stays the ML party's (CKKS, by TenSEAL).
+"""Scoring encrypted rows: the rows stay the provider's, the model stays the ML party's (CKKS, by TenSEAL).
 
-This is a way of *using* a linear or logistic model that exists, not of learning from the rows. The customer
+This is a way of *using* a linear or logistic model that exists, not of learning from the rows. The provider
 encrypts its rows column by column under a key that only it has; the ML party weighs the columns and returns
-one ciphertext per 8,192 rows; the customer opens the scores. docs/privacy.md ("Homomorphic") says what each
-side learns: the ML party how many rows and columns there are; the customer the scores, and out of enough of
+ciphertexts of some 200 scores each; the provider opens them. docs/privacy.md ("Homomorphic") says what each
+side learns: the ML party how many rows and columns there are; the provider the scores, and out of enough of
 them the model.
 
 Names are loaded when they are first used: importing this package loads no engine.
@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from comity.train.homomorphic.columns import PublicColumns
-    from comity.train.homomorphic.model import LinearScorer, unit_for
+    from comity.train.homomorphic.model import LinearModel, unit_for
     from comity.train.homomorphic.precision import Precision
     from comity.train.homomorphic.scoring import (
-        CustomerKey,
         EncryptedRows,
         EncryptedScores,
+        ProviderKey,
         Scores,
         encrypt_rows,
         open_scores,
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     )
 
 _HOME = {
-    "CustomerKey": "scoring",
+    "ProviderKey": "scoring",
     "EncryptedRows": "scoring",
     "EncryptedScores": "scoring",
-    "LinearScorer": "model",
+    "LinearModel": "model",
     "Precision": "precision",
     "PublicColumns": "columns",
     "Scores": "scoring",
@@ -43,11 +43,11 @@ _HOME = {
 }
 
 __all__ = [
-    "CustomerKey",
     "EncryptedRows",
     "EncryptedScores",
-    "LinearScorer",
+    "LinearModel",
     "Precision",
+    "ProviderKey",
     "PublicColumns",
     "Scores",
     "encrypt_rows",

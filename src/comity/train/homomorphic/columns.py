@@ -1,6 +1,6 @@
 """PublicColumns: a table as columns of numbers within 0 and 1, from the schema's bounds and levels alone.
 
-Customer and ML party make the same columns without telling each other anything. A number becomes its place
+Provider and ML party make the same columns without telling each other anything. A number becomes its place
 between `min` and `max` (values beyond them are moved to the nearer end) and a mark where it is missing; a
 category becomes a mark for missing and one for each level. A level that the schema does not name has none.
 """

@@ -1,8 +1,9 @@
-"""LinearScorer: a linear or logistic model as whole numbers, ready to weigh encrypted columns."""
+"""LinearModel: a linear or logistic model as whole numbers, ready to weigh encrypted columns."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,14 +43,14 @@ def unit_for(weights: Sequence[float], intercept: float) -> float:
 
 
 @dataclass(frozen=True)
-class LinearScorer:
+class LinearModel:
     """score = weights . row + intercept. Private to the ML party but for `kind` and `unit`.
 
     Attributes:
         weights: one for each column of the rows, whose numbers are within -1 and 1.
         intercept: added to every score.
         unit: weights and intercept together are at most 1,023 units, and a score's error grows with it. It is
-            told to the customer: fix it without regard to the model, such as by the target's public bounds,
+            told to the provider: fix it without regard to the model, such as by the target's public bounds,
             or have `unit_for` tell how large the model is, to a factor of two.
     """
 
@@ -75,10 +76,13 @@ class LinearScorer:
 
     @classmethod
     def of(cls, fitted: Any, *, unit: float = 1.0) -> Self:
-        """The scorer of a fitted scikit-learn linear model: binary logistic, or one target.
+        """A fitted scikit-learn model that is linear: logistic with two classes, or of one target.
+
+        What it predicts for a few made-up rows is compared with what its weights say: others have weights as
+        well (support vectors, ridge classifiers, Poisson regressions), and use them otherwise.
 
         Raises:
-            BadInput: if it has several classes or targets, or is not linear.
+            BadInput: if it has several classes or targets, or predicts otherwise than by its weights.
         """
         try:
             weights = np.atleast_2d(np.asarray(fitted.coef_, dtype=np.float64))
@@ -88,6 +92,7 @@ class LinearScorer:
         if len(weights) != 1 or len(intercept) != 1:
             raise BadInput("a model of two classes, or of one target, can be used; this one has more")
         kind = ModelKind.logistic if hasattr(fitted, "classes_") else ModelKind.linear
+        _require_predicted(fitted, kind, weights[0], float(intercept[0]))
         return cls(tuple(weights[0].tolist()), float(intercept[0]), kind, unit)
 
     def steps(self) -> tuple[list[int], int]:
@@ -98,3 +103,29 @@ class LinearScorer:
     def plain(self, rows: Floats) -> Floats:
         """(rows,) the scores without encryption, for (rows, columns) numbers."""
         return rows @ np.array(self.weights) + self.intercept
+
+
+def _require_predicted(fitted: Any, kind: ModelKind, weights: Floats, intercept: float) -> None:
+    """The model predicts what its weights say, at rows whose scores are near 0 and apart, and at others.
+
+    Raises:
+        BadInput: if it does not.
+    """
+    along = weights / (float(weights @ weights) or 1.0)
+    near = np.outer(np.array([-2.0, -0.5, 0.7, 2.0]) - intercept, along)
+    rows = np.concatenate([near, np.zeros((1, len(weights))), np.eye(len(weights))[:3]])
+    scores = rows @ weights + intercept
+    wanted = probability(scores) if kind is ModelKind.logistic else scores
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that these rows have no names of columns
+            told = fitted.predict_proba(rows)[:, 1] if kind is ModelKind.logistic else fitted.predict(rows)
+            same = np.allclose(np.ravel(np.asarray(told, dtype=np.float64)), wanted, rtol=1e-6, atol=1e-9)
+    except (AttributeError, TypeError, ValueError, IndexError):
+        same = False
+    if not same:
+        rule = "the logistic function of its weights" if kind is ModelKind.logistic else "its weights"
+        raise BadInput(
+            f"a {type(fitted).__name__} does not predict by {rule} alone: scores would mean something else. "
+            "Take a LogisticRegression or a LinearRegression, or give weights to LinearModel itself"
+        )

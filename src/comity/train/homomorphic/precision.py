@@ -5,11 +5,12 @@ All in bits of the modulus, which has 120 (`crypto/ckks_parameters.py`)::
      0 ... 39   what the encryption's own errors can reach: the weights show in it
     39 ... 91   the flood over it: 52 bits at least, so that the 8,192 places of a ciphertext together are
                 within 2^-40 of sums that do not depend on the weights otherwise
-    91          one place's error is uniform within 2^-17 of a score, the customer's own flood the same again
+    91          one place's error is uniform within 2^-17 of a score, the provider's own flood the same again
    108          a score of 1 (numbers are multiples of 2^-84, weights of 2^-24)
    118          the largest score, 1,024; then a sign
 
-What a place tells is the modulus over the flood: 28 bits at most. A larger error tells less.
+What a place tells is the modulus over the flood: 28 bits at most. A larger error tells less, so that more
+scores may come back in one ciphertext.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from comity.crypto.ckks_parameters import (
     MOST_FLOOD_BITS,
     NOISE_BITS,
     flood_distance,
+    flood_error,
     place_bits,
+    places_against_any_key,
 )
 from comity.errors import BadInput
 
@@ -71,7 +74,7 @@ class Precision:
             raise BadInput(
                 f"scores that are hidden this well do not fit the encryption: at most "
                 f"{MOST_FLOOD_BITS - NOISE_BITS} bits of flooding, or an error of "
-                f"{2.0 ** (MOST_FLOOD_BITS - LIFT_BITS - STEP_BITS):g}"
+                f"{_in_scores(MOST_FLOOD_BITS):g}"
             )
         return cls(bits)
 
@@ -83,12 +86,12 @@ class Precision:
     @property
     def flood_error(self) -> float:
         """What the ML party's flood moves a score by at most, uniformly."""
-        return 2.0 ** (self.flood_bits - LIFT_BITS - STEP_BITS)
+        return _in_scores(self.flood_bits)
 
     def error(self, columns: int) -> float:
         """The most that an opened score differs from the model's own: both floods, and the rounding of the
         intercept and of as many weights as there are columns."""
-        own = 2.0 ** (LEAST_FLOOD_BITS - LIFT_BITS - STEP_BITS)
+        own = _in_scores(LEAST_FLOOD_BITS)
         return self.flood_error + own + (columns + 1) * 2.0 ** (-STEP_BITS - 1)
 
     @property
@@ -96,6 +99,16 @@ class Precision:
         """The most that one score can tell of the model, however the row was made."""
         return place_bits(self.flood_bits)
 
-    def distance(self, ciphertexts: int) -> float:
+    @property
+    def scores_per_ciphertext(self) -> int:
+        """How many scores may come back in one ciphertext, whatever key they come back under: an estimate,
+        `places_against_any_key`."""
+        return places_against_any_key(self.flood_bits)
+
+    def distance(self, rows: int) -> float:
         """By how much, in total variation, what comes back tells more than scores with that error."""
-        return flood_distance(ciphertexts, self.flood_bits)
+        return flood_distance(rows, self.flood_bits)
+
+
+def _in_scores(flood_bits: int) -> float:
+    return flood_error(flood_bits) / 2.0**STEP_BITS

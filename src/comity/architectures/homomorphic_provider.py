@@ -18,12 +18,13 @@ from comity.train.homomorphic.columns import PublicColumns
 from comity.train.homomorphic.model import ModelKind
 from comity.train.homomorphic.precision import Precision
 from comity.train.homomorphic.scoring import (
-    CustomerKey,
     EncryptedRows,
     EncryptedScores,
+    ProviderKey,
     blocks_of,
     encrypt_rows,
     open_scores,
+    parts_of,
     require_answer,
 )
 from comity.wire import Channel, Kind
@@ -33,6 +34,8 @@ LINEAR = "linear-scores"
 CLAUSE = "homomorphic"
 BYTES_PER_COLUMN = 131_300
 """Of one ciphertext that is sent, nearly."""
+BYTES_PER_ANSWER = 262_300
+"""Of one ciphertext that comes back, which tells some 200 scores."""
 MOST_BYTES = 1_000_000_000
 """Of all ciphertexts of a message; a node takes messages of up to 1 GiB."""
 
@@ -72,26 +75,27 @@ def provider(seat: Seat, channel: Channel) -> dict[str, Any]:
         "score_error": opened.error,
         "flooding_bits": answer.precision.flooding_bits,
         "bits_per_score": answer.precision.bits_per_score,
-        "told_beyond": answer.precision.distance(len(answer.sums)),
+        "scores_per_ciphertext": answer.precision.scores_per_ciphertext,
+        "told_beyond": answer.precision.distance(sent.rows),
         "ciphertext_bytes": sent.ciphertext_bytes + len(sent.public),
     }
 
 
-def _own_key(seat: Seat, channel: Channel) -> CustomerKey:
+def _own_key(seat: Seat, channel: Channel) -> ProviderKey:
     """A key pair for this run.
 
     Raises:
         MissingExtra: after whoever waits has been told.
     """
     try:
-        return CustomerKey()
+        return ProviderKey()
     except MissingExtra as error:
         channel.send(seat.ml_party, refusal_of(error, topic=ROWS))
         raise
 
 
 def _send_rows(
-    seat: Seat, channel: Channel, columns: PublicColumns, key: CustomerKey, asked: dict[str, Any]
+    seat: Seat, channel: Channel, columns: PublicColumns, key: ProviderKey, asked: dict[str, Any]
 ) -> EncryptedRows:
     """Encrypt and send; what was sent, without the rows."""
     import pyarrow.parquet as pq
@@ -129,12 +133,13 @@ def _send_rows(
 
 
 def _require_room(seat: Seat, channel: Channel, rows: int, columns: int) -> None:
-    """One message has to hold all ciphertexts.
+    """One message has to hold all ciphertexts, on the way there and on the way back.
 
     Raises:
         BadInput: after whoever waits has been told.
     """
-    size = blocks_of(rows) * columns * BYTES_PER_COLUMN
+    answers = sum(map(len, parts_of(rows, Precision())))
+    size = max(blocks_of(rows) * columns * BYTES_PER_COLUMN, answers * BYTES_PER_ANSWER)
     if size <= MOST_BYTES:
         return
     error = BadInput(
