@@ -22,7 +22,14 @@ from comity.agreement import EncryptedClause
 from comity.agreement.training_clauses import Opened
 from comity.architectures.definition import Options, Parties, Task
 from comity.architectures.encrypted_compute import MEMBER, Watch, require_same_program
-from comity.architectures.encrypted_terms import Terms, clause, compute_among
+from comity.architectures.encrypted_terms import (
+    LEAST_ROWS,
+    MOST_CELLS,
+    MOST_ROWS,
+    Terms,
+    clause,
+    compute_among,
+)
 from comity.compare.progress import quiet
 from comity.compare.run import run_comparison
 from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
@@ -173,9 +180,9 @@ def test_columns_that_cannot_be_aligned_are_refused_before_anything_leaves(
 
 
 def test_what_the_file_itself_says_is_refused_before_a_charge(
-    stage_of: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stage_of: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """A column that a table lacks, which only its holder is told of, and a share that no message can hold."""
+    """A column that a table lacks, which only its holder is told of."""
     stage = stage_of(tmp_path)
     path = stage.inputs.folders["south"] / "tables" / "train.parquet"
     whole = pq.read_table(path)
@@ -183,19 +190,13 @@ def test_what_the_file_itself_says_is_refused_before_a_charge(
     lacking = stage.play("encrypted", options=EXACT)
     assert "lacks the columns pulse" in str(lacking.errors["south"])
     assert "pulse" not in str(lacking.errors[ML_PARTY])
-    pq.write_table(whole, path)
-    monkeypatch.setattr("comity.architectures.encrypted_terms.MOST_BYTES", 8_000)
-    large = stage.play("encrypted", mode="private", run="large")
-    assert "larger than a message" in str(large.errors["south"])
-    for outcome in (lacking, large):
-        assert outcome.figures == {}
-        assert not [name for name in ("north", "south") if "charged" in outcome.kinds(name)]
+    assert lacking.figures == {}
+    assert not [name for name in ("north", "south") if "charged" in lacking.kinds(name)]
 
 
-def test_providers_that_were_told_another_epsilon_do_not_share() -> None:
-    """Each one's noise hides the others' rows too. Steps and their length may be the same."""
-    features = Features((Number("age", 0.0, 1.0),), ())
-    terms = Terms(
+def made_terms(columns: int = 1) -> Terms:
+    features = Features(tuple(Number(f"n{at}", 0.0, 1.0) for at in range(columns)), ())
+    return Terms(
         compute=("north", "south", "west"),
         scheme=SCHEMES["aby3"],
         kind=Model.logistic,
@@ -207,6 +208,32 @@ def test_providers_that_were_told_another_epsilon_do_not_share() -> None:
         labelled=("north", "south", "west"),
         privacy=(4.0, 1e-6),
     )
+
+
+@pytest.mark.parametrize("columns", [1, 30, 250])
+@pytest.mark.parametrize("rows", [(100, 200, 300), (900_000, 90_000, 25), (10**7, 10**7, 10**7)])
+def test_of_many_rows_everybody_shares_the_same_part(columns: int, rows: tuple[int, ...]) -> None:
+    terms = made_terms(columns)
+    wide = terms.features.width + 1
+    has = dict(zip(terms.labelled, rows, strict=True))
+    shares = terms.shared(has)
+    assert all(LEAST_ROWS <= shares[name] <= has[name] for name in has)
+    assert sum(shares.values()) * wide <= MOST_CELLS + LEAST_ROWS * 3 * wide
+    assert sum(shares.values()) <= MOST_ROWS + LEAST_ROWS * 3
+    if sum(rows) < 1_000:
+        assert shares == has
+    if min(rows) > 10**6:
+        assert sum(shares.values()) >= 0.99 * min(MOST_ROWS, MOST_CELLS // wide)
+    assert replace(terms, kind=Model.linear).shared(has) == has
+    aligned = replace(terms, partition=Partition.columns)
+    same = aligned.shared(dict.fromkeys(has, 10**7))
+    assert set(same.values()) == {min(MOST_ROWS, MOST_CELLS // wide)}
+
+
+def test_providers_that_were_told_another_epsilon_do_not_share() -> None:
+    """Each one's noise hides the others' rows too. Steps and their length may be the same."""
+    terms = made_terms()
+    features = terms.features
     rows = dict.fromkeys(terms.labelled, 10_000)
     own = terms.training(rows)
     require_same_program("north", own.to_dict(), replace(terms).training(rows).to_dict())

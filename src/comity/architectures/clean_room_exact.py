@@ -23,7 +23,7 @@ from comity.architectures.clean_room_steward import tell_steward
 from comity.architectures.definition import Seat, Task
 from comity.architectures.exchange import account_of, receive_release, send_query
 from comity.architectures.models import keep_scores
-from comity.attack.membership import membership_inference
+from comity.attack.membership import membership_either_way, rows_aside
 from comity.cleanroom.blocks import Parameters
 from comity.cleanroom.columns import Columns
 from comity.cleanroom.job import Job, Kind, Output
@@ -148,12 +148,13 @@ def model_plan(
 
 
 def kept_aside(matrix: Floats) -> NDArray[np.bool_]:
-    """(rows,) one row in five, by a digest of all rows and the row's number."""
-    whole = hashlib.sha256(np.ascontiguousarray(matrix).tobytes()).digest()
-    order = sorted(range(len(matrix)), key=lambda row: hashlib.sha256(whole + row.to_bytes(8)).digest())
-    aside = np.zeros(len(matrix), dtype=np.bool_)
-    aside[order[: len(matrix) // _ASIDE]] = True
-    return aside
+    """(rows,) one row in five, drawn by a fingerprint of all rows."""
+    return rows_aside(len(matrix), _fingerprint(b"aside", matrix), one_in=_ASIDE)
+
+
+def _fingerprint(of: bytes, matrix: Floats) -> bytes:
+    """Of all rows, those kept aside too: no program knows it beforehand, and a repeat has the same."""
+    return hashlib.sha256(of + np.ascontiguousarray(matrix).tobytes()).digest()
 
 
 def judged(
@@ -166,9 +167,9 @@ def judged(
 ) -> Verdict:
     """Whether the attack's interval stays under the limit.
 
-    The model is read as the job `logistic` writes it. The adversaries' scores are the chance that it gives to
-    a row's own label, how far it is from undecided, and both the other way round: who gets the model may turn
-    it round as well.
+    The model is read as the job `logistic` writes it. The adversary's score is the chance that it gives to a
+    row's own label; members may be told by high ones, by low ones, or by a band of them: who gets the model
+    may turn it round as well. Which band is chosen on one half of the rows and measured on the other.
     """
     if min(aside.sum(), (~aside).sum()) < _LEAST_ROWS:
         return Verdict(False, f"too few rows to attack the model with: {len(matrix)}")
@@ -183,8 +184,7 @@ def judged(
     if not np.isfinite(odds).all():
         return Verdict(False, "the model gives no finite score to some rows")
     own = np.where(matrix[:, -1] == parameters["positive"][0], odds, -odds)
-    scores = (own, -own, np.abs(odds), -np.abs(odds))
-    found = max((membership_inference(one[~aside], one[aside]) for one in scores), key=lambda one: one.high)
+    found = membership_either_way(own[~aside], own[aside], secret=_fingerprint(b"halves", matrix))
     figures = {"advantage": found.advantage, "low": found.low, "high": found.high, "limit": limit}
     told = (
         f"the attack's advantage is {found.advantage:.3f}, at most {found.high:.3f}; the limit is {limit:g}"

@@ -39,6 +39,7 @@ from comity.errors import BadTable, ComityError, PartyFailed
 from comity.gate import refusal_of
 from comity.ledger import Account, PrivacyUnit
 from comity.plan import Outcome, Plan, Verdict
+from comity.train.encrypted.features import spread
 from comity.train.encrypted.program import LABELS, MOMENTS, NOISE, PRODUCTS, ROWS
 from comity.train.encrypted.settings import BITS, Partition, Training
 from comity.train.encrypted.sharing import Words, split, to_words
@@ -86,7 +87,8 @@ def _take_part(seat: Seat, channel: Channel, terms: Terms, asked: int, session: 
     if seat.party in terms.compute:
         with Computing(seat, channel, terms, asked) as computing:
             return _share_and_compute(seat, channel, terms, sharer, computing, session)
-    rows = hear_rows(seat, channel, sharer.rows).by_provider
+    rows = hear_rows(seat, channel, sharer.held).by_provider
+    sharer.rows = rows[seat.party]
     training = terms.training(rows)
     program = _agreed_program(seat, channel, terms, training, None)
     channel.hold_secrets()  # all parts are of one split
@@ -99,7 +101,8 @@ def _share_and_compute(
 ) -> dict[str, Any]:
     if terms.partition is Partition.columns:
         sharer.align(channel, computing, session)
-    rows = hear_rows(seat, channel, sharer.rows).by_provider
+    rows = hear_rows(seat, channel, sharer.held).by_provider
+    sharer.rows = rows[seat.party]
     training = terms.training(rows)
     computing.meet(training, session)
     program = _agreed_program(seat, channel, terms, training, computing.program)
@@ -126,12 +129,13 @@ class Rows:
 
 
 def hear_rows(seat: Seat, channel: Channel, own: int | None = None) -> Rows:
-    """Say how many rows this provider shares, and hear it of the others.
+    """Say how many rows this provider has, hear it of the others, and from all how many each shares.
 
     Args:
         own: None at a party that is no provider.
     """
-    compute = Terms.of(seat).compute
+    terms = Terms.of(seat)
+    compute = terms.compute
     if own is not None:
         for name in dict.fromkeys([*seat.providers, *compute, seat.ml_party]):
             if name != seat.party:
@@ -145,9 +149,9 @@ def hear_rows(seat: Seat, channel: Channel, own: int | None = None) -> Rows:
         message = receive_notice(channel, name, COUNT)
         told, session = message.body.get("rows"), message.session
         if type(told) is not int or told < 0:
-            raise PartyFailed(f"'{name}' does not say how many rows it shares")
+            raise PartyFailed(f"'{name}' does not say how many rows it has")
         rows[name] = told
-    return Rows(rows, session)
+    return Rows(terms.shared(rows), session)
 
 
 def _agreed_program(seat: Seat, channel: Channel, terms: Terms, training: Training, said: str | None) -> str:
@@ -173,14 +177,15 @@ class _Sharer:
     """A provider's rows: encoded and split after the charge, and gone once they are sent.
 
     Attributes:
-        rows: how many rows are shared, a public fact.
+        held: how many rows there are to share, a public fact.
+        rows: how many of them are shared; they are spread evenly over the table.
         parts: by rank: what the compute party of this rank gets; empty until the rows are due.
     """
 
     def __init__(self, seat: Seat, terms: Terms) -> None:
         self._seat, self._terms = seat, terms
         require_columns(seat, terms)
-        self.rows = rows_of(seat)
+        self.held = self.rows = rows_of(seat)
         self.parts: list[dict[str, bytes]] = []
         self._opening: Plan | None = None
         self._common: list[str] | None = None
@@ -208,7 +213,7 @@ class _Sharer:
         receive_share(seat, channel, other, ALIGNMENT)
         own = Table(seat.table("train", columns=[seat.task.id])).strings(seat.task.id)
         self._common = computing.align(session, [id_ for id_ in own if id_ is not None])
-        self.rows = len(self._common)
+        self.held = self.rows = len(self._common)
 
     def send(self, channel: Channel, training: Training, program: str) -> Plan:
         """Send every other compute party its share.
@@ -282,6 +287,8 @@ class _Sharer:
         if self._common is not None:
             place = {id_: at for at, id_ in enumerate(Table(table).strings(seat.task.id))}
             table = table.take([place[id_] for id_ in self._common])
+        if self.rows < self.held:
+            table = table.take(np.sort(spread(self.held)[: self.rows]))
         x = terms.blocks[seat.party].encode(Table(table))
         found: dict[str, NDArray[np.float64]] = {ROWS: x}
         wide = np.column_stack([x, np.ones(len(x))])

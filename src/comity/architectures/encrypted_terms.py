@@ -23,8 +23,12 @@ MOST_ASKED: Final = 1_000_000
 COLLUDERS: Final = 1
 """Providers that may tell the ML party their part of the noise."""
 
-MOST_BYTES: Final = 1_000_000_000
-"""A share of a provider's rows is one message, and a node takes none above 2^30 bytes."""
+MOST_ROWS: Final = 2**18
+"""Rows that are shared in all: forty steps over batches of about 4,096 never get beyond them, and with so
+many the noise of mode `private` is next to nothing."""
+
+MOST_CELLS: Final = 2**23
+"""Numbers that are shared in all: engine and party hold about 450 bytes for each at their most."""
 
 LEAST_ROWS: Final = 20
 """Rows that a provider shares at least: a model of fewer, opened, says nearly what they are."""
@@ -138,6 +142,18 @@ class Terms:
             target=Number.of_target(schema, target) if numbers else None,
         )
 
+    def shared(self, rows: Mapping[str, int]) -> dict[str, int]:
+        """How many rows each provider shares of those that it has: all, unless there are too many in all.
+
+        Then each shares the same part of its rows. Linear regression on rows shares only sums over them.
+        """
+        most = min(MOST_ROWS, MOST_CELLS // (self.features.width + 1))
+        total = sum(rows.values()) if self.partition is Partition.rows else max(rows.values())
+        only_sums = self.kind is Kind.linear and self.partition is Partition.rows
+        if total <= most or only_sums:
+            return dict(rows)
+        return {name: max(min(count, LEAST_ROWS), count * most // total) for name, count in rows.items()}
+
     def training(self, rows: Mapping[str, int]) -> Training:
         """The settings of the program, from every provider's number of rows.
 
@@ -147,11 +163,6 @@ class Terms:
         for name, count in rows.items():
             if count < LEAST_ROWS:
                 raise BadInput(f"'{name}' shares fewer than the {LEAST_ROWS} rows that are needed")
-            if 8 * count * (self.blocks[name].width + 1) > MOST_BYTES:
-                raise BadInput(
-                    f"the share of {count:,} rows of '{name}' is larger than a message may be "
-                    f"({MOST_BYTES:,} bytes): leave columns out, or share fewer rows"
-                )
         if self.partition is Partition.columns and len(set(rows.values())) != 1:
             raise BadInput(
                 "the providers do not share columns of the same rows: their numbers of rows differ"

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from comity.data import people as people_of
 from comity.data.table import Table, no_such_column
 from comity.errors import BadSchema
 from comity.ledger import PrivacyUnit
@@ -109,15 +110,4 @@ class Units:
         Which rows of a person count (the first ones) depends on that person's rows alone; a row that names
         nobody could be anybody's and does not count.
         """
-        if self.column is None:
-            return np.arange(len(people), dtype=np.int64)
-        known: dict[Any, int] = {}
-        seen: dict[Any, int] = {}
-        numbers = np.full(len(people), -1, dtype=np.int64)
-        for at, person in enumerate(people):
-            if person is None or person != person:  # NaN: a missing one in a column of numbers
-                continue
-            seen[person] = seen.get(person, 0) + 1
-            if seen[person] <= self.rows:
-                numbers[at] = known.setdefault(person, len(known))
-        return numbers
+        return people_of.Unit(self.column, self.rows).numbers(people)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from comity.data.faults import LISTED, Fault, Faults
+from comity.data.people import first_rows
 from comity.data.table import Table, dictionary_codes, no_such_column
 from comity.errors import BadTable
 from comity.schema import Column, ColumnType, Schema
@@ -116,11 +117,7 @@ def _unit_faults(table: Table, name: str, max_rows: int) -> Faults:
     """Rows without a privacy unit, and rows beyond `max_rows` of one unit."""
     codes, _ = dictionary_codes(table.column(name))
     nameless = _marked(table, name, codes < 0, "is missing, but names the privacy unit")
-    order = np.argsort(codes, kind="stable")
-    sorted_codes = codes[order]
-    nth = np.arange(len(codes)) - np.searchsorted(sorted_codes, sorted_codes)
-    beyond = np.zeros(len(codes), dtype=bool)
-    beyond[order] = (nth >= max_rows) & (sorted_codes >= 0)
+    beyond = ~first_rows(codes, max_rows) & (codes >= 0)
     if max_rows == 1:
         why, hint = "stands in an earlier row too", f"  every value of {name} may stand in one row only"
     else:

@@ -35,25 +35,25 @@ class Unit:
 
     @classmethod
     def of(cls, stated: schema.Unit, *, id: str | None = None) -> Self:
-        """As a schema or an agreement says; a unit column that is the rows' own id makes each row a unit."""
-        return cls() if stated.column in (None, id) else cls(stated.column, stated.max_rows)
+        """As a schema or an agreement says; with one row each, the rows' own id makes each row a unit."""
+        own = stated.column == id and stated.max_rows == 1
+        return cls() if stated.column is None or own else cls(stated.column, stated.max_rows)
 
     def numbers(self, people: Sequence[Any] | NDArray[Any]) -> NDArray[np.int64]:
         """(rows,) the number of each row's unit, in order of first rows, -1 for a row that does not count.
 
         Args:
-            people: (rows,) who each row is about: values of one type; None and NaN name nobody.
+            people: (rows,) who each row is about; None and NaN name nobody.
         """
         if self.column is None:
             return np.arange(len(people), dtype=np.int64)
-        import pyarrow as pa
-
-        from comity.data.table import dictionary_codes
-
-        # a person whose number is missing is NaN in a column of floats: that names nobody either
-        named = pa.array(people, from_pandas=True)
-        codes, _ = dictionary_codes(pa.chunked_array([named]))
-        return np.where(first_rows(codes, self.rows), codes, -1).astype(np.int64)
+        # one by one: a library that gives all of them one type would have one odd value change the others'
+        known: dict[Any, int] = {}
+        codes = np.full(len(people), -1, dtype=np.int64)
+        for row, person in enumerate(people):
+            if person is not None and person == person:  # NaN, a missing one among floats, names nobody
+                codes[row] = known.setdefault(person, len(known))
+        return np.where(first_rows(codes, self.rows), codes, -1)
 
     def kept(self, table: Table) -> Table:
         """The rows that count."""

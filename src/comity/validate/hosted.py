@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity import noise
+from comity.data import people as people_of
 from comity.errors import BadInput, UsageError
 from comity.ledger import Cost, PrivacyUnit, Relation, approximate, gaussian_noise_multiplier
 from comity.mechanism import Noise
@@ -87,15 +88,7 @@ class HostedUnit:
         Which rows of a person count depends on that person's rows alone, so that nobody else's coming or
         going moves them. A row with no name could be anybody's: it does not count.
         """
-        seen: dict[Any, int] = {}
-        places: list[int] = []
-        for at, person in enumerate(people):
-            if person is None:
-                continue
-            seen[person] = seen.get(person, 0) + 1
-            if seen[person] <= self.rows:
-                places.append(at)
-        return np.array(places, dtype=np.int64)
+        return np.flatnonzero(people_of.Unit(self.column, self.rows).numbers(people) >= 0)
 
 
 @dataclass(frozen=True)
