@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from comity.advise import QUESTIONS, Choice, Facts, Situation, advise, decide, draft
 from comity.advise.advice import ARCHITECTURES
+from comity.advise.drafting import scored_columns, scoring_note
 from comity.advise.process import path
 from comity.advise.results import Measured
 from comity.agreement import agreement_from
@@ -312,6 +313,73 @@ def test_a_draft_needs_the_mediator_that_the_architecture_needs() -> None:
     choice = advise(Situation(HOSPITALS)).first
     with pytest.raises(UsageError, match="--mediator"):
         draft(choice, Parties(("north", "south"), "analyst", ""))
+
+
+HIDDEN = {
+    **HOSPITALS,
+    "providers": "many",
+    "mediator": "none",
+    "columns": "provider",
+    "start": "no",
+    "proof": "yes",
+}
+"""Nobody may see the model, a bound is required, and the providers can compute."""
+
+
+def test_a_bound_for_a_model_that_nobody_sees_is_training_on_shares_with_noise() -> None:
+    advice = advise(Situation(HIDDEN))
+    assert advice.first.name == "encrypted (private)"
+    assert "Three of the providers compute" in advice.first.reason
+    two = advise(Situation({**HIDDEN, "providers": "two", "mediator": "counts"})).first
+    assert two.name == "encrypted (private)"
+    assert "The mediator is the third" in two.reason
+    for change, lacks in (
+        ({"compute": "no"}, "it needs providers that can run a training"),
+        ({"providers": "two"}, "it needs a mediator"),
+        ({"columns": "spread"}, "it needs whole records at each provider"),
+    ):
+        other = advise(Situation({**HIDDEN, **change}))
+        assert other.first.architecture == "synthetic"
+        why = {one.architecture: one.why for one in other.against}
+        assert why["encrypted"] == (lacks,)  # and not that it has no bound: it has one in its other mode
+        assert "cannot train" not in other.first.reason
+
+
+def test_a_draft_of_training_on_shares_with_noise_names_three_that_compute() -> None:
+    choice = advise(Situation({**HIDDEN, "providers": "two", "mediator": "counts"})).first
+    parties = Parties(("north", "south"), "analyst", "court")
+    clause = draft(choice, parties, schema=PRIVATE, epsilon=0.5)["architectures"]["encrypted"]
+    assert clause["compute"] == ["north", "south", "court"]
+    assert (clause["epsilon"], "unsafe_exact" in clause) == (0.5, False)
+    with pytest.raises(UsageError, match="--mediator"):
+        draft(choice, Parties(("north", "south"), "analyst", ""), schema=PRIVATE)
+    columns = {**PRIVATE.to_dict()["columns"], "who": {"role": "identifier", "type": "text"}}
+    people = parse_schema({"columns": columns, "unit": {"column": "who", "max_rows": 3}}, where="the test")
+    with pytest.raises(UsageError, match="hides one record"):
+        draft(choice, parties, schema=people)
+
+
+def test_a_draft_of_scoring_keeps_most_of_the_model_back() -> None:
+    """`age` is a place and a mark for missing; `job` a mark for each level and one for missing."""
+    answers = {**HOSPITALS, "want": "scores", "sight": "predictions"}
+    choice = advise(Situation(answers)).first
+    assert choice.architecture == "homomorphic"
+    job = {"role": "quasi_identifier", "type": "category", "values": list("abcdefgh")}
+    wide = parse_schema({"columns": {**PRIVATE.to_dict()["columns"], "job": job}}, where="the test")
+    parties = Parties(("north",), "analyst", "")
+    for schema, held, columns in (
+        (PRIVATE, None, 2),
+        (wide, None, 11),
+        (wide, {"north": ["job", "ill"]}, 9),
+        (None, None, None),
+    ):
+        clause = draft(choice, parties, schema=schema, held=held)["architectures"]["homomorphic"]
+        assert scored_columns(schema, held) == columns
+        assert clause["queries"] == (100 if columns is None else max(1, columns // 4))
+        assert columns is None or clause["queries"] < columns
+        assert clause["flooding_bits"] == 52
+        assert f"{clause['queries']} rows" in scoring_note(clause, columns)
+    assert "tell all of the model" in scoring_note({"queries": 12}, 11)
 
 
 def test_questions_are_for_people() -> None:

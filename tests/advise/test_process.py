@@ -112,17 +112,29 @@ FORBIDDEN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "validation": {"sight": ("nothing",), "start": ("no",), "columns": ("spread",)},
     "blind-validation": {"mediator": ("none",), "start": ("no",), "columns": ("provider", "spread")},
     "federated": {"providers": ("one", "two"), "sight": ("nothing", "predictions"), "compute": ("no",)},
-    "encrypted": {"providers": ("one",), "proof": ("yes",)},
+    "encrypted": {"providers": ("one",)},
+    "encrypted (exact)": {"proof": ("yes",)},
+    "encrypted (private)": {"columns": ("spread",), "compute": ("no",), "providers": ("one",)},
     "homomorphic": {"start": ("no",), "want": ("model", "rows", "program"), "sight": ("nothing",)},
     "clean-room": {"sight": ("nothing", "predictions"), "columns": ("spread",)},
 }
 """Answers that contradict an architecture, from docs/privacy.md and the agreement's own checks."""
 
+BOUNDED = (
+    "validation", "blind-validation", "federated", "encrypted", "homomorphic", "synthetic", "clean-room",
+)  # fmt: skip
+"""Those that have a mode with a proven bound, or (homomorphic) let nothing readable leave."""
+
 
 def test_nothing_is_advised_that_an_answer_contradicts() -> None:
     for answers, rule in every():
-        for name, wrong in FORBIDDEN.get(rule.architecture, {}).items():
-            assert settled(answers)[name] not in wrong, (rule.name, answers)
+        for named in {rule.architecture, rule.name}:
+            for name, wrong in FORBIDDEN.get(named, {}).items():
+                assert settled(answers)[name] not in wrong, (rule.name, answers)
+        if rule.name == "encrypted (private)":  # three compute, and none of them is the ML party
+            assert answers["providers"] == "many" or answers["mediator"] != "none"
+        if answers["proof"] == "yes":
+            assert rule.architecture in ("plain", *BOUNDED), rule.name
         if rule.architecture == "mediated-release":
             assert answers["personal"] == "no" or answers["suits"] == "yes"
         if (

@@ -249,12 +249,15 @@ def test_providers_that_were_told_another_epsilon_do_not_share() -> None:
             require_same_program("north", told.to_dict(), own.to_dict())
 
 
-def test_persons_are_not_what_the_noise_hides(stage_of: Callable[..., Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("column", ["job", "pid"])
+def test_persons_are_not_what_the_noise_hides(
+    column: str, stage_of: Callable[..., Any], tmp_path: Path
+) -> None:
     stage = stage_of(tmp_path)
 
     def change(document: dict[str, Any]) -> None:
         for data in document["data"]:
-            data["unit"] = {"column": "job", "max_rows": 3}
+            data["unit"] = {"column": column, "max_rows": 3}
 
     refused(stage.play("encrypted", mode="private", change=change), "hides one record")
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from comity.architectures import federated_provider, find
+from comity.architectures import federated_provider, federated_server, find
 from comity.architectures.definition import Options, Parties, Pilot
 from comity.architectures.federated_attacks import attacks, canary_attack
 from comity.architectures.federated_features import Features
@@ -30,9 +31,12 @@ from comity.errors import (
     Refused,
     VerificationFailed,
 )
+from comity.plan import Notice, Refusal
 from comity.schema import Schema
 from comity.train.federated import descent
 from comity.train.federated.clients import REVEAL, SURVIVORS, TRAIN
+from comity.train.federated.engine import flower
+from comity.train.federated.records import record
 from comity.wire import Query
 
 FIVE = ("north", "south", "west", "east", "hill")
@@ -85,6 +89,88 @@ def test_one_drop_out_more_than_is_borne_leaves_no_result(stage_of: Any, tmp_pat
     assert not (outcome.sessions[ML_PARTY] / "scores.parquet").exists()
 
 
+class Garbling:
+    """A provider's channel that changes what it sends about a topic."""
+
+    def __init__(self, channel: Any, topic: str, change: Callable[[Any], Any]) -> None:
+        self._channel, self._topic, self._change = channel, topic, change
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+    def send(self, recipient: str, item: Any) -> None:
+        sent = self._change(item) if item.topic == self._topic else item
+        self._channel.send(recipient, sent)
+        if isinstance(sent, Refusal):
+            raise PartyFailed("it stops")
+
+
+def garbage_for_south(item: Any) -> Any:
+    parts = {name: bytes(len(data)) if "south" in name else data for name, data in item.parts.items()}
+    return Notice(item.topic, item.body, parts)
+
+
+def odd_kind(item: Any) -> Any:
+    return Notice(item.topic, {**item.body, "arrays": {"x": {"kind": [], "shape": [0]}}}, item.parts)
+
+
+def refused(item: Any) -> Any:
+    return Refusal(item.topic, {"code": "failed", "message": "no more"})
+
+
+@pytest.mark.parametrize(
+    ("topic", "change", "words"),
+    [
+        ("query.shares", garbage_for_south, None),
+        (SURVIVORS, odd_kind, "cannot be read"),
+        (TRAIN, refused, "'west' refused: no more"),
+    ],
+)
+def test_one_provider_that_sends_garbage_ends_its_own_part(
+    topic: str, change: Callable[[Any], Any], words: str | None, stage_of: Any, tmp_path: Path
+) -> None:
+    stage = stage_of(tmp_path, names=FIVE)
+    outcome = stage.play(
+        "federated",
+        options=EXACT,
+        wrap=lambda name, channel: Garbling(channel, topic, change) if name == "west" else channel,
+    )
+    assert set(outcome.errors) <= {"west"}
+    figures = outcome.figures[ML_PARTY]
+    assert figures["stayed"] == [name for name in FIVE if name != "west"]
+    assert figures.get("refused", {}).keys() == ({"west"} if words else set())
+    assert words is None or words in figures["refused"]["west"]
+    if words is None or words == "cannot be read":
+        assert "'west' was left out" in str(outcome.errors["west"])
+    assert auc_of(outcome, stage) > 0.6
+
+
+def test_a_provider_that_refuses_at_the_start_is_borne(stage_of: Any, tmp_path: Path) -> None:
+    stage = stage_of(tmp_path, names=FIVE)
+    path = stage.folder / "west" / "tables" / "train.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["pulse"]), path)
+    outcome = stage.play("federated", options=EXACT)
+    assert set(outcome.errors) == {"west"}
+    assert "charged" not in outcome.kinds("west")
+    assert list(outcome.figures[ML_PARTY]["refused"]) == ["west"]
+    assert "pulse" not in str(outcome.figures[ML_PARTY])
+
+
+def test_whatever_a_members_bytes_lead_to_it_is_that_member_that_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*given: Any) -> Any:
+        raise RuntimeError("a reader met what nobody thought of")
+
+    monkeypatch.setattr(federated_server, "receive_notice", lambda *given: SimpleNamespace(body={}, parts={}))
+    monkeypatch.setattr(federated_server, "from_parts", broken)
+    gone: dict[str, Any] = {}
+    carrier = federated_server._Carrier(None, SimpleNamespace(send=lambda *given: None), gone)  # type: ignore[arg-type]
+    message = flower("flwr.app").Message(record(config={}), 1, "query.keys")
+    assert carrier.carry([("west", message)]) == [None]
+    assert "'west' sent about 'query.keys' what cannot be read" in str(gone["west"])
+
+
 class Lying:
     """An ML party's channel that changes what it asks one provider about a topic."""
 
@@ -122,7 +208,7 @@ def far_weights(item: Any) -> Any:
     """To all the same, as a server would that asks with a model of its own making."""
     if not item.body["config"]["round"]:
         return item
-    parts = {name: (np.frombuffer(data, "<f8") + 65.0).tobytes() for name, data in item.parts.items()}
+    parts = {name: (np.frombuffer(data, "<f8") + 12.0).tobytes() for name, data in item.parts.items()}
     return Query(item.topic, item.body, parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -145,6 +146,42 @@ def test_a_provider_that_is_refused_ends_nothing_but_its_own_part(
     assert len(scores(outcome, "south")) == FEW
     assert list(outcome.figures[ML_PARTY]["refused"]) == ["north"]
     assert [m.kind for m in outcome.sent[ML_PARTY] if m.recipient == "north"] == ["query", "refusal"]
+
+
+class Forging:
+    """A provider's channel that changes its share after the gate: the receipt is about another one."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+    def send(self, recipient: str, item: Any) -> None:
+        first, *rest = item.parts
+        parts = {first: item.parts[first][:-1] + b"?", **{name: item.parts[name] for name in rest}}
+        changed = copy.copy(item)
+        object.__setattr__(changed, "parts", parts)
+        self._channel.send(recipient, changed)
+
+
+@pytest.mark.parametrize("fault", ["receipt", "no table", "no parquet"])
+def test_a_share_that_is_not_sound_or_none_ends_nothing_but_its_senders_part(fault: str, stage: Any) -> None:
+    few_rows(stage, "south")
+    paths = [stage.folder / "north" / "tables" / f"{name}.parquet" for name in ("train", "probe")]
+    for path in paths if fault != "receipt" else []:
+        path.write_bytes(b"no table") if fault == "no parquet" else path.unlink()
+
+    def wrap(name: str, channel: Any) -> Any:
+        return Forging(channel) if (name, fault) == ("north", "receipt") else channel
+
+    outcome = stage.play("homomorphic", wrap=wrap)
+    assert set(outcome.errors) == {"north"}
+    assert len(scores(outcome, "south")) == FEW
+    figures = outcome.figures[ML_PARTY]
+    assert figures["rows_scored"] == {"south": FEW}
+    assert list(figures["refused"]) == ["north"]
+    assert str(stage.folder) not in str(figures)
 
 
 def test_where_everybody_is_refused_the_run_is(stage: Any) -> None:

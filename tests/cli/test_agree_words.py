@@ -144,7 +144,7 @@ DOCUMENTS = [
         federated={
             **DP,
             "threshold": 3,
-            "colluders": 1,
+            "colluders": 0,
             "rounds": 50,
             "unit": "party",
             "model": "network",

@@ -107,6 +107,16 @@ def test_what_is_missing_is_named(
         prepare_columns(settings_of(columns_in(tmp_path), runs, elsewhere, **change), tmp_path / "parties")
 
 
+def test_rows_that_nobody_else_knows_are_within_the_bounds_too(
+    tmp_path: Path, elsewhere: Path, runs: ModuleType
+) -> None:
+    paths = columns_in(tmp_path)
+    with open(paths["north"], "a", newline="", encoding="utf-8") as file:
+        file.write("nobody-else,104\r\n")
+    inputs = prepare_columns(settings_of(paths, runs, elsewhere), tmp_path / "parties")
+    assert inputs.task.schema["age"].max == 104
+
+
 def test_a_column_that_two_providers_hold_is_refused(
     tmp_path: Path, elsewhere: Path, runs: ModuleType
 ) -> None:

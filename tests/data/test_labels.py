@@ -68,3 +68,12 @@ def test_the_positive_value_is_held_against_the_schema(
     for value in not_fitting:
         with pytest.raises(BadInput, match=f"^{value!r} is no value of the target 'Kauf'; .*{words}$"):
             require_value(read, "Kauf", value)
+
+
+@pytest.mark.parametrize("stored", [pa.int64(), pa.float64()])
+@pytest.mark.parametrize("positive", ["1", "1.0", "1e0"])
+def test_of_numbers_it_is_the_number_that_counts(stored: pa.DataType, positive: str) -> None:
+    table = Table(pa.table({"y": pa.array([0, 1, 1, 0], type=stored)}))
+    assert binary_labels(table, "y", positive).values.tolist() == [0, 1, 1, 0]
+    with pytest.raises(BadTable, match="numbers"):
+        binary_labels(table, "y", "yes")

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,14 +60,26 @@ def test_a_missing_number_names_nobody() -> None:
     assert Unit("who", 1).numbers([None, None]).tolist() == [-1, -1]
 
 
-@pytest.mark.parametrize("column", [None, "pid"])
-def test_each_row_is_a_unit_where_no_column_says_otherwise(column: str | None) -> None:
-    unit = Unit.of(schema.Unit(column=column, max_rows=1), id="pid")
+IDS = {
+    name: schema.Column(role=schema.Role.identifier, type=schema.ColumnType.text) for name in ("pid", "visit")
+}
+
+
+def test_each_row_is_a_unit_where_no_column_says_otherwise() -> None:
+    unit = Unit.of(schema.Unit(), IDS)
     assert unit == Unit()
     assert unit.numbers(["a", "a", None]).tolist() == [0, 1, 2]
     assert unit.kept(Table(pa.table({"x": [1, 1]}))).rows == 2
-    for name in ("who", "pid"):
-        assert Unit.of(schema.Unit(column=name, max_rows=7), id="pid") == Unit(name, 7)
+
+
+def test_a_unit_is_a_record_only_by_the_one_id_that_there_is() -> None:
+    only = {"pid": IDS["pid"]}
+    own = Unit.of(schema.Unit(column="pid", max_rows=1), only)
+    assert own.of_records
+    assert own.numbers(["a", "b", "a"]).tolist() == [0, 1, -1]
+    assert Unit.of(schema.Unit(column="pid", max_rows=7), only) == Unit("pid", 7, False)
+    for name in IDS:
+        assert Unit.of(schema.Unit(column=name, max_rows=1), IDS) == Unit(name, 1, False)
 
 
 def test_codes_below_zero_never_count() -> None:

@@ -100,12 +100,17 @@ def check_ledger(town, name, architecture):
 
 
 def keys_of_shares(town, session):
-    """Keys of stored shares that are left of a session, by party."""
-    found = {
-        name: sorted(path.name for path in (folder.shares_path / session).glob("*"))
-        for name, folder in town.folders.items()
-    }
-    return {name: names for name, names in found.items() if names}
+    """Keys of stored shares that are left of a session, by party; the last go just after its end."""
+    deadline = time.monotonic() + 30
+    while True:
+        found = {
+            name: sorted(path.name for path in (folder.shares_path / session).glob("*"))
+            for name, folder in town.folders.items()
+        }
+        left = {name: names for name, names in found.items() if names}
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.05)
 
 
 def test_one_is_away_and_another_one_is_killed(town, houses):

@@ -197,3 +197,27 @@ def test_no_share_of_a_session_is_found_at_anybody(crashing, houses, tmp_path):
         assert len(released) == (3 if name in ("north", "south") else 0)
     receipts = town.analyst.sessions_path / session / "receipts.jsonl"
     assert len(receipts.read_text().splitlines()) == 2
+
+
+def test_keys_come_and_go_at_the_same_time(tmp_path):
+    """The folder goes with the last key in it: a thread that stores one then makes it again."""
+    shares = Shares(tmp_path / "shares")
+    faults = []
+
+    def work(peer):
+        try:
+            for number in range(60):
+                place = Place("ab" * 16, "in", peer, number)
+                stored = shares.seal(place, b"a share")
+                assert shares.open(place, stored) == b"a share"
+                shares.drop(place)
+        except Exception as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=work, args=(f"p{at}",)) for at in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert list(shares.all()) == []

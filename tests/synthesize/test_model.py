@@ -113,3 +113,26 @@ def test_mbi_finds_the_same_model_and_leaves_jax_as_it_was() -> None:
         assert np.abs(one - two).max() < 1.0
     joint = joint_of(theirs)
     assert np.allclose(theirs.beliefs[0], project(joint, EVERY, theirs.tree.cliques[0]), atol=1e-3)
+
+
+@given(st.floats(1e-6, 10).map(lambda epsilon: 2.0 / epsilon), st.integers(0, 2**20), st.booleans())
+@settings(max_examples=80, deadline=None)
+@pytest.mark.filterwarnings("error")
+def test_a_descent_ends_however_large_the_noise(sigma: float, seed: int, near: bool) -> None:
+    """Steps are so long at a large noise that the share of the new model rounds to 1."""
+    draw = np.random.default_rng(seed)
+    measured = [
+        Measured(m, np.round(draw.normal(5, sigma, [SIZES[c] for c in m])), sigma)
+        for m in ((0,), (1, 2), (2, 3), (3, 4))
+    ]
+    model = fit(SIZES, measured, total=1.0 if near else 1e6, closeness=0 if near else 0.65, steps=60)
+    assert all(np.isfinite(belief).all() for belief in model.beliefs)
+    assert all(belief.sum() == pytest.approx(model.total) for belief in model.beliefs)
+
+
+@pytest.mark.parametrize("sigma", [1e-8, 1.0, 1e8, 1e20, 1e140])
+@pytest.mark.filterwarnings("error")
+def test_a_descent_ends_at_any_scale(sigma: float) -> None:
+    measured = [Measured((0, 1), sigma * np.arange(-3.0, 3.0).reshape(2, 3), sigma)]
+    model = fit(SIZES[:2], measured, total=1.0, closeness=0)
+    assert np.isfinite(model.beliefs[0]).all()

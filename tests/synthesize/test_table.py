@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from comity.data import Table
 from comity.errors import BadInput, BadTable, UsageError
@@ -231,16 +233,26 @@ def test_columns_without_two_values_are_not_counted_with_others(method: str, tar
     assert set(made.table.strings("same")) <= {"x", None}
 
 
+def test_dates_written_as_text_are_texts() -> None:
+    """Whether all of them are dates one more record could change. 600 at 1e-10 / 10 each pass."""
+    texts = [str(datetime.date(2024, 1, 1) + datetime.timedelta(days=at)) for at in range(600)]
+    for values in (texts, [*texts, "n/a"]):
+        made = synthesize(pa.table({"signed": values}), epsilon=1.0, delta=1e-10, rows=5)
+        assert made["signed"].null_count == 5
+
+
 def test_dates_are_refused_by_name_unless_their_values_are_public() -> None:
     day = datetime.date(2024, 1, 1)
     days = [day + datetime.timedelta(days=at % 300) for at in range(600)]
     texts = [str(each) for each in days]
     times = [datetime.datetime(each.year, each.month, each.day, 12, 30) for each in days]
-    for values in (days, texts, times):
+    open_ones = {"columns": {"signed": {"role": "insensitive", "type": "category"}}}
+    for values in (days, times):
         table = people(600).append_column("signed", pa.array(values))
-        with pytest.raises(BadTable, match=r"'signed' holds dates.*make it a year") as refused:
-            synthesize(table, epsilon=1.0, delta=1e-6)
-        assert refused.value.private
+        for stated in (None, parse_schema(open_ones, where="the test")):
+            with pytest.raises(BadTable, match=r"'signed' holds dates.*make it a year") as refused:
+                synthesize(table, epsilon=1.0, delta=1e-6, schema=stated)
+            assert not refused.value.private  # by the stored type, which is public
     named = parse_schema(
         {"columns": {"signed": {"role": "insensitive", "type": "category", "values": sorted(set(texts))}}},
         where="the test",
@@ -343,3 +355,26 @@ def test_a_canary_is_told_no_better_than_the_guarantee_allows(monkeypatch: pytes
     outside, inside = np.array(told[:runs]), np.array(told[runs:])
     apart = (inside.mean() - outside.mean()) / np.sqrt((inside.var() + outside.var()) / 2)
     assert apart <= math.sqrt(Purse(1.0, 1e-6).whole) + 6 * math.sqrt(2 / runs)
+
+
+@given(
+    st.floats(math.log(1e-6), math.log(10.0)).map(math.exp),
+    st.sampled_from([0, 1, 3, 200]),
+    st.sampled_from(["aim", "mst"]),
+    st.sampled_from(["c0", None]),
+)
+@settings(max_examples=40, deadline=None)
+def test_every_epsilon_gives_a_table(epsilon: float, rows: int, method: str, target: str | None) -> None:
+    """Where noise is far larger than the table, too: the account is charged by then."""
+    columns = {
+        "c0": {"role": "sensitive", "type": "integer", "min": 0, "max": 1},
+        "c1": {"role": "sensitive", "type": "integer", "min": -5, "max": 7},
+    }
+    known = parse_schema({"columns": columns}, where="the test")
+    real = Table(
+        pa.table({name: pa.array([at % 2 for at in range(rows)], pa.int64()) for name in ("c0", "c1")})
+    )
+    made = make_synthetic(
+        real, known, ["c0", "c1"], epsilon=epsilon, delta=1e-6, method=method, target=target, most_rows=50
+    )
+    assert made.table.rows <= 50

@@ -22,7 +22,7 @@ from comity.data.table import Table
 from comity.errors import BadInput, BadSchema, UsageError
 from comity.ledger import PrivacyUnit, Relation, gaussian_noise_multiplier
 from comity.mechanism import Noise
-from comity.schema import Schema, Unit, parse_schema
+from comity.schema import Column, ColumnType, Role, Schema, Unit, parse_schema
 from comity.validate import hosted_model
 from comity.validate.hosted import HostedPrice, HostedQuestion, HostedUnit
 from comity.validate.hosted_convert import start_pipeline, to_onnx
@@ -187,8 +187,9 @@ def test_a_person_with_several_rows_costs_as_many() -> None:
     assert person.kept(["x", "y", "x", "x", "x", "y"]).tolist() == [0, 1, 2, 3, 5]
     unit = Schema(columns=SCHEMA.columns, unit={"column": "job", "max_rows": 3})  # type: ignore[arg-type]
     assert HostedUnit.of(unit.unit) == HostedUnit(PrivacyUnit.person, 3, "job")
-    assert HostedUnit.of(unit.unit, id="job") == HostedUnit.of(unit.unit)
-    record = HostedUnit.of(Unit(column="job"), id="job")
+    identifier = {"job": Column(role=Role.identifier, type=ColumnType.text)}
+    assert HostedUnit.of(unit.unit, identifier) == HostedUnit.of(unit.unit)
+    record = HostedUnit.of(Unit(column="job"), identifier)
     assert record.unit is PrivacyUnit.record
     assert record.kept(["x", "y", "x", None]).tolist() == [0, 1]
 

@@ -230,6 +230,13 @@ def test_an_answer_leaves_at_one_of_few_times(work: float) -> None:
     assert took >= due
 
 
+def test_an_error_leaves_at_such_a_time_too() -> None:
+    begun = time.monotonic()
+    with pytest.raises(ValueError, match="no answer"):
+        paced(lambda: int("no answer"), step=0.1)
+    assert time.monotonic() - begun >= 0.1
+
+
 def test_rows_of_any_value_take_the_model_as_long() -> None:
     """CPU time of whole runs over rows at the bounds and over rows of tiny numbers: within a factor of 2."""
     dense = [node("MatMul", "x", "w1", to="h"), node("Relu", "h", to="r"), node("MatMul", "r", "w2", to="s")]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from comity.advise.process import decide, missing, outcomes, path, settled, standing
-from comity.advise.questions import BY_ID, QUESTIONS
+from comity.advise.questions import BY_ID, QUESTIONS, YES
 from comity.advise.results import Measured, Results
 from comity.advise.rules import BETTER, LACKS, RULES, Rule, name_of
 from comity.advise.situation import Facts, Known, Situation
@@ -203,8 +203,13 @@ def _choice(rule: Rule, answers: Mapping[str, str], results: Results | None, *, 
 
 
 def _why_not(architecture: str, answers: Mapping[str, str], first: Rule) -> tuple[str, ...]:
-    """What it lacks, of the rule that lacks least; or that it was not looked at."""
+    """What it lacks, of the rule that lacks least; or that it was not looked at.
+
+    Where a proven bound is required, and it has a mode with one, that mode is looked at alone.
+    """
     stands = [standing(rule, answers) for rule in RULES if rule.architecture == architecture]
+    if answers.get("proof") == YES:
+        stands = [one for one in stands if one.rule.mode != "exact"] or stands
     best = min(stands, key=lambda one: (len(one.broken), len(one.unknown)))
     if best.broken:
         return tuple(LACKS[name, best.rule.needs[name]] for name in best.broken)

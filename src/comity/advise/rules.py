@@ -66,6 +66,15 @@ _SEVERAL: Final = ("two", "many")
 
 _SEEN: Final = ("predictions", "model")
 
+_NOISY: Final = (
+    "A proven bound is required, and the providers can compute: on secret shares nobody sees rows or the "
+    "model on the way, every provider adds a part of noise, and the model that is opened has a bound. "
+)
+_NOISY_CAUTION: Final = (
+    "It costs the most, and it hides one record: a person's many rows it does not. The bound holds as long "
+    "as no two compute parties work together and all follow the protocol."
+)
+
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "plain",
@@ -140,8 +149,8 @@ RULES: Final[tuple[Rule, ...]] = (
         "synthetic",
         None,
         {"columns": _HELD},
-        "Rows are needed to look at and cannot be anonymised or mixed safely: a synthetic table has rows, "
-        "and differential privacy bounds what they tell of any real one.",
+        "Rows are needed to look at, and no release of real ones fits these answers: a synthetic table has "
+        "rows, and differential privacy bounds what they tell of any real one.",
         "blueprint V; McKenna et al. 2022 (AIM)",
         prefers={"want": ("rows",)},
         caution="It keeps counts of a few columns at a time; what stands only in finer patterns is lost.",
@@ -251,9 +260,27 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         "encrypted",
+        "private",
+        {"providers": ("two",), "mediator": ("counts", "rows"), "columns": _HELD, "compute": ("yes",)},
+        _NOISY + "The mediator is the third that computes: it sees random numbers only.",
+        "docs/encrypted.md; docs/privacy.md",
+        prefers={"proof": ("yes",)},
+        caution=_NOISY_CAUTION,
+    ),
+    Rule(
+        "encrypted",
+        "private",
+        {"providers": ("many",), "columns": _HELD, "compute": ("yes",)},
+        _NOISY + "Three of the providers compute.",
+        "docs/encrypted.md; docs/privacy.md",
+        prefers={"proof": ("yes",)},
+        caution=_NOISY_CAUTION,
+    ),
+    Rule(
+        "encrypted",
         "exact",
         {"providers": _SEVERAL, "proof": ("no",), "compute": ("yes",)},
-        "A model is to be trained from nothing, or without being seen: on secret shares nobody sees rows or "
+        "The providers can compute, and no proven bound is required: on secret shares nobody sees rows or "
         "the model on the way, and it is opened to the ML party alone.",
         "Lindell 2020 (blueprint [43]); Mohassel and Zhang 2017",
         caution="It costs the most, the model is exact, and compute parties that collude see everything.",
@@ -262,8 +289,8 @@ RULES: Final[tuple[Rule, ...]] = (
         "synthetic",
         None,
         {"columns": _HELD},
-        "No validation is possible and the providers cannot train: a synthetic table is made once at each of "
-        "them, and the ML party works with it alone.",
+        "Nothing else fits these answers better: a synthetic table is made once at each provider, and the ML "
+        "party works with it alone.",
         "blueprint V; McKenna et al. 2022 (AIM)",
         caution="It keeps counts of a few columns at a time; what stands only in finer patterns is lost.",
     ),
@@ -295,6 +322,7 @@ LACKS: Final[Mapping[tuple[str, tuple[str, ...]], str]] = {
     ("suits", ("yes",)): "anonymising the tables leaves too little to learn",
     ("providers", ("many",)): "it needs three providers or more",
     ("providers", _SEVERAL): "it needs two providers or more",
+    ("providers", ("two",)): "it needs two providers or more",
     ("mixes", ("yes",)): "a row shows whose it is, mixed or not",
     ("sight", _SEEN): "it shows providers predictions, or how the model groups records",
     ("sight", ("model",)): "it shows providers the model or the program",

@@ -216,8 +216,9 @@ class CleanRoomClause(Clause):
     Attributes:
         unsafe_exact: a table or a model may leave without differential privacy, once per lineage.
         epsilon, delta: the most that statistics may spend; needed unless unsafe_exact is true.
-        programs: SHA-256 of the programs that may run. A provider's steward may approve others, each with its
-            declared outputs, by a note in the provider's ledger.
+        programs: digests of the jobs that may run, each with all that it declares; of a program that comity
+            ships, SHA-256 of its text, with comity's own declaration for the task. A provider's steward may
+            approve others by a note in the provider's ledger.
         minimum_cell: units in every cell of a table, at least; without it no table leaves.
         dominance: what a cell's largest contributors may make up of it.
         membership: how far an attack may tell a model's training rows from others: the upper end of the

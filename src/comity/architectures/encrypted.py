@@ -24,6 +24,7 @@ from comity.architectures.encrypted_attacks import attacks
 from comity.architectures.encrypted_ml_party import mediator, ml_party
 from comity.architectures.encrypted_provider import provider
 from comity.architectures.encrypted_terms import NAME, clause, lacking_bounds
+from comity.data.people import Unit
 
 _MEDIATOR_SEES = ("where there are two providers: uniform words, and how many rows each of them has",)
 _SAMPLE = Parties(("a", "b", "c"), "ml_party", "mediator")
@@ -59,10 +60,13 @@ def _skip(task: Task, providers: Sequence[str]) -> str | None:
 
 
 def _skip_private(task: Task, providers: Sequence[str]) -> str | None:
-    unit = task.schema.unit.column
-    if unit is None or unit == task.id:
+    unit = Unit.of(task.schema.unit, task.schema.columns)
+    if unit.of_records:
         return None
-    return f"its noise hides one record, and the schema's unit is '{unit}'; 'federated' hides a person's rows"
+    return (
+        f"its noise hides one record, and the schema's unit is '{unit.column}'; 'federated' hides a person's "
+        "rows"
+    )
 
 
 def _skip_columns(task: Task, providers: Sequence[str]) -> str | None:

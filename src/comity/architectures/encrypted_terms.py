@@ -10,6 +10,7 @@ from comity.agreement import EncryptedClause
 from comity.agreement.training_clauses import Opened
 from comity.architectures.definition import Options, Parties, Seat
 from comity.architectures.exchange import additive_delta
+from comity.data.people import Unit
 from comity.errors import BadInput, BadSchema, ClauseRefused
 from comity.train.encrypted.alignment import PARTIES
 from comity.train.encrypted.features import Features, Number
@@ -242,10 +243,12 @@ def _privacy(seat: Seat, partition: Partition, allowed: float) -> tuple[float, f
             would_pass="tables that hold different rows, or mode exact",
         )
     for name in seat.providers:
-        column = seat.agreement.data_of(name).unit.column
-        if column is not None and column != seat.task.id:
+        terms = seat.agreement.data_of(name)
+        unit = Unit.of(terms.unit, terms.columns)
+        if not unit.of_records:
             raise ClauseRefused(
-                f"the noise hides one record, and the privacy unit of the data of '{name}' is '{column}'",
+                f"the noise hides one record, and the privacy unit of the data of '{name}' is all rows with "
+                f"one '{unit.column}'",
                 clause=f"data.{name}.unit",
                 asked="training on shares with noise",
                 would_pass="records as the unit, or the architecture 'federated'",

@@ -40,7 +40,7 @@ def _guarantee(options: Options) -> Guarantee:
 
 
 def _promise(options: Options, task: Task) -> Guarantee:
-    return _promise_for(options, HostedUnit.of(task.schema.unit, id=task.id))
+    return _promise_for(options, HostedUnit.of(task.schema.unit, task.schema.columns))
 
 
 def _promise_for(options: Options, unit: HostedUnit) -> Guarantee:

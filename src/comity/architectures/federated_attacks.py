@@ -45,7 +45,7 @@ def attacks(pilot: Pilot) -> dict[str, AttackResult]:
     from comity.attack.membership import membership_bound
 
     exact = pilot.options.mode == "exact"
-    unit = HostedUnit.of(pilot.task.schema.unit, id=pilot.task.id).unit
+    unit = HostedUnit.of(pilot.task.schema.unit, pilot.task.schema.columns).unit
     bound = None if exact else membership_bound(pilot.options.epsilon, pilot.options.delta, unit=unit)
     found = {"membership": replace(membership_attack(pilot), bound=bound), **_inversion(pilot, bound)}
     return found if exact else {**found, "canary": canary_attack(pilot.options, len(pilot.members))}

@@ -29,7 +29,7 @@ from comity.architectures.federated_terms import (
 )
 from comity.architectures.models import labels_of
 from comity.data.table import Table
-from comity.errors import BadInput, BadTable, ComityError
+from comity.errors import BadInput, BadTable, ComityError, PartyFailed
 from comity.gate import refusal_of
 from comity.ledger import PrivacyUnit
 from comity.noise import permutation
@@ -37,19 +37,19 @@ from comity.plan import Outcome, Plan, Verdict
 from comity.train.federated.clients import MASKED, REVEAL, SETUP, SURVIVORS, TRAIN, client_app
 from comity.train.federated.descent import Holder, course_of
 from comity.train.federated.engine import flower
-from comity.train.federated.fixed_point import LARGEST_UPDATE, clipped, require_numbers, weighted
+from comity.train.federated.fixed_point import clipped, require_numbers, weighted
 from comity.train.federated.member import Member
-from comity.train.federated.networks import LocalTraining, Network
+from comity.train.federated.networks import LocalTraining, Network, furthest_in
 from comity.train.federated.records import arrays_of, config_of, from_parts, record, to_parts
 from comity.train.federated.shared_noise import CAP_BITS, SharedNoise
 from comity.validate.hosted_pace import STEP_S, paced
-from comity.wire import Channel, Message
+from comity.wire import Channel, Kind, Message
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-OPEN: Final = "open"
+OPEN, LEFT_OUT = "open", "left-out"
 _MOST_ADVANTAGE: Final = 0.5
 _REHEARSED: Final = 4_000
 
@@ -108,7 +108,7 @@ class _Desk:
 
     def notice(self, stage: str) -> None:
         """Answer a question about keys, shares of keys, survivors: no private byte goes into it."""
-        query = receive_query(self._channel, self._seat.ml_party, stage)
+        query = self._asked(stage)
         try:
             reply = self._reply(query, stage)
             if arrays_of(reply):
@@ -121,7 +121,7 @@ class _Desk:
 
     def share(self, plan: _Answer, size: int) -> None:
         """Answer a round's question with one masked vector of `size` words, through the gate."""
-        query = receive_query(self._channel, self._seat.ml_party, TRAIN)
+        query = self._asked(TRAIN)
 
         def run() -> Outcome:
             arrays = arrays_of(self._reply(query, TRAIN))
@@ -132,6 +132,23 @@ class _Desk:
 
         asked = {name: hashlib.sha256(data).hexdigest() for name, data in query.parts.items()}
         send_answer(self._seat, self._channel, plan.to_plan({"query": dict(query.body), "parts": asked}, run))
+
+    def _asked(self, stage: str) -> Message:
+        """The ML party's next question.
+
+        Raises:
+            PartyFailed: if it says that this provider was left out.
+            BadInput: if it sent anything else.
+        """
+        message = self._channel.receive(self._seat.ml_party)
+        if message.kind is Kind.refusal and message.topic == LEFT_OUT:
+            raise PartyFailed(str(message.body.get("message", "this provider was left out"))[:500])
+        if message.kind is not Kind.query or message.topic != stage:
+            raise BadInput(
+                f"'{self._seat.ml_party}' sent a {message.kind} about '{message.topic[:40]}' where "
+                f"'{stage}' was due"
+            )
+        return message
 
     def _reply(self, query: Message, stage: str) -> Any:
         """The ClientApp's reply. A stray error in it stays here: its words may quote rows.
@@ -229,14 +246,15 @@ class _Worker:
     def _require_descended(self, number: int, weights: NDArray[np.float64]) -> None:
         """Refuse a model that the run cannot have led to: one made up to single a row out of the sum.
 
-        The first one is public; no weight moves further in a round than an update may.
+        The first one is public; no weight moves further in a round than local training lets it.
+        A model that is made up within that is not told from one that was learned.
 
         Raises:
             BadInput: for another one.
         """
         begun = number == 0
         before = self._network.start(self._seat.options.seed) if begun else self._before
-        furthest = 0.0 if begun else LARGEST_UPDATE * 1.002
+        furthest = 0.0 if begun else 1.002 * furthest_in(number - 1, hidden=self._settings.hidden)
         if float(np.abs(weights - before).max()) > furthest:
             raise BadInput("the weights to train from are not those that the run began with or has led to")
         self._before = weights

@@ -7,14 +7,17 @@ sees of one provider are uniform words.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from comity.architectures.definition import Seat
 from comity.architectures.exchange import receive_notice, receive_share, send_query
 from comity.architectures.federated_features import Features
-from comity.architectures.federated_provider import OPEN
+from comity.architectures.federated_provider import LEFT_OUT, OPEN
 from comity.architectures.federated_terms import (
     FEATURES,
     SEEN,
@@ -26,12 +29,13 @@ from comity.architectures.federated_terms import (
 )
 from comity.architectures.models import keep_scores, labels_of
 from comity.data.table import Table
-from comity.errors import BadInput, PartyFailed
+from comity.errors import ComityError, PartyFailed, Refused, VerificationFailed
+from comity.gate import refusal_of
 from comity.train.federated.clients import MASKED, TRAIN
 from comity.train.federated.collector import Collector
 from comity.train.federated.descent import Talk, course_of
 from comity.train.federated.engine import flower
-from comity.train.federated.networks import Network, chances
+from comity.train.federated.networks import Network, chances, furthest_in
 from comity.train.federated.records import arrays_of, config_of, from_parts, record, to_parts
 from comity.train.federated.servers import (
     WEIGHTS,
@@ -44,26 +48,49 @@ from comity.train.federated.servers import (
     secure_steps,
 )
 from comity.train.federated.shared_noise import CAP_BITS, SharedNoise
-from comity.wire import Channel
-
-if TYPE_CHECKING:
-    pass
+from comity.wire import Channel, Message
 
 
 def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
-    """Open the conversation, run the ServerApp over it, and score the probe rows."""
+    """Open the conversation, run the ServerApp over it, and score the probe rows.
+
+    A provider that refuses, or sends what does not fit, has dropped out as one that does not answer.
+
+    Raises:
+        Refused, VerificationFailed, PartyFailed: if fewer than the threshold are left.
+    """
     seeds = Table(seat.table("seed"))
     features = Features.drawn_up(seat.task, seeds)
     for name in seat.providers:
         send_query(channel, name, OPEN, {"features": features.to_dict()}, {})
-    gone: list[str] = []
+    gone: dict[str, ComityError] = {}
     for name in seat.providers:
         try:
             receive_share(seat, channel, name, OPEN)
-        except PartyFailed:
-            gone.append(name)
-    settings, collector = Settings.of(seat), Collector(group_of(seat, features))
-    collector.drop(gone)
+        except ComityError as error:
+            gone[name] = error
+    collector = Collector(group_of(seat, features))
+    try:
+        collector.drop(gone)
+        found = _learned(seat, channel, features, seeds, collector, gone)
+    except PartyFailed as error:
+        raise _reason(collector, gone, error) from None
+    _tell_left_out(seat, channel, collector, gone)
+    refused = {name: str(error) for name, error in gone.items() if _came(error)}
+    stayed = {"stayed": list(collector.alive), **({"refused": refused} if refused else {})}
+    return {**found, **stayed}
+
+
+def _learned(
+    seat: Seat,
+    channel: Channel,
+    features: Features,
+    seeds: Table,
+    collector: Collector,
+    gone: dict[str, ComityError],
+) -> dict[str, Any]:
+    """Run the ServerApp with those that are left, and score the probe rows. Who leaves is added to `gone`."""
+    settings = Settings.of(seat)
     nodes = {name: number for number, name in enumerate(seat.providers, start=1)}
     secure = SecureSum(collector, nodes)
     grid = grid_of(nodes, _Carrier(seat, channel, gone).carry)
@@ -86,29 +113,60 @@ def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
     keep_scores(seat, {"federated": scores})
     own = {} if rows is not None else {"own_rows": 0 if settings.party else seeds.rows}
     found = federated_clause(seat)
-    stayed = {"stayed": list(collector.alive)}
-    return {"rows_used": rows, **own, **stayed, **figures_of(noise, found, len(seat.providers))}
+    return {"rows_used": rows, **own, **figures_of(noise, found, len(seat.providers))}
+
+
+def _reason(collector: Collector, gone: Mapping[str, ComityError], error: PartyFailed) -> ComityError:
+    """Why too few are left: in the words of one that refused, if the run ends by refusals alone."""
+    said = [each for each in gone.values() if not isinstance(each, PartyFailed)]
+    if len(collector.group.members) - len(said) >= collector.group.threshold:
+        return error
+    return next((each for each in said if isinstance(each, Refused)), said[0])
+
+
+def _tell_left_out(
+    seat: Seat, channel: Channel, collector: Collector, gone: Mapping[str, ComityError]
+) -> None:
+    """Tell providers that were counted out and may still wait for a question."""
+    for name in seat.providers:
+        ended = name in gone and (isinstance(gone[name], Refused) or not _came(gone[name]))
+        if name not in collector.alive and not ended:
+            error = PartyFailed(f"'{name}' was left out: what it sent, or another member got, did not fit")
+            with suppress(PartyFailed):
+                channel.send(name, refusal_of(error, topic=LEFT_OUT))
 
 
 def _strategy(settings: Settings, secure: SecureSum, noise: SharedNoise | None) -> Any:
     if noise is not None:
         return secure_party_mean(secure, noise, CAP_BITS, settings.proximal)
-    return secure_fedprox(secure, settings.proximal) if settings.proximal else secure_fedavg(secure)
+    furthest = partial(furthest_in, hidden=settings.hidden)
+    if settings.proximal:
+        return secure_fedprox(secure, settings.proximal, furthest)
+    return secure_fedavg(secure, furthest)
+
+
+class _Unreadable(PartyFailed):
+    """A member's message arrived and is none; the member may wait for the next question."""
+
+
+def _came(error: ComityError) -> bool:
+    """Whether a member's message arrived, be it a refusal or one that is none."""
+    return isinstance(error, _Unreadable) or not isinstance(error, PartyFailed)
 
 
 class _Carrier:
-    """Carries Flower's messages over the Channel, to all members at once. Who does not answer is gone."""
+    """Carries Flower's messages over the Channel, to all members at once. Who does not answer is gone.
 
-    def __init__(self, seat: Seat, channel: Channel, gone: list[str]) -> None:
-        self._seat, self._channel, self._gone = seat, channel, set(gone)
+    Args:
+        gone: who is, and why; added to.
+    """
+
+    def __init__(self, seat: Seat, channel: Channel, gone: dict[str, ComityError]) -> None:
+        self._seat, self._channel, self._gone = seat, channel, gone
         self._message = flower("flwr.app").Message
 
     def carry(self, asked: list[tuple[str, Any]]) -> list[Any]:
-        """Replies in the order of the messages; None for a member that is gone.
-
-        Raises:
-            ClauseRefused: if a provider refuses: that ends the run for all.
-        """
+        """Replies in the order of the messages; None for a member that is gone, or refuses."""
         for name, message in asked:
             if name not in self._gone:
                 body, parts = to_parts(arrays_of(message.content), config_of(message.content))
@@ -127,25 +185,26 @@ class _Carrier:
             return None
         try:
             return act()
-        except PartyFailed:
-            self._gone.add(name)
+        except (PartyFailed, Refused, VerificationFailed) as error:
+            self._gone[name] = error
             return None
 
     def _received(self, name: str, message: Any) -> Any:
         stage = message.metadata.message_type
         if stage == TRAIN:
-            share = receive_share(self._seat, self._channel, name, TRAIN)
-            data = share.parts.get(MASKED, b"")
-            if len(data) % 8:
-                raise PartyFailed(f"'{name}' sent no masked vector")
-            content = record({MASKED: np.frombuffer(data, dtype="<u8").astype(np.uint64)})
+            came = receive_share(self._seat, self._channel, name, TRAIN)
         else:
-            notice = receive_notice(self._channel, name, stage)
-            try:
-                content = record(*from_parts(notice.body, notice.parts))
-            except BadInput:
-                raise PartyFailed(f"'{name}' sent a notice that cannot be read") from None
+            came = receive_notice(self._channel, name, stage)
+        try:
+            content = _masked(came) if stage == TRAIN else record(*from_parts(came.body, came.parts))
+        except Exception as error:
+            # these are one member's bytes: whatever they lead to here, it is that member's part that ends
+            raise _Unreadable(f"'{name}' sent about '{stage}' what cannot be read") from error
         return self._message(content, reply_to=message)
+
+
+def _masked(share: Message) -> Any:
+    return record({MASKED: np.frombuffer(share.parts[MASKED], dtype="<u8").astype(np.uint64)})
 
 
 def _keep_seen(seat: Seat, secure: SecureSum, features: Features) -> None:

@@ -158,7 +158,7 @@ def unit_of(seat: Seat, provider: str) -> HostedUnit:
         ClauseRefused: if the unit's column is none of the data's.
     """
     terms = seat.agreement.data_of(provider)
-    unit = HostedUnit.of(terms.unit, id=seat.task.id)
+    unit = HostedUnit.of(terms.unit, terms.columns)
     if unit.column is not None and unit.column not in terms.columns:
         raise ClauseRefused(
             f"the privacy unit of the data of '{provider}' is '{unit.column}', which is none of its columns",

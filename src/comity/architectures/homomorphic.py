@@ -34,6 +34,9 @@ QUERIES = 100
 PILOT_QUERIES = 1_000_000
 """The same for a pilot, which scores all held-out rows to measure; its attack shows what that tells."""
 
+MOST_COLUMNS = 1_000
+"""Columns that a pilot encrypts: what is sent, and what its attack solves, grow with them."""
+
 
 def _clause(options: Options) -> dict[str, Any]:
     return {"scheme": "ckks", "queries": QUERIES}
@@ -57,11 +60,20 @@ def _skip(task: Task, providers: Sequence[str]) -> str | None:
     lacking = lacking_bounds(task.schema, task.features)
     if lacking:
         return f"encrypted rows need public bounds; add to the schema: {', '.join(lacking)}"
+    wide = PublicColumns.of(task.schema, task.features).parts
+    if sum(len(part.labels) for part in wide) > MOST_COLUMNS:
+        most = max(wide, key=lambda part: len(part.labels))
+        return (
+            f"the features make {sum(len(part.labels) for part in wide):,} columns to encrypt, "
+            f"{len(most.labels):,} of them '{most.name}'; a pilot takes {MOST_COLUMNS:,}: leave it out, or "
+            "group its levels"
+        )
     return None
 
 
 def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
-    """A provider solves for the model, out of all its scores and out of half as many as there are columns."""
+    """A provider solves for the model, out of as many scores as make it whole and out of half as many as there
+    are columns."""
     import pyarrow.parquet as pq
 
     from comity.attack.extraction import extraction_attack
@@ -73,8 +85,9 @@ def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
     scores = pq.read_table(pilot.sessions[name] / f"{LINEAR}.parquet").column("score").to_numpy()
     scores = scores[: len(rows)]
     seed, few = pilot.options.seed, max(2, len(columns.labels) // 2)
+    enough = min(4 * len(columns.labels) + 100, len(rows) // 2)
     return {
-        "extraction": extraction_attack(rows, scores, used=len(rows) // 2, seed=seed),
+        "extraction": extraction_attack(rows, scores, used=enough, seed=seed),
         "extract-few": extraction_attack(rows, scores, used=min(few, len(rows) // 2), seed=seed),
     }
 

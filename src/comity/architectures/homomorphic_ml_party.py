@@ -19,21 +19,22 @@ from comity.architectures.models import fit_logistic, labels_of
 from comity.crypto.ckks import Scheme
 from comity.data.rawmatrix import RawEncoder
 from comity.data.table import Table
-from comity.errors import BadInput, ClauseRefused, ComityError, Refused
+from comity.errors import BadInput, ClauseRefused, ComityError, PartyFailed, Refused, VerificationFailed
 from comity.gate import refusal_of
 from comity.ledger import Entry
 from comity.train.homomorphic.columns import PublicColumns
 from comity.train.homomorphic.model import LinearModel, ModelKind, unit_for
 from comity.train.homomorphic.scoring import EncryptedRows, EncryptedScores, measured_error, score_encrypted
-from comity.wire import Channel, Kind
+from comity.wire import Channel, Kind, Message
 
 
 def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
     """Fit on the seed rows, then score every provider's rows once all providers have been heard.
 
-    A provider that refuses, or whose rows cannot be scored, is left out: the others get their scores.
+    A provider that refuses, or whose share is not sound, is left out: the others get their scores.
 
     Raises:
+        PartyFailed, VerificationFailed: if nothing of a provider arrives, or not under its key.
         ComityError: if no provider's rows can be scored.
     """
     Scheme()  # says what is not installed before anybody encrypts for nothing
@@ -46,9 +47,15 @@ def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
     sent: dict[str, EncryptedRows] = {}
     sessions: dict[str, str] = {}
     for name in seat.providers:
+        arrival = _Arrival(channel)
         try:
-            sent[name], sessions[name] = _received(seat, channel, name, columns)
+            sent[name], sessions[name] = _received(seat, arrival, name, columns)
         except (Refused, BadInput) as error:
+            refused[name] = error
+        except (PartyFailed, VerificationFailed) as error:
+            if not arrival.came:
+                raise
+            channel.send(name, refusal_of(error, topic=SCORES))
             refused[name] = error
     precision = agreed_precision(seat)
     answers: dict[str, EncryptedScores] = {}
@@ -93,7 +100,22 @@ def _fitted(seat: Seat, columns: PublicColumns, seed: Table) -> LinearModel:
     return LinearModel(weighed, intercept, ModelKind.logistic, unit_for(weighed, intercept))
 
 
-def _received(seat: Seat, channel: Channel, name: str, columns: PublicColumns) -> tuple[EncryptedRows, str]:
+class _Arrival:
+    """A channel that knows whether a message has arrived: what is wrong with it is its sender's alone."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel, self.came = channel, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+    def receive(self, sender: str) -> Message:
+        message = self._channel.receive(sender)
+        self.came = True
+        return message
+
+
+def _received(seat: Seat, channel: Any, name: str, columns: PublicColumns) -> tuple[EncryptedRows, str]:
     """A provider's encrypted rows, and the session that they came in.
 
     Raises:

@@ -10,7 +10,7 @@ from comity.architectures.exchange import account_of, receive_query, send_answer
 from comity.architectures.models import keep_scores
 from comity.crypto.ckks_parameters import PARAMETERS
 from comity.data.table import Table
-from comity.errors import BadInput, ClauseRefused, MissingExtra, PartyFailed
+from comity.errors import BadInput, BadTable, ClauseRefused, MissingExtra, PartyFailed
 from comity.gate import refusal_of
 from comity.ledger import PrivacyUnit
 from comity.plan import Outcome, Plan
@@ -98,10 +98,8 @@ def _send_rows(
     seat: Seat, channel: Channel, columns: PublicColumns, key: ProviderKey, asked: dict[str, Any]
 ) -> EncryptedRows:
     """Encrypt and send; what was sent, without the rows."""
-    import pyarrow.parquet as pq
-
     name = _to_be_scored(seat)
-    count = pq.read_metadata(seat.require_table(name)).num_rows
+    count = _counted(seat, channel, name)
     _require_room(seat, channel, count, len(columns.labels))
     made: list[EncryptedRows] = []
 
@@ -130,6 +128,24 @@ def _send_rows(
     if not made:
         raise PartyFailed("the key of rows that were sent before a restart is gone: start the run again")
     return made[0]
+
+
+def _counted(seat: Seat, channel: Channel, name: str) -> int:
+    """How many rows a table has.
+
+    Raises:
+        BadInput: if there is none, or none that can be read, after whoever waits has been told.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        try:
+            return pq.read_metadata(seat.require_table(name)).num_rows
+        except (OSError, ValueError) as error:
+            raise BadTable(f"the table '{name}' cannot be read: {error}") from error
+    except BadInput as error:
+        channel.send(seat.ml_party, refusal_of(error, topic=ROWS))
+        raise
 
 
 def _require_room(seat: Seat, channel: Channel, rows: int, columns: int) -> None:

@@ -177,7 +177,8 @@ def personal_columns(
 
     A column does if its values name or reach a person, if they are what others know of a person (a date of
     birth, a job), or if a value finds one row. Of the columns that the parties have `confirmed` to be about
-    no person only those do whose values are of a kind that names or reaches persons (`OF_THINGS` do not).
+    no person only those do whose values are of a kind that names or reaches persons (`OF_THINGS` do not) or
+    that is known of them (`OF_PERSONS`): a thing's values that look so are written otherwise, dates as years.
 
     Raises:
         BadTable: if the target is no column.
@@ -192,11 +193,11 @@ def _suspect(column: ColumnAssessment, confirmed: set[str]) -> Suspect | None:
     who = [each for each in column.pii if each.kind not in OF_THINGS]
     if who:
         return Suspect(column.name, str(who[0]), of_persons=True)
-    if column.name in confirmed:
-        return None
     about = [each for each in column.kinds if each.kind in OF_PERSONS]
     if about:
         return Suspect(column.name, str(about[0]), of_persons=True)
+    if column.name in confirmed:
+        return None
     if column.pii:
         return Suspect(column.name, str(column.pii[0]), of_persons=False)
     if column.proposed_role == Role.identifier:

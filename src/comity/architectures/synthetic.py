@@ -32,6 +32,7 @@ from comity.architectures.exchange import (
 from comity.architectures.models import boosted_scores, keep_scores, logistic_scores, membership_attack
 from comity.attack.result import AttackResult
 from comity.data.ipc import table_from_bytes, table_to_bytes
+from comity.data.people import Unit
 from comity.data.table import Table, concat_tables
 from comity.errors import BadInput, PartyFailed
 from comity.ledger import PrivacyUnit, Relation, approximate
@@ -40,7 +41,6 @@ from comity.wire import Channel
 
 if TYPE_CHECKING:
     from comity.schema import Schema
-    from comity.synthesize import Unit
     from comity.wire import Message
 
 _TOPIC = "synthetic-table"
@@ -54,7 +54,9 @@ def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     query = receive_query(channel, seat.ml_party, _TOPIC)
     seat.require_table("train")
     additive = additive_delta(seat, seat.party, "synthetic")
-    unit, kind = unit_of(seat.task)
+    terms = seat.agreement.data_of(seat.party)
+    unit = Unit.of(terms.unit, terms.columns)
+    kind = kind_of(unit)
     clause = seat.agreement.architectures.get("synthetic")
     method, rows = str(getattr(clause, "method", METHOD)), getattr(clause, "rows", MOST_ROWS)
     plan = Plan(
@@ -72,12 +74,9 @@ def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     return {"rows_used": None}
 
 
-def unit_of(task: Task) -> tuple[Unit, PrivacyUnit]:
-    """Whose coming or going is hidden: a record, or a person where the schema's unit names a column."""
-    from comity.synthesize import Unit
-
-    unit = Unit.of(task.schema.unit, id=task.id)
-    return unit, PrivacyUnit.record if unit.column is None else PrivacyUnit.person
+def kind_of(unit: Unit) -> PrivacyUnit:
+    """Whose coming or going is hidden: a record's, or a person's with several rows."""
+    return PrivacyUnit.record if unit.of_records else PrivacyUnit.person
 
 
 def _made(seat: Seat, method: str, rows: int, delta: float, unit: Unit) -> Outcome:
@@ -157,7 +156,7 @@ def _clause(options: Options) -> dict[str, Any]:
 
 
 def _promise(options: Options, task: Task) -> Guarantee:
-    return _guarantee(options, unit_of(task)[1])
+    return _guarantee(options, kind_of(Unit.of(task.schema.unit, task.schema.columns)))
 
 
 def _guarantee(options: Options, unit: PrivacyUnit = PrivacyUnit.record) -> Guarantee:
@@ -181,7 +180,8 @@ def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
 
     provider = max(pilot.members, key=lambda name: pilot.members[name].num_rows)
     session = pilot.sessions[pilot.ml_party]
-    by_record = unit_of(pilot.task)[1] is PrivacyUnit.record
+    schema = pilot.task.schema
+    by_record = Unit.of(schema.unit, schema.columns).of_records
     release = SyntheticRelease(
         table=Table(pq.read_table(session / f"received-{provider}.parquet")),
         members=Table(pilot.members[provider]),

@@ -234,7 +234,7 @@ def _clause(options: Options) -> dict[str, Any]:
 
 def _promise(options: Options, task: Task) -> Guarantee:
     if options.mode == "hosted":
-        return hosted_terms.guarantee(options, HostedUnit.of(task.schema.unit, id=task.id))
+        return hosted_terms.guarantee(options, HostedUnit.of(task.schema.unit, task.schema.columns))
     return _guarantee(options)
 
 

@@ -146,7 +146,7 @@ def _price(seat: Seat, name: str, width: int) -> HostedPrice:
     """
     additive = additive_delta(seat, name, "validation")
     terms = seat.agreement.data_of(name)
-    unit = HostedUnit.of(terms.unit, id=seat.task.id)
+    unit = HostedUnit.of(terms.unit, terms.columns)
     if unit.column is not None and unit.column not in terms.columns:
         raise ClauseRefused(
             f"the privacy unit of the data of '{name}' is '{unit.column}', which is none of its columns",

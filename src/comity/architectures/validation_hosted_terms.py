@@ -113,7 +113,7 @@ def attacks(pilot: Pilot) -> dict[str, AttackResult]:
     """Membership on the resulting model, and of a canary in the whole conversation."""
     from comity.attack.membership import membership_bound
 
-    unit = HostedUnit.of(pilot.task.schema.unit, id=pilot.task.id).unit
+    unit = HostedUnit.of(pilot.task.schema.unit, pilot.task.schema.columns).unit
     bound = membership_bound(pilot.options.epsilon, pilot.options.delta, unit=unit)
     return {
         "membership": replace(membership_attack(pilot), bound=bound),

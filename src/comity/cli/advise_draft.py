@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +91,17 @@ def write_draft(
             f"--set {SECTION}.purpose.legal_basis=public_task"
         ) from None
     put_out(agreement_from(document, where="the draft"), out)
-    return _other_epsilon(advice, epsilon)
+    return (*_scoring(document, schema, None if same else held), *_other_epsilon(advice, epsilon))
+
+
+def _scoring(
+    document: Mapping[str, Any], schema: Schema | None, held: Mapping[str, Sequence[str]] | None
+) -> tuple[str, ...]:
+    """What the scores that a draft allows tell of the model."""
+    from comity.advise.drafting import scored_columns, scoring_note
+
+    clause = document["architectures"].get("homomorphic")
+    return () if clause is None else (scoring_note(clause, scored_columns(schema, held)),)
 
 
 def _partition(advice: Advice, same: bool) -> str:

@@ -46,7 +46,7 @@ Mode = Annotated[
         "--mode",
         metavar="MODE",
         help="Of validation: linked (default) or hosted. Of blind-validation: linked (default), entrusted or "
-        "encrypted. Of federated and clean-room: private (default) or exact. Of encrypted: exact.",
+        "encrypted. Of federated, encrypted and clean-room: private (default) or exact.",
     ),
 ]
 Partition = Annotated[

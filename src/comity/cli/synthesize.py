@@ -64,8 +64,8 @@ def synthesize(
     """Make a synthetic table with differential privacy: rows of nobody, drawn from noisy counts.
 
     It is (epsilon, delta)-private for one row that comes or goes, or for one person's rows where the schema's
-    unit names a column. Columns that the schema calls identifiers are left out. The types of a CSV file
-    without a schema are read off its values, which the guarantee does not cover. Nothing is charged to an
+    unit names a column. Columns that the schema calls identifiers are left out. Without a schema the columns'
+    types are read off the file's values, which the guarantee does not cover. Nothing is charged to an
     account: that is what an agreement and the architecture synthetic are for.
     """
     from comity.cli.output import check_apart, check_writable, write_json
@@ -88,7 +88,7 @@ def synthesize(
     if json is not None:
         write_json(made.manifest, json)
     if json != "-":
-        _tell(made.manifest, out, inferred=schema is None and source.lower().endswith((".csv", ".tsv")))
+        _tell(made.manifest, out, inferred=schema is None)
     return 0
 
 
@@ -110,7 +110,7 @@ def _tell(manifest: dict, out: Path, *, inferred: bool) -> None:
     if empty:
         print(
             f"Empty, since no value was found in enough rows to come through the noise: {', '.join(empty)}. "
-            "Leave them out, or name their values in --schema."
+            "Leave them out, or name their values in --schema; of dates make a year or a number of days."
         )
     if inferred:
         print(

@@ -21,9 +21,10 @@ from comity.data.labels import binary_labels, positive_class
 from comity.data.read import read_table
 from comity.data.table import Table, concat_tables
 from comity.errors import BadTable, UsageError
-from comity.schema import Schema, read_schema
+from comity.schema import Column, Schema, Unit, read_schema
 
 _JOINED = "joined"
+_SHOWN = ("column", "type", "role", "range", "evidence")
 
 
 def prepare_columns(settings: Settings, folder: Path) -> Inputs:
@@ -131,14 +132,7 @@ def _schema(
     if settings.schema is not None:
         schema = read_schema(settings.schema)
     else:
-        from comity.data.infer import infer_schema
-
-        found = infer_schema(
-            [join_tables(list(tables.values()), settings.id or "")], target=settings.target, id=settings.id
-        )
-        schema = found.schema
-        keys = ("column", "type", "role", "range", "evidence")
-        inferred = tuple(dict(zip(keys, row, strict=True)) for row in found.rows())
+        schema, inferred = _inferred(settings, tables)
     schema = with_roles(schema, settings)
     columns, notes = dict(schema.columns), list[str]()
     for table in tables.values():
@@ -147,6 +141,27 @@ def _schema(
         columns |= filled.columns
         notes += more
     return Schema(columns=columns, unit=schema.unit), inferred, tuple(notes)
+
+
+def _inferred(
+    settings: Settings, tables: Mapping[str, Table]
+) -> tuple[Schema, tuple[Mapping[str, str], ...]]:
+    """What each table's columns look like, over all of its rows: not only those that all of them know."""
+    from comity.data.infer import infer_schema
+
+    columns: dict[str, Column] = {}
+    rows: dict[str, Mapping[str, str]] = {}
+    for table in tables.values():
+        target = settings.target if settings.target in table.names else None
+        found = infer_schema(table, target=target, id=settings.id)
+        columns = {**found.schema.columns, **columns}
+        for row in found.rows():
+            told: dict[str, str] = dict(zip(_SHOWN, row, strict=True))
+            rows.setdefault(told["column"], told)
+    if settings.target not in columns:
+        raise BadTable(f"no table has the target '{settings.target}'", private=False)
+    unit = Unit(column=settings.id, max_rows=1)
+    return Schema(columns=columns, unit=unit), tuple(rows.values())
 
 
 def _only(schema: Schema, names: Sequence[str], id: str | None) -> Schema:

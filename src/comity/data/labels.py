@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,17 +61,31 @@ def positive_class(table: Table, target: str, positive: str | None = None) -> st
 def binary_labels(table: Table, target: str, positive: str) -> Labels:
     """The target column as 0 and 1. Every row needs a value there (`check_table` sees to it).
 
-    A table that happens to hold one class only is fine here: `positive` comes from outside.
+    A table that happens to hold one class only is fine here: `positive` comes from outside. Of numbers it is
+    the number that counts: `1`, `1.0` and `1e0` are one.
 
     Raises:
-        BadTable: if a row has no target value.
+        BadTable: if a row has no target value, or `positive` is no number though the column holds numbers.
     """
     codes, levels = table.levels(target)
     if (codes < 0).any():
         row = int(np.argmax(codes < 0)) + 1
         raise BadTable(f"{table.source}: row {row} has no value in the target {target}; leave such rows out")
-    hit = np.array([level == positive for level in levels], dtype=np.uint8)
-    return Labels(hit[codes], positive, tuple(level for level in levels if level != positive))
+    same = _same_value(table, target, positive)
+    hit = np.array([same(level) for level in levels], dtype=np.uint8)
+    return Labels(hit[codes], positive, tuple(level for level in levels if not same(level)))
+
+
+def _same_value(table: Table, target: str, positive: str) -> Callable[[str], bool]:
+    """Whether a level is the positive one."""
+    if not table.type(target).is_numeric:
+        return lambda level: level == positive
+    if not _is_number(positive):
+        raise BadTable(
+            f"{table.source}: {positive!r} is no value of the target {target}, which has numbers",
+            private=False,
+        )
+    return lambda level: float(level) == float(positive)
 
 
 def require_value(column: Column, target: str, positive: str) -> None:
@@ -110,13 +125,10 @@ def _named_class(positive: str, levels: tuple[str, ...], table: Table, target: s
     """The class the caller means; `1.0` finds `1`."""
     if positive in levels:
         return positive
-    if table.type(target).is_numeric:
-        try:
-            same = [level for level in levels if float(level) == float(positive)]
-        except ValueError:
-            same = []
-        if same:
-            return same[0]
+    if table.type(target).is_numeric and _is_number(positive):
+        same = _same_value(table, target, positive)
+        if found := next((level for level in levels if same(level)), None):
+            return found
     raise BadTable(
         f"{table.source}: {positive!r} is no value of the target {target}; its values are {_listed(levels)}"
     )

@@ -14,7 +14,7 @@ import numpy as np
 from comity import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,16 +28,24 @@ class Unit:
     Attributes:
         column: the column that says whose row it is; None: each row is a unit.
         rows: the most rows of one person that count.
+        of_records: whether it is a record: each row, or the one row that has an id.
     """
 
     column: str | None = None
     rows: int = 1
+    of_records: bool = True
 
     @classmethod
-    def of(cls, stated: schema.Unit, *, id: str | None = None) -> Self:
-        """As a schema or an agreement says; with one row each, the rows' own id makes each row a unit."""
-        own = stated.column == id and stated.max_rows == 1
-        return cls() if stated.column is None or own else cls(stated.column, stated.max_rows)
+    def of(cls, stated: schema.Unit, columns: Mapping[str, schema.Column]) -> Self:
+        """As a schema or an agreement says, and nobody else.
+
+        Where the unit's column is the only identifier and each value counts once, it is the rows' own id: a
+        unit is a record. Rows that repeat an id do not count all the same.
+        """
+        if stated.column is None:
+            return cls()
+        identifiers = [name for name, column in columns.items() if column.role is schema.Role.identifier]
+        return cls(stated.column, stated.max_rows, identifiers == [stated.column] and stated.max_rows == 1)
 
     def numbers(self, people: Sequence[Any] | NDArray[Any]) -> NDArray[np.int64]:
         """(rows,) the number of each row's unit, in order of first rows, -1 for a row that does not count.

@@ -11,8 +11,10 @@ What a disk keeps of an overwritten file (copy-on-write, wear levelling) is out 
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,6 +28,7 @@ _GONE: Final = b"CMTYG"
 _SIZE_BYTES: Final = 8
 _TAG_BYTES: Final = 16
 _USE: Final = "stored share"
+_TRIES: Final = 100
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,9 @@ class Shares:
         key = random_key()
         path = self._path(place)
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # a crash may have left the key of a share that was not stored
             self._destroy(path)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
+            with os.fdopen(_made(path), "wb") as file:
                 file.write(key)
                 file.flush()
                 os.fsync(file.fileno())
@@ -116,8 +117,22 @@ class Shares:
             path.unlink(missing_ok=True)
         except FileNotFoundError:
             return
-        if not any(path.parent.iterdir()):
+        with suppress(OSError):  # there may be other keys in it
             path.parent.rmdir()
+
+
+def _made(path: Path) -> int:
+    """A new file for its owner only, open for writing.
+
+    Raises:
+        OSError: if it cannot be made.
+    """
+    for _ in range(_TRIES):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # the folder goes with the last key in it, perhaps at this very moment
+        with suppress(FileNotFoundError):
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    raise OSError(errno.EAGAIN, "its folder goes again and again")
 
 
 def gone(size: int) -> bytes:

@@ -150,29 +150,38 @@ def fit(
     mixed = ahead = calibrate(tree, potentials, total)
     error, _ = loss(mixed)
     errors = [error]
-    weight, pace = 1.0, 1.0 / loss.steepest
+    pace = 1.0 / loss.steepest
+    scaled = pace  # the method's weight times its pace: after a step it is the share's square
     enough = closeness * sum(one.values.size for one in measured) / 2
     for _ in range(steps):
         if error <= enough:
             break
-        scaled = weight * pace
-        share = (math.sqrt(scaled * scaled + 4 * scaled) - scaled) / 2
+        share = _share(scaled)
         _, gradient = loss(_between(mixed, ahead, share))
-        step = share / (weight * (1 - share) * total)
+        step = pace / (share * total)
         tried = [p - step * g for p, g in zip(potentials, gradient, strict=True)]
         further = calibrate(tree, tried, total)
         nearer = _between(mixed, further, share)
         new_error, _ = loss(nearer)
         if not new_error <= error:  # too fast: begin again from here, more slowly
-            potentials, ahead, weight, pace = potentials_of(tree, mixed), mixed, 1.0, pace / 2
+            potentials, ahead, pace = potentials_of(tree, mixed), mixed, pace / 2
+            scaled = pace
             errors.append(error)
             continue
         potentials, ahead, mixed, error = tried, further, nearer, new_error
-        weight *= 1 - share
+        scaled = share * share
         errors.append(error)
         if len(errors) > _LOOK_BACK and errors[-1 - _LOOK_BACK] - error < _STILL * error:
             break
     return Model(given, total, tree, tuple(potentials_of(tree, mixed)), tuple(mixed))
+
+
+def _share(scaled: float) -> float:
+    """The root of share^2 = scaled (1 - share), in (0, 1]: 1 where noise is so large that it rounds to that.
+
+    Written without 1 - share, which is 0 then, and without a difference of large numbers.
+    """
+    return 2 / (1 + math.sqrt(1 + 4 / scaled))
 
 
 def _between(one: Sequence[Floats], two: Sequence[Floats], share: float) -> list[Floats]:

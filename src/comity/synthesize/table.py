@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from comity.data.people import Unit
-from comity.errors import BadInput, BadTable, UsageError
+from comity.errors import BadInput, UsageError
 from comity.schema import Column, ColumnType, Role, Schema
 from comity.synthesize import opened
 from comity.synthesize.aim import aim
 from comity.synthesize.cells import MISSING, Cells, cells_of
+from comity.synthesize.frame import refuse_dates, rows_by_type, stored_types
 from comity.synthesize.looks import MOST_COLUMNS, Looks
 from comity.synthesize.manifest import manifest_of
 from comity.synthesize.mst import mst
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 BINS = 16
 _OPENED = 0.10
 """The part of mu squared, and of delta, that goes into bounds and levels, where some are not public."""
-
-
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}\S*)?$")
 
 
 class Engine(StrEnum):
@@ -142,8 +139,9 @@ def synthesize(
 
     Frames are anything narwhals reads; what comes back is the kind that went in. Nothing is charged: it is
     the holder's own call, and its guarantee adds to others on the same data. Without a schema the types are
-    those of the frame's columns (texts are categories), and bounds and levels are measured with noise out of
-    the same budget, so that the guarantee covers them; with one they are as public as the schema is, no noise
+    those that the frame's columns are stored as, whatever their values (all but numbers are categories; a
+    number that is not finite is missing), and bounds and levels are measured with noise out of the same
+    budget, so that the guarantee covers them; with one they are as public as the schema is, no noise
     goes into them, and columns that it calls identifiers, or does not name, are left out. Where the schema's
     unit names a column, the guarantee is for all rows of a person, at most `unit.max_rows` of them.
 
@@ -159,13 +157,17 @@ def synthesize(
 
     Raises:
         UsageError: for settings that cannot be.
-        BadTable: if the frame cannot be read, or has dates and no schema that names them; what is wrong with
-            values is said to the holder alone.
+        BadTable: if a column is stored as dates and no schema names their values, or as lists (public); if
+            values do not fit the schema, which is said to the holder alone.
     """
     from comity.data import read_table
 
-    known = schema if schema is not None else _types_of(frame)
-    table = read_table(frame, schema=known)
+    if schema is None:
+        known = stored_types(frame)
+        table = rows_by_type(frame, known)
+    else:
+        refuse_dates(frame, schema)
+        known, table = schema, read_table(frame, schema=schema)
     settings = frame_settings(table, known, target)
     made = make_synthetic(
         table, known, settings.names, epsilon=epsilon, delta=delta, method=method, rows=rows,
@@ -188,22 +190,16 @@ def frame_settings(table: Table, schema: Schema | None, target: str | None) -> F
     """Every column but identifiers, by the schema's order; without a schema all of them, by their types.
 
     Raises:
-        BadTable: if the table lacks a column of the schema; if a column holds dates whose levels are not
-            public, which would come back empty. It is for the holder alone: it depends on values.
+        BadTable: if the table lacks a column of the schema.
     """
-    known = schema if schema is not None else _types_of(table)
+    known = schema if schema is not None else stored_types(table)
     names = tuple(name for name in known if known[name].role is not Role.identifier)
     stated = known.unit.column
     for name in (*names, *([stated] if stated else [])):
         table.column(name)
-    for name in names:
-        if _is_open(known[name]) and not known[name].type.is_numeric and _holds_dates(table, name):
-            raise BadTable(
-                f"{table.source}: the column '{name}' holds dates, hardly any of which recurs often enough "
-                "to come through the noise; make it a year or a number of days, name its values in a schema, "
-                "or leave it out"
-            )
-    return FrameSettings(known, names, target if target is not None else known.target, Unit.of(known.unit))
+    return FrameSettings(
+        known, names, target if target is not None else known.target, Unit.of(known.unit, known.columns)
+    )
 
 
 def _require(names: Sequence[str], method: str, rows: int | None, target: str | None, bins: int) -> None:
@@ -222,12 +218,6 @@ def _require(names: Sequence[str], method: str, rows: int | None, target: str | 
         raise UsageError(f"the target {target!r} is none of the columns: {', '.join(names)}")
     if type(bins) is not int or not 1 <= bins <= 256:
         raise UsageError(f"bins is a whole number from 1 to 256, not {bins!r}")
-
-
-def _holds_dates(table: Table, name: str) -> bool:
-    """Whether all values are dates, with or without a time, written as 2024-05-31."""
-    _, found = table.levels(name)
-    return bool(found) and all(_DATE.match(value) for value in found)
 
 
 def _is_open(column: Column) -> bool:
@@ -256,26 +246,6 @@ def _cells(
             share = additive / texts
             found[name] = opened.levels(table, name, purse, each, delta=share, rows_per_unit=unit.rows)
     return tuple(found[name] if name in found else cells_of(schema, [name])[0] for name in names)
-
-
-def _types_of(frame: Any) -> Schema:
-    """The types that a frame's columns have, whatever their values: what nobody needs to look at data for."""
-    import pyarrow.types as kinds
-
-    from comity.data import Table
-    from comity.data.frames import frame_to_arrow
-
-    arrow = frame.arrow if isinstance(frame, Table) else frame_to_arrow(frame)[0]
-    columns: dict[str, Column] = {}
-    for field in arrow.schema:
-        if kinds.is_integer(field.type):
-            kind = ColumnType.integer
-        elif kinds.is_floating(field.type) or kinds.is_decimal(field.type):
-            kind = ColumnType.number
-        else:
-            kind = ColumnType.category
-        columns[field.name] = Column(role=Role.insensitive, type=kind)
-    return Schema(columns=columns)
 
 
 def _drawn(looks: Looks, model: Model, count: int) -> Table:

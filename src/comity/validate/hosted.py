@@ -26,7 +26,7 @@ from comity.data import people as people_of
 from comity.errors import BadInput, UsageError
 from comity.ledger import Cost, PrivacyUnit, Relation, approximate, gaussian_noise_multiplier
 from comity.mechanism import Noise
-from comity.schema import Schema, Unit
+from comity.schema import Column, Schema, Unit
 from comity.validate.hosted_estimate import Estimate, rank_pairs, ratio
 from comity.validate.hosted_groups import HostedGroups
 from comity.validate.mechanism import NoisySums, Price, Sizes, calibrate, noised
@@ -59,18 +59,15 @@ class HostedUnit:
     column: str | None = None
 
     @classmethod
-    def of(cls, unit: Unit, *, id: str | None = None) -> Self:
-        """As a schema or an agreement says; a unit column that is the id of the rows makes each row a record,
-        where nobody has more than one. Nothing makes sure that ids stand once in a table: of rows with the
-        same id the first counts.
+    def of(cls, unit: Unit, columns: Mapping[str, Column] | None = None) -> Self:
+        """As a schema or an agreement says; its columns say whether a unit is a record (`people.Unit`).
 
         Raises:
             UsageError: if a person may have more rows than sums have room for.
         """
-        if unit.column is None:
-            return cls()
-        if unit.column == id and unit.max_rows == 1:
-            return cls(PrivacyUnit.record, 1, unit.column)
+        whose = people_of.Unit.of(unit, columns or {})
+        if whose.column is None or whose.of_records:
+            return cls(PrivacyUnit.record, 1, whose.column)
         if unit.max_rows > MOST_ROWS_OF_ONE:
             raise UsageError(
                 f"unit.max_rows is {unit.max_rows:,}; hosted validation takes at most {MOST_ROWS_OF_ONE:,} "

@@ -19,10 +19,22 @@ STEP_S: Final = 0.25
 
 
 def paced(work: Callable[[], _Made], *, step: float) -> _Made:
-    """Do the work, and return at the next of the times `step`, 2 `step`, 4 `step`, ... seconds from now."""
-    begun, due = time.monotonic(), step
-    made = work()
+    """Do the work, and return at the next of the times `step`, 2 `step`, 4 `step`, ... seconds from now.
+
+    An error in it comes out at such a time as well: a refusal tells no more by its time than an answer.
+    """
+    begun = time.monotonic()
+    try:
+        made = work()
+    except Exception:
+        _wait(begun, step)
+        raise
+    _wait(begun, step)
+    return made
+
+
+def _wait(begun: float, step: float) -> None:
+    due = step
     while due < time.monotonic() - begun:
         due *= 2
     time.sleep(max(0.0, due - (time.monotonic() - begun)))
-    return made

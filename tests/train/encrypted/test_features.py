@@ -43,6 +43,19 @@ def test_blocks_side_by_side_are_put_in_the_whole_table_s_order() -> None:
     assert words[whole.order(blocks)].tolist() == list(whole.labels)
 
 
+def test_no_two_columns_have_one_word() -> None:
+    names = ("missing", "a", '"missing"', "a: b")
+    columns = {
+        name: {"role": "insensitive", "type": "category", "values": list(names)} for name in (*names, "c")
+    }
+    columns |= {"a: missing": {"role": "insensitive", "type": "number", "min": 0, "max": 1}}
+    schema = parse_schema({"columns": columns}, where="here")
+    features = Features.of(schema, list(columns))
+    assert len(set(features.labels)) == features.width
+    blocks = [Features.of(schema, [name]) for name in reversed(columns)]
+    assert sorted(features.order(blocks).tolist()) == list(range(features.width))
+
+
 def test_columns_without_public_bounds_or_too_many_are_refused() -> None:
     with pytest.raises(BadSchema, match="odd"):
         Features.of(SCHEMA, ["odd"])

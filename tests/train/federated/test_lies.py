@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,8 +121,9 @@ def test_keys_of_an_earlier_session_open_nothing(table: Table) -> None:
     sealed = {}
     for name, member in table.members.items():
         sealed[name] = member.shares({**table.roster, "b": old} if name == "a" else table.roster)
-    with pytest.raises(VerificationFailed, match="cannot be opened"):
-        table.members["c"].take({name: sealed[name]["c"] for name in "abd"})
+    assert table.members["c"].take({name: sealed[name]["c"] for name in "abd"}) == ("b", "c", "d")
+    with pytest.raises(VerificationFailed, match="not those that shared"):
+        table.members["c"].begin(0, "query", NAMES)
     with pytest.raises(VerificationFailed, match="cannot be opened"):
         table.members["a"].take({name: sealed[name]["a"] for name in "bcd"})
 
@@ -158,12 +160,68 @@ def test_changed_or_misdirected_shares_are_refused(table: Table) -> None:
     sealed = table.server.take_shares({n: m.shares(table.roster) for n, m in table.members.items()})
     changed = sealed["a"]["b"][:-1] + bytes([sealed["a"]["b"][-1] ^ 1])
     for wrong in (changed, sealed["a"]["c"], sealed["c"]["b"], b""):
-        with pytest.raises(VerificationFailed, match="cannot be opened"):
-            table.members["a"].take({**sealed["a"], "b": wrong})
+        with pytest.raises(VerificationFailed, match="2 of 3 sealed shares cannot be opened"):
+            table.members["a"].take({**sealed["a"], "b": wrong, "c": b""})
     with pytest.raises(VerificationFailed, match="too few members"):
         table.members["a"].take({"b": sealed["a"]["b"]})
     with pytest.raises(VerificationFailed, match="stranger"):
         table.members["a"].take({**sealed["a"], "z": b""})
+
+
+def test_shares_that_do_not_open_cost_one_member(table: Table) -> None:
+    """b seals garbage for a: the others go on, and nobody takes part in a round with a member it holds no
+    shares of, whatever the server asks."""
+    sealed = table.server.take_shares({n: m.shares(table.roster) for n, m in table.members.items()})
+    sealed["a"]["b"] = bytes(len(sealed["a"]["b"]))
+    held = {name: member.take(sealed[name]) for name, member in table.members.items()}
+    assert held == {"a": ("a", "c", "d"), "b": NAMES, "c": NAMES, "d": NAMES}
+    assert table.server.take_held(held) == ("a", "c", "d")
+    with pytest.raises(VerificationFailed, match="not those that shared"):
+        table.members["a"].begin(0, "query", NAMES)
+    survivors = table.masked()
+    signatures = table.server.take_signatures(table.signed(survivors))
+    total = table.server.total({n: table.members[n].reveal(0, signatures) for n in survivors})
+    assert (survivors, total.tolist()) == (("a", "c", "d"), [0, 3, 6])
+
+
+@pytest.mark.parametrize(
+    ("held", "left"),
+    [
+        ({}, NAMES),
+        ({"a": "acd"}, "acd"),  # b sealed in vain
+        ({"a": "ad"}, "bcd"),  # a cannot open two: it goes, and not those two
+        ({"a": "acd", "c": "acd"}, "acd"),
+        ({"a": "bcd"}, NAMES),  # its own it has
+        ({"a": None}, "bcd"),
+    ],
+)
+def test_who_stays_holds_shares_of_all_that_stay(table: Table, held: dict[str, Any], left: str) -> None:
+    table.shared()
+    came = {name: held.get(name, NAMES) for name in NAMES}
+    kept = table.server.take_held({name: names for name, names in came.items() if names is not None})
+    assert kept == tuple(left)
+
+
+def test_too_many_that_hold_nothing_of_each_other_are_too_few(table: Table) -> None:
+    table.shared()
+    with pytest.raises(PartyFailed, match="2 of 4 members are left"):
+        table.server.take_held({"a": "ab", "b": "ab", "c": "cd", "d": "cd"})
+
+
+@pytest.mark.parametrize("which", ["sealing", "mask"])
+def test_a_public_key_of_no_use_is_its_owners_loss(which: str, table: Table) -> None:
+    """Signed as it should be: with it, nobody else could go on."""
+    own = table.members["b"].keys()
+    sealing, masks = own.sealing, list(own.masks)
+    if which == "sealing":
+        sealing = bytes(32)
+    else:
+        masks[1] = b"\x01" + bytes(31)
+    keys = Keys.signed(table.group, "b", sealing, masks, own.seeds, table.keys["b"])
+    roster = {**table.roster, "b": keys.to_bytes()}
+    assert set(Collector(table.group).take_keys(roster)) == set("acd")
+    with pytest.raises(VerificationFailed, match="not usable"):
+        table.members["a"].shares(roster)
 
 
 def test_forged_or_foreign_signatures_open_nothing(table: Table) -> None:

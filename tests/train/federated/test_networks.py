@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from comity.errors import BadInput
-from comity.train.federated.networks import LocalTraining, Network
+from comity.train.federated.networks import LocalTraining, Network, furthest_in
 
 
 @pytest.mark.parametrize("hidden", [0, 5])
@@ -36,6 +36,16 @@ def test_a_proximal_term_keeps_a_member_near_the_server() -> None:
         for mu in (0.0, 0.3, 3.0)
     ]
     assert moved[0] > 1.2 * moved[1] > 1.2 * moved[2]
+
+
+def test_no_weight_moves_further_than_the_public_bound() -> None:
+    draw = np.random.default_rng(0)
+    features = draw.normal(size=(400, 2)).astype(np.float32)
+    labels = (features[:, 0] > 0).astype(np.uint8)
+    training, start = LocalTraining(0.03, 2_000, 0.0, 0.0, 0), np.array([1.0, 0.0, 0.0])
+    moved = np.abs(training.run(Network(2), start, features, labels) - start)
+    assert moved.max() == pytest.approx(training.furthest) == furthest_in(0, hidden=0)
+    assert furthest_in(3, hidden=0) == pytest.approx(training.furthest / 2)
 
 
 def test_training_without_rows_moves_nothing() -> None:

@@ -47,6 +47,8 @@ def test_every_change_changes_the_digest(change: dict[str, Any]) -> None:
         ({"arrays": {}, "config": {}, "more": 1}, {}),
         ({"arrays": [], "config": {}}, {}),
         ({"arrays": {"w": {"kind": "O", "shape": [1]}}, "config": {}}, {"array:w": bytes(8)}),
+        ({"arrays": {"w": {"kind": [], "shape": [0]}}, "config": {}}, {}),
+        ({"arrays": {"w": {"kind": {}, "shape": [0]}}, "config": {}}, {}),
         ({"arrays": {"w": {"kind": "<f8", "shape": [2]}}, "config": {}}, {"array:w": bytes(8)}),
         ({"arrays": {"w": {"kind": "<f8", "shape": [-1]}}, "config": {}}, {"array:w": b""}),
         ({"arrays": {"w": {"kind": "<f8", "shape": [1 << 20, 1 << 20]}}, "config": {}}, {"array:w": b""}),

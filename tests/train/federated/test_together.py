@@ -14,8 +14,10 @@ from sklearn.metrics import roc_auc_score
 
 from comity.errors import BadInput, MissingExtra, UsageError
 from comity.train.federated import engine, memory
-from comity.train.federated.clients import TRAIN
+from comity.train.federated.clients import TRAIN, Work
+from comity.train.federated.fixed_point import weighted
 from comity.train.federated.networks import LocalTraining, Network
+from comity.train.federated.servers import WEIGHTS, run_server, secure_fedavg
 
 Table = tuple[np.ndarray, np.ndarray]
 
@@ -57,6 +59,20 @@ def test_a_member_that_drops_out_takes_its_later_updates_with_it() -> None:
     )
     assert found.rows == 1_200
     assert roc_auc_score(labels, found.scores(features)) > 0.85
+
+
+def test_the_server_cuts_what_one_that_lies_moves_to_what_members_bear() -> None:
+    network = Network(2)
+
+    def work_of(far: float) -> Work:
+        return lambda number, arrays, config: weighted(np.full(network.size, far), 10)
+
+    together = memory.assemble(
+        {"a": work_of(0.1), "b": work_of(0.1), "c": work_of(60.0)}, rounds=1, threshold=3
+    )
+    strategy = secure_fedavg(together.secure, lambda number: 2.0)
+    result = run_server(together.grid, together.secure, strategy, {WEIGHTS: network.start(0)}, 1)
+    assert result.arrays[WEIGHTS].numpy().tolist() == [2.0] * network.size
 
 
 def test_an_update_that_is_no_number_ends_the_run() -> None:

@@ -42,6 +42,9 @@ _HAN_HEADS = frozenset(
 )
 """The hundred most common surnames of China: nine in ten people have one of them."""
 _UNCAPPED = _PARTICLES | _TITLES
+_JOINED = re.compile(r"(?<=[^\W\d_])[_.](?=[^\W\d_])(?![a-z])")
+"""What stands between two words, the second with a capital; in lower case it is a user name."""
+_NUMBER_BEHIND = re.compile(r"\s*\(\d+\)$")
 _CAMEL = re.compile(r".*[a-z][A-Z]")
 _USER = re.compile(r"[a-z][a-z0-9._-]{2,29}")
 
@@ -81,6 +84,7 @@ def told(sample: Sample) -> Told:
 
 def people(sample: Sample) -> Iterator[Match]:
     """Full names, or first names or surnames alone."""
+    sample = _apart(sample)
     if sample.digits_share > 0.02 or sample.average_length > 45:
         return
     if sample.share(_HAN_NAME.fullmatch) >= 0.85:
@@ -94,6 +98,16 @@ def people(sample: Sample) -> Iterator[Match]:
         yield from _full(sample, found)
     else:
         yield from _single(sample, found)
+
+
+def _apart(sample: Sample) -> Sample:
+    """The values with the words of a name apart: `Vermeulen,Quinn`, `Anna_Kuiper`, `Eva Bos (4711)`."""
+    values = [_JOINED.sub(" ", _NUMBER_BEHIND.sub("", value)).replace(",", ", ") for value in sample.values]
+    if tuple(values) == sample.values:
+        return sample
+    apart = Sample(values)
+    apart.distinct = sample.distinct
+    return apart
 
 
 def _uncapped(sample: Sample, found: Told) -> Iterator[Match]:
@@ -120,7 +134,7 @@ def listed_pair(value: tuple[str, ...]) -> bool:
 
 def _full(sample: Sample, found: Told) -> Iterator[Match]:
     lists = found.person - 0.6 * found.plain
-    heads = Counter(value[0] for value in sample.words if value)
+    heads = Counter(value[0] for value in map(without_titles, sample.words) if value)
     if heads.most_common(1)[0][1] > 0.6 * len(sample):
         return
     endings = len({value[-1] for value in sample.words if value}) / len(sample)

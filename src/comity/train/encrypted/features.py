@@ -6,9 +6,11 @@ rows and nobody has to be told how. Means and deviations, which are private, are
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,9 @@ from comity.schema import Schema
 from comity.train.encrypted.settings import MOST_COLUMNS
 
 Floats = NDArray[np.float64]
+
+_MISSING: Final = "missing"
+"""What a column's missing values are called; a level of that name is quoted."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +136,10 @@ class Features:
             raise BadSchema(f"shared features need public bounds; add to the schema: {', '.join(lacking)}")
         made = cls(tuple(numbers), tuple(levels))
         if made.width > MOST_COLUMNS:
+            most = max(made.levels, key=lambda column: len(column.values), default=None)
+            named = "" if most is None else f", {1 + len(most.values)} of them '{most.name}'"
             raise BadSchema(
-                f"the features make {made.width} columns of shares, at most {MOST_COLUMNS} fit: group "
+                f"the features make {made.width} columns of shares{named}; at most {MOST_COLUMNS} fit: group "
                 "levels, or leave columns out"
             )
         return made
@@ -148,12 +155,19 @@ class Features:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """A word for each column."""
-        words = [number.name for number in self.numbers]
-        words += [f"{number.name}: missing" for number in self.numbers]
+        """A word for each column, which no other one has: a level called as missing ones are is quoted."""
+        return tuple(name if value is None else f"{name}: {value}" for name, value in self._places)
+
+    @property
+    def _places(self) -> tuple[tuple[str, str | None], ...]:
+        """Of each column: the table's column, and which value it stands for, None for a number itself."""
+        numbers = [_quoted(number.name) for number in self.numbers]
+        places: list[tuple[str, str | None]] = [(name, None) for name in numbers]
+        places += [(name, _MISSING) for name in numbers]
         for column in self.levels:
-            words += [f"{column.name}: missing", *(f"{column.name}: {value}" for value in column.values)]
-        return tuple(words)
+            name = _quoted(column.name)
+            places += [(name, _MISSING), *((name, _quoted(value)) for value in column.values)]
+        return tuple(places)
 
     def encode(self, table: Table) -> Floats:
         """(rows, width) numbers from -1 to 1."""
@@ -172,9 +186,15 @@ class Features:
         return matrix
 
     def order(self, blocks: Sequence[Features]) -> NDArray[np.int64]:
-        """(width,) where in the blocks, side by side, each of these columns stands, by their words."""
-        place = {word: at for at, word in enumerate(word for block in blocks for word in block.labels)}
-        return np.array([place[word] for word in self.labels], dtype=np.int64)
+        """(width,) where in the blocks, side by side, each of these columns stands."""
+        place = {each: at for at, each in enumerate(each for block in blocks for each in block._places)}
+        return np.array([place[each] for each in self._places], dtype=np.int64)
+
+
+def _quoted(word: str) -> str:
+    """The word itself, or in quotes where it would read like another one."""
+    plain = word != _MISSING and ": " not in word and not word.startswith('"')
+    return word if plain else json.dumps(word, ensure_ascii=False)
 
 
 def spread(rows: int) -> NDArray[np.int64]:

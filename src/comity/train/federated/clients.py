@@ -27,7 +27,7 @@ TRAIN, SURVIVORS, REVEAL = "train", "query.survivors", "query.reveal"
 SETUP: Final = (KEYS, SHARES, TAKE)
 ROUND_STAGES: Final = (TRAIN, SURVIVORS, REVEAL)
 MASKED: Final = "masked"
-ROUND, ACTIVE, NAMES = "round", "active", "names"
+ROUND, ACTIVE, NAMES, HELD = "round", "active", "names", "held"
 
 
 def client_app(member: Member, work: Work) -> Any:
@@ -68,10 +68,18 @@ def client_app(member: Member, work: Work) -> Any:
 
     @app.query("take")
     def take(message: Any, context: Any) -> Any:
-        member.take(unpacked(config_of(message.content)))
-        return reply(message)
+        return reply(message, held=list(member.take(unpacked(config_of(message.content)))))
 
     return app
+
+
+def held_from(config: Mapping[str, Any]) -> list[str]:
+    """Whose shares a member says that it holds, in its reply to `query.take`.
+
+    Raises:
+        BadInput: for anything else.
+    """
+    return _texts(config, HELD)
 
 
 def revealed(opened: Reveal) -> dict[str, Any]:

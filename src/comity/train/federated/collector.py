@@ -26,9 +26,9 @@ _Read = TypeVar("_Read")
 
 
 class Collector:
-    """One session's sums. Call in order: `take_keys`, `take_shares`, then per round `begin`, `take_masked`,
-    `survivors`, `take_signatures`, `total`. Each mapping holds what came, by member; who is missing has
-    dropped out for good."""
+    """One session's sums. Call in order: `take_keys`, `take_shares`, `take_held`, then per round
+    `begin`, `take_masked`, `survivors`, `take_signatures`, `total`. Each mapping holds what came, by member;
+    who is missing has dropped out for good."""
 
     def __init__(self, group: Group) -> None:
         self.group = group
@@ -78,6 +78,25 @@ class Collector:
             name: {sender: came[sender][name] for sender in self._alive if sender != name}
             for name in self._alive
         }
+
+    def take_held(self, came: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+        """Keep members that hold shares of each other, by what each says; who that is.
+
+        Where one could not open what another sealed, it cannot be told which of the two is to blame, and no
+        round can have both. Who stands in most such pairs goes first (of equals who sealed for most in vain),
+        so that one that lies leaves, or puts one other member out in its place.
+
+        Raises:
+            PartyFailed: if too few are left.
+        """
+        self._stay(came)
+        held = {name: {*came[name], name} for name in self._alive}
+        while pairs := [(by, of) for by in self._alive for of in self._alive if of not in held[by]]:
+            apart = Counter(name for pair in {frozenset(pair) for pair in pairs} for name in pair)
+            in_vain = Counter(of for _, of in pairs)
+            worst = max(self._alive, key=lambda name: (apart[name], in_vain[name]))
+            self._stay(name for name in self._alive if name != worst)
+        return self._alive
 
     def begin(self, number: int, query: str) -> tuple[str, ...]:
         """Start a round; who is asked."""

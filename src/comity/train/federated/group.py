@@ -18,7 +18,7 @@ from typing import Final, Self
 
 from comity.crypto.canonical import canonical_bytes, digest
 from comity.crypto.keys import SigningKey, VerifyKey
-from comity.crypto.masks import KEY_BYTES
+from comity.crypto.masks import KEY_BYTES, exchange_key
 from comity.errors import BadInput, UsageError, VerificationFailed
 
 LEAST_MEMBERS: Final = 3
@@ -28,6 +28,8 @@ MOST_MEMBERS: Final = 60
 MOST_ROUNDS: Final = 1_000
 SIGNATURE_BYTES: Final = 64
 _ROUND_BYTES: Final = 2 * KEY_BYTES
+_PROBE: Final = bytes(31) + b"\x40"
+"""A private key that is none: whatever the scalar, a public key of small order gives all zeros."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ class Keys:
         """Read what `to_bytes` wrote, and check the signature.
 
         Raises:
-            VerificationFailed: if it is not this member's for this group.
+            VerificationFailed: if it is not this member's for this group, or holds keys of no use.
         """
         group.place(member)
         if len(data) != KEY_BYTES + group.rounds * _ROUND_BYTES + SIGNATURE_BYTES:
@@ -158,6 +160,9 @@ class Keys:
         group.keys[member].verify(
             signature, _signed_keys(group, member, sealing, masks, seeds), what=f"the keys of '{member}'"
         )
+        for public in (sealing, *masks):
+            # one that everybody could answer ends its owner's part here, not everybody's who would use it
+            exchange_key(_PROBE, public, probe="public key")
         return cls(member, sealing, masks, seeds, signature)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -98,23 +99,42 @@ class Member:
             if name != self._name
         }
 
-    def take(self, sealed: Mapping[str, bytes]) -> None:
-        """Open what other members sealed for this one.
+    def take(self, sealed: Mapping[str, bytes]) -> tuple[str, ...]:
+        """Open what other members sealed for this one; whose shares this one holds then, its own among them.
+
+        What does not open counts as not sent: `begin` refuses a round with one whose shares are not held.
 
         Raises:
-            VerificationFailed: if something was changed, is from a stranger, or too little came.
+            VerificationFailed: if something is from a stranger, or too little came or opens.
         """
         if len(self._held) != 1 or not self._roster:
             raise VerificationFailed("sealed shares came out of turn")
         names = self._group.ordered(sealed)
         if not set(names) <= set(self._roster) - {self._name} or len(names) + 1 < self._group.threshold:
             raise VerificationFailed("sealed shares came from a stranger, or from too few members")
+        opened: dict[str, list[tuple[bytes, bytes]]] = {}
         for name in names:
-            plain = self._sealer(name).open(sealed[name], shares_of=name, shares_for=self._name)
-            if len(plain) != self._group.rounds * _PAIR:
-                raise VerificationFailed(f"the shares of '{name}' are not those of all rounds")
-            pairs = [plain[at : at + _PAIR] for at in range(0, len(plain), _PAIR)]
-            self._held[name] = [(p[: shamir.SHARE_BYTES], p[shamir.SHARE_BYTES :]) for p in pairs]
+            with suppress(VerificationFailed):
+                opened[name] = self._opened_from(name, sealed[name])
+        if len(opened) + 1 < self._group.threshold:
+            raise VerificationFailed(
+                f"{len(names) - len(opened)} of {len(names)} sealed shares cannot be opened, and "
+                f"{self._group.threshold} members are needed"
+            )
+        self._held |= opened
+        return self._group.ordered(self._held)
+
+    def _opened_from(self, name: str, sealed: bytes) -> list[tuple[bytes, bytes]]:
+        """(mask key's share, seed's share) per round of another member's secrets.
+
+        Raises:
+            VerificationFailed: if they were changed, or are not those of all rounds.
+        """
+        plain = self._sealer(name).open(sealed, shares_of=name, shares_for=self._name)
+        if len(plain) != self._group.rounds * _PAIR:
+            raise VerificationFailed(f"the shares of '{name}' are not those of all rounds")
+        pairs = [plain[at : at + _PAIR] for at in range(0, len(plain), _PAIR)]
+        return [(p[: shamir.SHARE_BYTES], p[shamir.SHARE_BYTES :]) for p in pairs]
 
     def mask(self, values: Words) -> Words:
         """A vector under this member's masks of the present round: uniform words to who cannot take them off.

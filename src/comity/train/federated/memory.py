@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from comity.train.federated.collector import Collector
 from comity.train.federated.fixed_point import require_numbers, weighted
 from comity.train.federated.group import Group
 from comity.train.federated.member import Member
-from comity.train.federated.networks import LocalTraining, Network
+from comity.train.federated.networks import LocalTraining, Network, furthest_in
 from comity.train.federated.servers import (
     WEIGHTS,
     SecureSum,
@@ -174,6 +175,7 @@ def train_together(
         drops=drops,
     )
     secure = together.secure
-    strategy = secure_fedprox(secure, proximal) if proximal else secure_fedavg(secure)
+    bound = partial(furthest_in, hidden=hidden)
+    strategy = secure_fedprox(secure, proximal, bound) if proximal else secure_fedavg(secure, bound)
     result = run_server(together.grid, secure, strategy, {WEIGHTS: network.start(seed)}, rounds)
     return Trained(network, result.arrays[WEIGHTS].numpy(), strategy.rows)

@@ -106,6 +106,7 @@ def _array(name: str, form: Any, parts: Mapping[str, bytes]) -> NDArray[Any]:
     if (
         not isinstance(form, dict)
         or set(form) != {"kind", "shape"}
+        or not isinstance(form["kind"], str)
         or form["kind"] not in _KINDS
         or not isinstance(shape, list)
         or len(shape) > 2

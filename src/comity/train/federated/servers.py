@@ -27,6 +27,7 @@ from comity.train.federated.clients import (
     SURVIVORS,
     TAKE,
     TRAIN,
+    held_from,
     reveal_from,
 )
 from comity.train.federated.collector import Collector
@@ -84,11 +85,11 @@ class SecureSum:
         came = self._ask(grid, SHARES, {name: packed(roster) for name in roster})
         sorted_shares = self.collector.take_shares(_read(came, unpacked))
         came = self._ask(grid, TAKE, {name: packed(sealed) for name, sealed in sorted_shares.items()})
-        self.collector.drop(set(sorted_shares) - set(came))
+        self.collector.take_held(_read(came, held_from))
 
     def begin(self, number: int, messages: Iterable[Any]) -> list[Any]:
-        """Start a round with these messages, which ask everybody the same."""
-        listed = list(messages)
+        """Start a round with these messages, which ask everybody the same; those to who is left."""
+        listed = [message for message in messages if self.name_of(message) in self.collector.alive]
         content = listed[0].content
         asked = arrays_of(content)
         self.asked.append(asked)
@@ -195,9 +196,11 @@ def _secured(base: type[Any]) -> type[Any]:
     """Flower's averaging strategy with its aggregation under masks."""
 
     class Secured(base):  # type: ignore[misc]
-        def __init__(self, secure: SecureSum, **settings: Any) -> None:
+        def __init__(
+            self, secure: SecureSum, furthest: Callable[[int], float] | None = None, **settings: Any
+        ) -> None:
             super().__init__(fraction_evaluate=0.0, min_train_nodes=2, min_available_nodes=2, **settings)
-            self._secure = secure
+            self._secure, self._furthest = secure, furthest
             self._grid: Any = None
             self._weights: Floats = np.zeros(0)
             self.rows = 0
@@ -212,6 +215,10 @@ def _secured(base: type[Any]) -> type[Any]:
         def aggregate_train(self, server_round: int, replies: Iterable[Any]) -> tuple[Any, Any]:
             sums = self._secure.opened(self._grid, server_round - 1, replies)
             mean, self.rows = self.mean(sums)
+            if self._furthest is not None:
+                # members refuse a model that moved further, and one that lies in the sum ends nothing so
+                furthest = self._furthest(server_round - 1)
+                mean = np.clip(mean, -furthest, furthest)
             moved = np.clip(self._weights + mean, -MOST_WEIGHT, MOST_WEIGHT)
             return record({WEIGHTS: moved})["arrays"], None
 
@@ -221,14 +228,18 @@ def _secured(base: type[Any]) -> type[Any]:
     return Secured
 
 
-def secure_fedavg(secure: SecureSum) -> Any:
-    """FedAvg (McMahan et al. 2017) under masks; the rows that weigh an update are inside the sum."""
-    return _secured(flower("flwr.serverapp.strategy").FedAvg)(secure)
+def secure_fedavg(secure: SecureSum, furthest: Callable[[int], float] | None = None) -> Any:
+    """FedAvg (McMahan et al. 2017) under masks; the rows that weigh an update are inside the sum.
+
+    Args:
+        furthest: by round, how far a weight of the mean update moves at most.
+    """
+    return _secured(flower("flwr.serverapp.strategy").FedAvg)(secure, furthest)
 
 
-def secure_fedprox(secure: SecureSum, proximal: float) -> Any:
-    """FedProx (Li et al. 2020) under masks: members are told the proximal term's weight."""
-    return _secured(flower("flwr.serverapp.strategy").FedProx)(secure, proximal_mu=proximal)
+def secure_fedprox(secure: SecureSum, proximal: float, furthest: Callable[[int], float] | None = None) -> Any:
+    """FedProx (Li et al. 2020) under masks, as `secure_fedavg`: members are told the proximal weight."""
+    return _secured(flower("flwr.serverapp.strategy").FedProx)(secure, furthest, proximal_mu=proximal)
 
 
 def secure_party_mean(secure: SecureSum, noise: SharedNoise, bits: int, proximal: float) -> Any:
