@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +11,16 @@ import numpy as np
 import pytest
 
 from comity import sandbox
-from comity.architectures import find
-from comity.architectures.clean_room_exact import exact_job, judged, score
+from comity.architectures import clean_room_exact, clean_room_table, find
+from comity.architectures.clean_room_exact import exact_job, judged, kept_aside, score
+from comity.architectures.clean_room_own import own_job
 from comity.architectures.definition import Options
+from comity.cleanroom import pace
 from comity.cleanroom.approval import approve
+from comity.cleanroom.job import Blocks, Job
 from comity.cleanroom.jobfile import read_job_file
+from comity.cleanroom.lesson import MOST_DRAWN, gradient_job
+from comity.cleanroom.shipped import source
 from comity.compare.settings import ML_PARTY
 from comity.errors import BadInput, ClauseRefused, Refused, Withheld
 from comity.ledger import Ledger
@@ -39,6 +43,9 @@ TABLE = {
     "outputs": [{"name": "told", "length": 1}],
     "cells": {"by": ["job"]},
 }
+MODEL = {
+    name: value for name, value in (TABLE | {"kind": "model", "columns": ["age"]}).items() if name != "cells"
+}
 EXACT = {"unsafe_exact": True, "queries": 1}
 
 
@@ -58,13 +65,18 @@ def bring(stage: Any, job: dict[str, Any], program: str = COUNT) -> Path:
 
 
 def clause_of(clause: dict[str, Any], program: str = COUNT) -> Any:
-    """The change of an agreement to this clause, which names the program."""
+    """The change of an agreement to this clause, which names the jobs of these tests with the program."""
 
     def change(document: dict[str, Any]) -> None:
-        named = [hashlib.sha256(program.encode()).hexdigest()]
+        named = [_job(declared, program).digest for declared in (STATISTIC, TABLE, MODEL)]
         document["architectures"]["clean-room"] = {**clause, "programs": named}
 
     return change
+
+
+def _job(declared: dict[str, Any], program: str = COUNT) -> Job:
+    """As it stands in a file beside its program."""
+    return Job.from_dict({**{n: v for n, v in declared.items() if n != "program"}, "source": program})
 
 
 def answers(outcome: Any) -> dict[str, Any]:
@@ -250,9 +262,7 @@ def test_what_a_program_prints_on_real_rows_is_for_the_steward_and_in_no_ledger(
         "def run(rows, parameters):\n    if len(rows['age']) > 300:\n"
         "        raise ValueError('rows:' + str(rows['age'][:3]))\n    return {'told': [1.0]}\n"
     )
-    model = {**TABLE, "kind": "model", "columns": ["age"]}
-    del model["cells"]
-    bring(stage, model, program)
+    bring(stage, MODEL, program)
     change = clause_of({**EXACT, "membership": 0.3}, program)
     outcome = stage.play("clean-room", options=Options(mode="exact"), change=change)
     for provider in stage.inputs.providers:
@@ -263,3 +273,119 @@ def test_what_a_program_prints_on_real_rows_is_for_the_steward_and_in_no_ledger(
     told = str(outcome.errors[ML_PARTY])
     assert "a membership attack" in told
     assert "rows:" not in told
+
+
+def test_a_program_that_comity_ships_is_known_only_as_comity_declares_it(stage: Any) -> None:
+    task = stage.inputs.task
+    model, _ = exact_job(task)
+    assert own_job(task, model)
+    features = len(task.features)
+    lengths = {"width": 1, "bins": features, "edges": 9, "weights": 20, "positive": 1, "mix": 400}
+    step = gradient_job((*task.features, task.target), 20, 0.1, lengths)
+    assert own_job(task, step)
+    for changed in (
+        {"columns": (*task.features[1:], task.target)},
+        {"seconds": 86_400.0},
+        {"memory_mb": 2048},
+        {"modules": ("math",)},
+        {"title": "Another"},
+    ):
+        assert not own_job(task, replace(model, **changed))
+        assert not own_job(task, replace(step, **changed))
+    assert not own_job(task, replace(step, blocks=Blocks(most=MOST_DRAWN, cpu_s=60.0)))
+    assert not own_job(task, replace(step, source=step.source + "\n"))
+    assert not own_job(task, replace(step, source=source("logistic")))
+
+
+def test_a_named_program_with_another_declaration_is_not_approved(stage: Any) -> None:
+    """Its source is the one that the agreement names, its columns and caps are not."""
+    bring(stage, STATISTIC | {"columns": ["age", "job"], "memory_mb": 4096})
+    outcome = stage.play("clean-room", change=clause_of({"epsilon": 1.0, "delta": 1e-6, "queries": 1}))
+    for provider in stage.inputs.providers:
+        assert isinstance(outcome.errors[provider], ClauseRefused)
+        assert "charged" not in outcome.kinds(provider)
+
+
+def test_an_answer_that_would_leave_in_years_is_refused_before_a_charge(stage: Any) -> None:
+    late = STATISTIC | {"blocks": {"number": 1 << 20, "cpu_s": 60.0}}
+    bring(stage, late)
+
+    def change(document: dict[str, Any]) -> None:
+        clause = {"epsilon": 1.0, "delta": 1e-6, "queries": 1, "programs": [_job(late).digest]}
+        document["architectures"]["clean-room"] = clause
+
+    outcome = stage.play("clean-room", change=change)
+    for provider in stage.inputs.providers:
+        assert isinstance(outcome.errors[provider], BadInput)
+        assert "fewer blocks" in str(outcome.errors[provider])
+        assert "charged" not in outcome.kinds(provider)
+
+
+def test_a_model_that_knows_persons_by_their_rows_is_withheld() -> None:
+    """Ten rows of each person: one person's are on one side, and each person counts once."""
+    draw = np.random.default_rng(0)
+    persons = draw.permutation(400)[:200]
+    who = np.repeat(persons, 10)
+    units = np.repeat(np.arange(200), 10)
+    label = draw.integers(0, 2, 400).astype(float)
+    matrix = np.column_stack([who.astype(float), label[who]])
+    job = Job.from_dict(
+        {
+            "title": "Who",
+            "source": "x = 1",
+            "columns": ["flat", "ill"],
+            "kind": "model",
+            "outputs": [{"name": "coefficients", "length": 403}],
+            "parameters": {"levels": 1, "positive": 1},
+        }
+    )
+    given = {"levels": np.array([400.0]), "positive": np.array([1.0])}
+    aside = kept_aside(matrix, units)
+    assert all(len(set(aside[units == unit])) == 1 for unit in range(200))
+    assert aside.sum() == 400
+    knows = np.zeros(403)
+    for flat, ill in matrix[~aside]:
+        knows[2 + int(flat)] = 9 if ill else -9
+    # 40 persons aside are too few to judge by, though they have 400 rows
+    assert "too few units" in judged(job, given, knows, matrix, aside, 0.5, units).reason
+    even = units % 2 == 0
+    knows = np.zeros(403)
+    for flat, ill in matrix[~even]:
+        knows[2 + int(flat)] = 9 if ill else -9
+    assert not judged(job, given, knows, matrix, even, 0.5, units).passed
+    assert judged(job, given, np.zeros(403), matrix, even, 0.5, units).passed
+
+
+def test_a_model_is_charged_to_persons_where_the_agreement_names_them(stage: Any) -> None:
+    """The agreement decides whose the rows are, not the task."""
+
+    def persons(document: dict[str, Any]) -> None:
+        for terms in document["data"]:
+            terms["unit"] = {"column": "pid", "max_rows": 3}
+
+    outcome = stage.play("clean-room", options=Options(mode="exact"), change=persons)
+    assert outcome.errors == {}
+    for provider in stage.inputs.providers:
+        (charged,) = outcome.ledgers[provider].events("charged")
+        assert charged.body["account"].endswith("/person")
+
+
+@pytest.mark.parametrize(("job", "clause"), [(None, {"membership": 0.3}), (TABLE, {"minimum_cell": 1000})])
+def test_exact_results_leave_or_are_held_back_at_a_time_after_their_check(
+    job: dict[str, Any] | None, clause: dict[str, Any], stage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long the check takes depends on the rows: the wait is the last thing that is done with them."""
+    done: list[str] = []
+    monkeypatch.setattr(pace, "leave_at", lambda begun, first: done.append("waited"))
+    for module, name in ((clean_room_exact, "judged"), (clean_room_table, "_counted_again")):
+        judge = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda *given, judge=judge: (done.append("checked"), judge(*given))[1]
+        )
+    if job is not None:
+        bring(stage, job)
+    own = {} if job is None else {"change": clause_of({**EXACT, **clause})}
+    stage.play("clean-room", options=Options(mode="exact"), **own)
+    assert done.count("checked") == len(stage.inputs.providers)
+    assert done.count("waited") == 2 * len(stage.inputs.providers)
+    assert done[-1] == "waited"

@@ -283,3 +283,64 @@ def test_the_first_time_holds_all_that_blocks_may_take(rooms: Any, sandboxed: No
     assert not ran.gave.any()
     assert ran.cpu_s < pace.leaves_after(15, 0.02) + 15 * 0.004
     assert pace.leaves_after(1, 60.0) > 60.0
+
+
+@pytest.mark.parametrize("modules", [(), ("numpy", "numpy.linalg")])
+def test_the_first_time_holds_imports_parameters_and_results_too(
+    modules: tuple[str, ...], rooms: Any
+) -> None:
+    """What a job names cannot push its end past the time: the processor's time of all of it lies below."""
+    number, length, given = 5, 4_096, 1 << 16
+    job = rooms.blocks(
+        "def run(rows, parameters):\n    while True:\n        pass\n",
+        length=length,
+        blocks=Blocks(number=number, cpu_s=0.02),
+        modules=modules,
+        parameters={"a": given},
+        memory_mb=1024,
+    )
+    overhead = pace.Overhead.of(job)
+    assert overhead.start_s > (1.5 if modules else 0.1)
+    ran = run_blocks(job, {"a": np.zeros(given)}, np.full((number, 1), 41.0), np.arange(number), number)
+    assert not ran.gave.any()
+    assert ran.cpu_s < pace.leaves_after(number, 0.02, overhead)
+
+
+def test_a_small_job_of_plain_python_waits_for_no_imports(rooms: Any) -> None:
+    job = rooms.blocks("def run(rows, parameters):\n    return {'told': [1.0]}\n", modules=("bisect", "math"))
+    assert pace.Overhead.of(job) == pace.Overhead()
+    heavier = rooms.blocks("", modules=("math", "sklearn.tree"))
+    assert pace.Overhead.of(heavier).start_s >= 10.0
+    assert pace.Overhead.of(heavier).place_s >= 0.05
+
+
+def test_an_answer_that_leaves_after_an_hour_is_none(rooms: Any) -> None:
+    job = rooms.blocks("", number=1 << 16, blocks=Blocks(number=1 << 16, cpu_s=1.0))
+    with pytest.raises(BadInput, match="fewer blocks"):
+        pace.require_soon(job, 1 << 16)
+    assert pace.require_soon(job, 100) < pace.LATEST_S
+
+
+def test_as_many_places_as_a_count_can_make_there_be(rooms: Any) -> None:
+    from comity.cleanroom.price import RoomPrice
+    from comity.cleanroom.statistic import _most_drawn, most_places
+    from comity.ledger import PrivacyUnit
+
+    job = rooms.blocks("", blocks=Blocks(most=2_000))
+    for epsilon in (0.05, 1.0):
+        price = RoomPrice.of(job, epsilon, 1e-6, PrivacyUnit.record)
+        most = most_places(job, price)
+        for counted in (-5, 0, 1_999, 2_000, 2_001, 10_000, 1_000_000):
+            room = max(counted, 0) + price.margin
+            assert min(room, _most_drawn(room, min(1.0, 2_000 / max(counted, 1)))) <= most
+    assert most_places(rooms.blocks("", number=7), price) == 7
+
+
+def test_what_fails_leaves_at_such_a_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[tuple[float, float]] = []
+    monkeypatch.setattr(pace, "leave_at", lambda begun, first: left.append((begun, first)))
+    with pytest.raises(ValueError, match="x"), pace.paced(1.0, 2.0):
+        raise ValueError("x")
+    with pace.paced(3.0, 4.0):
+        pass
+    assert left == [(1.0, 2.0), (3.0, 4.0)]

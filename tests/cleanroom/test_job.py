@@ -80,6 +80,14 @@ def test_a_document_comes_back_the_same() -> None:
         ({"parameters": {"a": -1}}, "parameters"),
         ({"parameters": {"a": 1.5}}, "parameters"),
         ({"cells": {"by": ["age"]}}, "says on what blocks"),
+        ({"outputs": [{"name": "\x1b[2Jx", "length": 1, "norm": 1.0}]}, "its names"),
+        ({"outputs": [{"name": "two\nlines", "length": 1, "norm": 1.0}]}, "its names"),
+        ({"outputs": [{"name": "x" * 201, "length": 1, "norm": 1.0}]}, "its names"),
+        ({"outputs": [{"name": "m", "length": 1, "norm": 1.0, "mix": "\u202e"}]}, "its names"),
+        ({"columns": ["age\r"]}, "its names"),
+        ({"parameters": {"\x9b2J": 1}}, "its names"),
+        ({"statistics": [{"mean": "\x1bc"}]}, "its names"),
+        ({"parameters": {"a": (1 << 16) + 1}}, "are given at most 65,536 numbers"),
     ],
 )
 def test_what_a_job_may_not_be(change: dict[str, Any], says: str) -> None:

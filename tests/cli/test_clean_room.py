@@ -12,6 +12,7 @@ import pytest
 from comity import sandbox
 from comity.cleanroom.approval import approved
 from comity.cleanroom.jobfile import read_job_file
+from comity.cleanroom.seen import seen
 from comity.cli.agree_files import folder_with_key, open_ledger
 from comity.cli.app import app
 from comity.errors import BadInput, UsageError
@@ -150,3 +151,35 @@ def test_all_that_a_job_may_take_is_shown(files: Path, capsys: pytest.CaptureFix
     assert "modules: math" in told
     assert "memory mb: 900" in told
     assert "leaves after about 44.6 s" in told
+
+
+def test_a_name_cannot_show_the_steward_another_program(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Signs that a terminal obeys would wipe the program away and write another one in its place."""
+    outputs = [{"name": "\x1b[2J\x1b[Hdef run(rows, parameters):\n    return {}", "length": 1, "norm": 1.0}]
+    (files / "job.yaml").write_text(json.dumps(JOB | {"outputs": outputs}), encoding="utf-8")
+    words = [str(files / "job.yaml"), str(files / "schema.yaml")]
+    with pytest.raises(BadInput, match="its names are one line each"):
+        run("approve", *words, "--folder", str(files / "north"), "--steward", "Kay", "--yes")
+    for change in ({"title": "\x1b[2J"}, {"modules": ["\x1b[2J"]}, {"\x1b[2J": 1}):
+        (files / "job.yaml").write_text(json.dumps(JOB | change), encoding="utf-8")
+        with pytest.raises(BadInput) as told:
+            run("check", *words)
+        assert "\x1b" not in str(told.value)
+    assert "\x1b" not in capsys.readouterr().out
+    assert seen("a\x1b[2J\u202e\nb") == "a\\x1b[2J\\u202e\\nb"
+    assert seen("a\tb\nc\r", lines=True) == "a\tb\nc\\r"
+
+
+def test_what_mixes_an_output_and_its_share_are_shown(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = [{"name": "count", "length": 1, "norm": 1.0, "mix": "root", "share": 2.5}]
+    more = {"outputs": outputs, "parameters": {"root": [1.0]}}
+    (files / "job.yaml").write_text(json.dumps(JOB | more), encoding="utf-8")
+    assert run("check", str(files / "job.yaml"), str(files / "schema.yaml")) == 0
+    told = capsys.readouterr().out
+    assert "mixed by the parameter root" in told
+    assert "share 2.5" in told
+    assert f"digest: {read_job_file(files / 'job.yaml')[0].digest}" in told

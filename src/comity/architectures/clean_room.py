@@ -63,9 +63,10 @@ def _promise(options: Options, task: Task) -> Guarantee:
 def _promised(options: Options, unit: Units) -> Guarantee:
     if options.mode == "exact":
         return Guarantee(
-            unit="record",
+            unit=str(unit.whose),
             note="None: each provider's model leaves as it was trained. It is withheld if an attack can tell "
-            "the rows it learned from others; an attack shows what leaks at least, not at most.",
+            f"the {'rows' if unit.whose is PrivacyUnit.record else 'persons'} it learned from others; an "
+            "attack shows what leaks at least, not at most.",
             short="exact model, held against an attack",
         )
     if unit.whose is PrivacyUnit.record:

@@ -1,11 +1,12 @@
 """`clean-room`, mode `exact`: a model from all rows of each provider, held back if it tells who was in them.
 
-At the provider the job trains on most rows; one in five is kept aside as control. Before the coefficients may
+At the provider the job trains on most units' rows; one unit in five, a record or a person with all rows that
+count, is kept aside as control. Before the coefficients may
 leave, a membership attack compares how well the model fits the rows that it learned and those kept aside
 (Yeom et al. 2018); if the upper end of the 95% interval of its advantage passes the clause's limit, the model
 is withheld. Four adversaries try: more sure of a row's own label, less sure, surer whichever label, less sure
-whichever. Which rows are kept aside follows from all rows together, so that nobody who does not hold them can
-tell, and is the same when asked again. It is exact: one release per lineage, no guarantee. An attack is a
+whichever. Which units are kept aside follows from all rows together, so that nobody who does not hold them
+can tell, and is the same when asked again. It is exact: one release per lineage, no guarantee. An attack is a
 lower bound on what leaks.
 """
 
@@ -25,14 +26,13 @@ from comity.architectures.exchange import account_of, receive_release, send_quer
 from comity.architectures.models import keep_scores
 from comity.attack.membership import membership_either_way, rows_aside
 from comity.cleanroom.blocks import Parameters
-from comity.cleanroom.columns import Columns
+from comity.cleanroom.columns import Columns, Units
 from comity.cleanroom.job import Job, Kind, Output
-from comity.cleanroom.pace import leave_at, leaves_after
+from comity.cleanroom.pace import leaves_after, paced
 from comity.cleanroom.shipped import source
 from comity.cleanroom.whole import run_whole
 from comity.data.table import Table
 from comity.errors import BadInput, PartyFailed
-from comity.ledger import PrivacyUnit
 from comity.plan import Outcome, Plan, Verdict
 from comity.wire import Channel
 
@@ -40,10 +40,11 @@ if TYPE_CHECKING:
     from comity.agreement.training_clauses import CleanRoomClause
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 TOPIC: Final = "job"
 _ASIDE: Final = 5
-_LEAST_ROWS: Final = 50
+_LEAST_UNITS: Final = 50
 
 
 def exact_job(task: Task) -> tuple[Job, Parameters]:
@@ -92,28 +93,34 @@ def model_plan(
     job: Job,
     parameters: Parameters,
     columns: Columns,
+    unit: Units,
     request: dict[str, Any],
     note: Callable[[int, float, float], None],
 ) -> Plan:
     """The release of a model, checked by the attack."""
     clause: CleanRoomClause | None = getattr(seat.agreement.architectures, "clean_room", None)
     limit = (clause.membership if clause is not None else None) or 0.0
-    fault = ""
+    fault, begun, first = "", time.monotonic(), leaves_after(1, 0.0)
 
-    def rows() -> tuple[Floats, NDArray[np.bool_]]:
-        matrix = columns.matrix(Table(seat.table("train", columns=list(job.columns))))
-        return matrix, kept_aside(matrix)
+    def rows() -> tuple[Floats, Integers, NDArray[np.bool_]]:
+        wanted = [*job.columns, *([] if unit.column is None else [unit.column])]
+        table = seat.table("train", columns=list(dict.fromkeys(wanted)))
+        people = range(table.num_rows) if unit.column is None else table.column(unit.column).to_pylist()
+        units = unit.numbers(people)
+        counted = units >= 0
+        matrix, units = columns.matrix(Table(table))[counted], units[counted]
+        return matrix, units, kept_aside(matrix, units)
 
     def run() -> Outcome:
-        nonlocal fault
+        nonlocal fault, begun
         begun = time.monotonic()
-        matrix, aside = rows()
-        done = run_whole(job, parameters, matrix[~aside])
-        note(int((~aside).sum()), done.cpu_s, done.peak_mb)
-        fault = done.fault
-        if fault:
-            tell_steward(seat, f"The job '{job.title}' gave nothing that was declared: {fault}")
-        leave_at(begun, leaves_after(1, 0.0))
+        with paced(begun, first):
+            matrix, _, aside = rows()
+            done = run_whole(job, parameters, matrix[~aside])
+            note(int((~aside).sum()), done.cpu_s, done.peak_mb)
+            fault = done.fault
+            if fault:
+                tell_steward(seat, f"The job '{job.title}' gave nothing that was declared: {fault}")
         outputs = done.outputs or {output.name: np.zeros(output.length) for output in job.outputs}
         return Outcome(
             body={"rows": int((~aside).sum())},
@@ -121,11 +128,12 @@ def model_plan(
         )
 
     def check(outcome: Outcome) -> Verdict:
-        if fault:
-            return Verdict(False, "the job gave nothing that was declared; the session's folder says why")
-        matrix, aside = rows()
-        coefficients = np.frombuffer(outcome.parts[job.outputs[0].name], dtype="<f8")
-        return judged(job, parameters, coefficients, matrix, aside, limit)
+        with paced(begun, first):  # yes or no, it is said at a time that the attack does not choose
+            if fault:
+                return Verdict(False, "the job gave nothing that was declared; the session's folder says why")
+            matrix, units, aside = rows()
+            coefficients = np.frombuffer(outcome.parts[job.outputs[0].name], dtype="<f8")
+            return judged(job, parameters, coefficients, matrix, aside, limit, units)
 
     return Plan(
         architecture="clean-room",
@@ -134,7 +142,7 @@ def model_plan(
         topic=TOPIC,
         request=request,
         asks={"unsafe_exact": True},
-        account=account_of(seat, unit=PrivacyUnit.record),
+        account=account_of(seat, unit=unit.whose),
         cost=None,
         run=run,
         check=check,
@@ -147,9 +155,16 @@ def model_plan(
     )
 
 
-def kept_aside(matrix: Floats) -> NDArray[np.bool_]:
-    """(rows,) one row in five, drawn by a fingerprint of all rows."""
-    return rows_aside(len(matrix), _fingerprint(b"aside", matrix), one_in=_ASIDE)
+def kept_aside(matrix: Floats, units: Integers | None = None) -> NDArray[np.bool_]:
+    """(rows,) the rows of one unit in five, drawn by a fingerprint of all rows.
+
+    Args:
+        units: (rows,) the number of each row's unit, 0 up; None: each row is one. A person's rows are alike,
+            so a model is told by them as well as by its own: all of them are on one side.
+    """
+    numbers = np.arange(len(matrix), dtype=np.int64) if units is None else units
+    count = int(numbers.max(initial=-1)) + 1
+    return rows_aside(count, _fingerprint(b"aside", matrix), one_in=_ASIDE)[numbers]
 
 
 def _fingerprint(of: bytes, matrix: Floats) -> bytes:
@@ -164,15 +179,23 @@ def judged(
     matrix: Floats,
     aside: NDArray[np.bool_],
     limit: float,
+    units: Integers | None = None,
 ) -> Verdict:
     """Whether the attack's interval stays under the limit.
 
     The model is read as the job `logistic` writes it. The adversary's score is the chance that it gives to a
     row's own label; members may be told by high ones, by low ones, or by a band of them: who gets the model
-    may turn it round as well. Which band is chosen on one half of the rows and measured on the other.
+    may turn it round as well. Which band is chosen on one half of the scores and measured on the other.
+
+    Args:
+        units: (rows,) as of `kept_aside`. Each unit has one score, since the interval takes scores for
+            independent: the mean of its rows', then their least, then their largest; the worst counts.
     """
-    if min(aside.sum(), (~aside).sum()) < _LEAST_ROWS:
-        return Verdict(False, f"too few rows to attack the model with: {len(matrix)}")
+    numbers = np.arange(len(matrix), dtype=np.int64) if units is None else units
+    outside = np.zeros(int(numbers.max(initial=-1)) + 1, dtype=np.bool_)
+    outside[numbers] = aside
+    if min(outside.sum(), (~outside).sum()) < _LEAST_UNITS:
+        return Verdict(False, f"too few units to attack the model with: {len(outside)}")
     levels = parameters.get("levels")
     if levels is None or "positive" not in parameters or len(levels) != len(job.columns) - 1:
         return Verdict(
@@ -184,12 +207,29 @@ def judged(
     if not np.isfinite(odds).all():
         return Verdict(False, "the model gives no finite score to some rows")
     own = np.where(matrix[:, -1] == parameters["positive"][0], odds, -odds)
-    found = membership_either_way(own[~aside], own[aside], secret=_fingerprint(b"halves", matrix))
+    secret = _fingerprint(b"halves", matrix)
+    tried = [
+        membership_either_way(sure[~outside], sure[outside], secret=secret)
+        for sure in _scores_of_units(own, numbers)
+    ]
+    found = max(tried, key=lambda one: one.high)
     figures = {"advantage": found.advantage, "low": found.low, "high": found.high, "limit": limit}
     told = (
         f"the attack's advantage is {found.advantage:.3f}, at most {found.high:.3f}; the limit is {limit:g}"
     )
     return Verdict(found.high <= limit, told, {name: f"{value:.6f}" for name, value in figures.items()})
+
+
+def _scores_of_units(own: Floats, numbers: Integers) -> list[Floats]:
+    """Each (units,) the mean, the least and the largest of a unit's rows; one, where each has one row."""
+    rows = np.bincount(numbers)
+    mean: Floats = np.bincount(numbers, weights=own) / rows
+    if rows.max() == 1:
+        return [mean]
+    least, largest = np.full(len(rows), np.inf), np.full(len(rows), -np.inf)
+    np.minimum.at(least, numbers, own)
+    np.maximum.at(largest, numbers, own)
+    return [mean, least, largest]
 
 
 def score(coefficients: Floats, levels: Floats, features: Floats) -> Floats | None:

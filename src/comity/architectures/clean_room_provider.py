@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from comity.architectures.clean_room_exact import model_plan
+from comity.architectures.clean_room_own import own_job
 from comity.architectures.clean_room_statistics import compute, rehearse_statistics
 from comity.architectures.clean_room_steward import tell_steward
 from comity.architectures.clean_room_table import table_plan
@@ -25,11 +26,11 @@ from comity.cleanroom.approval import approved
 from comity.cleanroom.blocks import Parameters, check_parameters
 from comity.cleanroom.columns import Columns, Units
 from comity.cleanroom.job import Job, Kind
-from comity.cleanroom.pace import leave_at, leaves_after
+from comity.cleanroom.pace import leave_at, leaves_after, require_soon
 from comity.cleanroom.price import RoomPrice
 from comity.cleanroom.purse import Parts, Purse
 from comity.cleanroom.rehearsal import require_rehearsed
-from comity.cleanroom.statistic import answer
+from comity.cleanroom.statistic import answer, most_places
 from comity.crypto.canonical import digest
 from comity.data.table import Table
 from comity.errors import BadInput, ClauseRefused, ComityError
@@ -96,6 +97,8 @@ class _Room:
             )
         if job.statistics:
             rehearse_statistics(job, seat.task.schema, seat.options.epsilon, unit)
+        if job.blocks is not None:
+            require_soon(job, job.blocks.most if job.blocks.number is None else job.blocks.number)
         if job.outputs:
             require_rehearsed(job, parameters, seat.task.schema)
         return cls(seat, job, parameters, columns, unit)
@@ -108,7 +111,9 @@ class _Room:
             return table_plan(
                 self.seat, self.job, self.parameters, self.columns, self.unit, self._request, self._note
             )
-        return model_plan(self.seat, self.job, self.parameters, self.columns, self._request, self._note)
+        return model_plan(
+            self.seat, self.job, self.parameters, self.columns, self.unit, self._request, self._note
+        )
 
     @property
     def _request(self) -> dict[str, Any]:
@@ -163,6 +168,7 @@ class _Room:
             return None, pure(epsilon, unit=whose, relation=Relation.add_remove)
         delta = additive_delta(self.seat, self.seat.party, NAME)
         price = RoomPrice.of(self.job, parts.program, delta, whose)
+        require_soon(self.job, most_places(self.job, price))
         return price, approximate(epsilon, delta, unit=whose, relation=Relation.add_remove)
 
 
@@ -184,15 +190,16 @@ def _taken(message: Message) -> tuple[Job, Parameters]:
 
 def _check_clause(seat: Seat, job: Job, clause: Any) -> None:
     """Hold the job against what the clause allows and who approved it."""
-    # an agreement names programs: statistics beside one, or without any, are the steward's to approve
-    known = not job.statistics and job.source_digest in (clause.programs or ())
+    named = clause.programs or ()
+    # a program that comity ships is known with its declaration; of any other the whole job is named
+    known = job.digest in named or (job.source_digest in named and own_job(seat.task, job))
     if not known and not approved(seat.ledger, job):
         raise ClauseRefused(
             f"the job '{job.title}' is not approved",
             clause=f"architectures.{NAME}.programs",
-            asked=f"program {job.source_digest}" if job.outputs else "statistics that the job declares",
-            would_pass="a program that the agreement names, or a job that the steward has approved: "
-            "comity clean-room approve",
+            asked=f"job {job.digest}",
+            would_pass="a job that the agreement names by its digest (comity clean-room check), or one that "
+            "the steward has approved: comity clean-room approve",
         )
     if job.kind is Kind.statistic:
         return

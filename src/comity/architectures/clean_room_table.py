@@ -17,7 +17,7 @@ from comity.cleanroom.blocks import Parameters
 from comity.cleanroom.cells import CellRules, Grid, Members, determined, fill, units_of
 from comity.cleanroom.columns import Columns, Units
 from comity.cleanroom.job import Job
-from comity.cleanroom.pace import leave_at, leaves_after
+from comity.cleanroom.pace import leaves_after, paced
 from comity.data.table import Table
 from comity.plan import Outcome, Plan, Verdict
 
@@ -46,6 +46,7 @@ def table_plan(
     """The release of a table, checked cell by cell."""
     rules = rules_of(getattr(seat.agreement.architectures, "clean_room", None))
     grid = Grid.of(job, seat.task.schema)
+    begun, first = time.monotonic(), leaves_after(grid.size, 0.0)
 
     def read() -> tuple[Any, Any]:
         wanted = [*job.columns, *([] if unit.column is None else [unit.column])]
@@ -54,11 +55,12 @@ def table_plan(
         return columns.matrix(Table(rows)), unit.numbers(people)
 
     def run() -> Outcome:
+        nonlocal begun
         begun = time.monotonic()
-        matrix, units = read()
-        table = fill(job, parameters, grid, matrix, units, rules)
-        note(int((units >= 0).sum()), table.cpu_s, table.peak_mb)
-        leave_at(begun, leaves_after(grid.size, 0.0))
+        with paced(begun, first):
+            matrix, units = read()
+            table = fill(job, parameters, grid, matrix, units, rules)
+            note(int((units >= 0).sum()), table.cpu_s, table.peak_mb)
         shown = [
             {"at": list(grid.words(place)), "values": table.values[place].tolist()}
             for place in np.flatnonzero(np.isfinite(table.values).all(axis=1)).tolist()
@@ -66,7 +68,8 @@ def table_plan(
         return Outcome(body={"by": list(grid.names), "cells": shown})
 
     def check(outcome: Outcome) -> Verdict:
-        return _counted_again(outcome, job, grid, *read(), rules)
+        with paced(begun, first):
+            return _counted_again(outcome, job, grid, *read(), rules)
 
     return Plan(
         architecture="clean-room",

@@ -72,8 +72,8 @@ def _skip(task: Task, providers: Sequence[str]) -> str | None:
 
 
 def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
-    """A provider solves for the model, out of as many scores as make it whole and out of half as many as there
-    are columns."""
+    """A provider solves for the model, out of as many scores as make it whole, and out of half as many as
+    there are columns."""
     import pyarrow.parquet as pq
 
     from comity.attack.extraction import extraction_attack

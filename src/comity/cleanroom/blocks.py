@@ -104,8 +104,7 @@ def run_blocks(job: Job, parameters: Parameters, matrix: Floats, places: Integer
         raise sandbox.NoSandbox("a machine with x86-64 or aarch64, whose system calls it knows")
     blocks = job.blocks
     cpu_s = job.seconds if blocks is None else blocks.cpu_s
-    mixed = {output.mix for output in job.outputs}
-    own = [name for name in job.parameters if name not in mixed]
+    own = job.given
     terms = {
         "modules": list(job.modules),
         "parameters": {name: job.parameters[name] for name in own},

@@ -17,7 +17,7 @@ from comity.data import people as people_of
 from comity.data.table import Table, no_such_column
 from comity.errors import BadSchema
 from comity.ledger import PrivacyUnit
-from comity.schema import Column, Role, Schema, Unit
+from comity.schema import Column, Schema, Unit
 
 _TOLD: Final = 5
 """So many absent columns are named."""
@@ -98,11 +98,8 @@ class Units:
         Where the unit's column is the only identifier and each value counts once, it is the rows' own id: a
         unit is a record. Rows that repeat an id do not count all the same.
         """
-        if unit.column is None:
-            return cls()
-        identifiers = [name for name, column in columns.items() if column.role is Role.identifier]
-        own = identifiers == [unit.column] and unit.max_rows == 1
-        return cls(unit.column, unit.max_rows, PrivacyUnit.record if own else PrivacyUnit.person)
+        found = people_of.Unit.of(unit, columns)
+        return cls(found.column, found.rows, PrivacyUnit.record if found.of_records else PrivacyUnit.person)
 
     def numbers(self, people: Sequence[Any]) -> NDArray[np.int64]:
         """(rows,) the number of each row's unit, -1 for a row that does not count.

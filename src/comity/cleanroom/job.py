@@ -20,12 +20,13 @@ weaken its noise; a job whose results are exact is given few numbers (`_FEW`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Self
 
 from comity.cleanroom.asked import MOST_STATISTICS, Asked
+from comity.cleanroom.seen import seen
 from comity.crypto.canonical import digest
 from comity.errors import BadInput
 
@@ -39,6 +40,9 @@ _MOST_BLOCK_MB: Final = 4_096
 _MOST_RESULTS: Final = 1 << 27
 _SMALLEST: Final = 1e-100
 """Norms lie between this and 1 over it: what computes with them keeps its digits."""
+_MOST_GIVEN: Final = 1 << 16
+"""Numbers that a block begins with: the more, the longer it takes to begin. Matrices stay outside."""
+_LONGEST_NAME: Final = 200
 _FEW: Final = 4
 """A job whose results are exact is given few numbers: what it looks for stands in the source that a steward
 reads, not in what is sent along."""
@@ -157,7 +161,7 @@ class Job:
 
     def __post_init__(self) -> None:
         for fault in self._faults():
-            raise BadInput(f"the job '{self.title[:60]}' cannot be used: {fault}")
+            raise BadInput(seen(f"the job '{self.title[:60]}' cannot be used: {fault}"))
 
     def _faults(self) -> list[str]:
         faults: list[str] = []
@@ -174,7 +178,20 @@ class Job:
         most = _MOST_BLOCK_MB if self.kind is Kind.statistic else 65_536
         if not (0 < self.seconds <= 86_400 and 64 <= self.memory_mb <= most):
             faults.append(f"it runs at most a day, in 64 to {most:,} MiB")
+        # a steward reads them at a terminal: signs that move its cursor would show another job
+        if not all(0 < len(name) <= _LONGEST_NAME and name.isprintable() for name in self._names()):
+            faults.append(f"its names are one line each, of 1 to {_LONGEST_NAME} signs that can be seen")
         return faults + self._output_faults() + self._way_faults() + self._statistic_faults()
+
+    def _names(self) -> Iterator[str]:
+        """Every name that whoever reads the job is shown."""
+        yield from (*self.columns, *self.modules, *self.parameters)
+        for output in self.outputs:
+            yield from (output.name,) if output.mix is None else (output.name, output.mix)
+        for one in self.statistics:
+            yield from one.columns
+        if self.cells is not None:
+            yield from (*self.cells.by, *(() if self.cells.measure is None else (self.cells.measure,)))
 
     def _output_faults(self) -> list[str]:
         names = [output.name for output in self.outputs]
@@ -225,6 +242,8 @@ class Job:
             number = blocks.most if blocks.number is None else blocks.number
             if not 1 <= number <= MOST_BLOCKS:
                 return [f"it runs on 1 to {MOST_BLOCKS:,} blocks"]
+            if sum(self.parameters[name] for name in self.given) > _MOST_GIVEN:
+                return [f"its blocks are given at most {_MOST_GIVEN:,} numbers, besides what mixes outputs"]
             if number * sum(output.length for output in self.outputs) > _MOST_RESULTS:
                 return [f"its blocks give at most {_MOST_RESULTS:,} numbers all together"]
             return [] if 0.001 <= blocks.cpu_s <= 60 else ["a block has 0.001 to 60 s of processor time"]
@@ -246,6 +265,12 @@ class Job:
         if self.cells is not None and self.cells.measure not in (None, *self.columns):
             return ["the measure of its cells is one of the columns that the job reads"]
         return []
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The parameters that the program gets: all but the matrices that the room mixes outputs by."""
+        mixed = {output.mix for output in self.outputs}
+        return tuple(name for name in self.parameters if name not in mixed)
 
     @property
     def source_digest(self) -> str:

@@ -10,7 +10,7 @@ direction is followed as far as the noise lets it be known. A bad guess costs pr
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -41,6 +41,27 @@ _PRIOR: Final = 2.0
 _SEED_WEIGHT: Final = 300.0
 _SPREAD: Final = 10.0
 _MOST_ODDS: Final = 9.0
+
+
+def gradient_job(columns: Sequence[str], width: int, norm: float, lengths: Mapping[str, int]) -> Job:
+    """The job `gradient`, all of whose declaration but this is fixed.
+
+    Args:
+        columns: the features, then the target.
+        width: bins of all features together.
+        norm: the length that a row's mixed gradient is cut to.
+        lengths: how many numbers each of its parameters has.
+    """
+    return Job(
+        title="One noisy step of logistic regression from a start model",
+        source=source("gradient"),
+        columns=tuple(columns),
+        kind=Kind.statistic,
+        outputs=(Output("gradient", width, norm=norm, mix="mix"),),
+        parameters=dict(lengths),
+        modules=("bisect", "math"),
+        blocks=Blocks(most=MOST_DRAWN, cpu_s=_CPU_S),
+    )
 
 
 class Lesson:
@@ -87,16 +108,8 @@ class Lesson:
         """The job with its declaration."""
         width = self.encoder.width
         norm = _CLIP * math.sqrt(len(self._names) / self._rows)
-        return Job(
-            title="One noisy step of logistic regression from a start model",
-            source=source("gradient"),
-            columns=(*self._names, self._target),
-            kind=Kind.statistic,
-            outputs=(Output("gradient", width, norm=norm, mix="mix"),),
-            parameters={name: len(values) for name, values in self.parameters.items()},
-            modules=("bisect", "math"),
-            blocks=Blocks(most=MOST_DRAWN, cpu_s=_CPU_S),
-        )
+        lengths = {name: len(values) for name, values in self.parameters.items()}
+        return gradient_job((*self._names, self._target), width, norm, lengths)
 
     @property
     def parameters(self) -> dict[str, Floats]:

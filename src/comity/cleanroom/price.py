@@ -102,9 +102,18 @@ class RoomPrice:
 
     def count(self, units: int) -> tuple[int, int]:
         """A noisy count, and how many places hold all units but for a chance of 1e-9. After the charge."""
-        scale = 1 / (min(self.epsilon, _LARGEST_EPSILON) * COUNT_SHARE)
-        counted = int(noise.add_discrete_laplace(np.array([units], dtype=np.int64), scale)[0])
-        return counted, min(max(counted, 0) + math.ceil(scale * -math.log(_CROWDED)) + 1, _MOST_PLACES)
+        counted = int(noise.add_discrete_laplace(np.array([units], dtype=np.int64), self._scale)[0])
+        return counted, min(max(counted, 0) + self.margin, _MOST_PLACES)
+
+    @property
+    def margin(self) -> int:
+        """So many places beyond a noisy count are there."""
+        return min(math.ceil(self._scale * -math.log(_CROWDED)) + 1, _MOST_PLACES)
+
+    @property
+    def _scale(self) -> float:
+        """Of the noise on the count."""
+        return 1 / (min(self.epsilon, _LARGEST_EPSILON) * COUNT_SHARE)
 
     def noisy(self, vectors: Floats, norm: float, part: float, drawn: float) -> Floats:
         """(length,) the sum of (blocks, length) vectors, each cut to the norm, with noise. After the charge.

@@ -7,6 +7,7 @@ from typing import Any
 
 from comity.cleanroom.asked import RECORDS, Asked, What
 from comity.cleanroom.job import Blocks, Cells, Kind, Output
+from comity.cleanroom.seen import seen
 from comity.errors import BadInput
 
 _NEEDED = {"title": str, "columns": list, "kind": str}
@@ -83,7 +84,7 @@ def _entries(document: object, types: Mapping[str, type], *, needed: set[str], w
         raise BadInput(f"{where} is an object with the keys {', '.join(types)}")
     unknown, absent = set(document) - set(types), needed - set(document)
     if unknown or absent:
-        what = f"has no {sorted(map(str, unknown))[0][:60]}" if unknown else f"lacks {min(absent)}"
+        what = f"has no {seen(sorted(map(str, unknown))[0][:60])}" if unknown else f"lacks {min(absent)}"
         raise BadInput(f"{where} {what}; its keys are {', '.join(types)}")
     read: dict[str, Any] = {}
     for name, value in document.items():

@@ -22,7 +22,7 @@ from comity.cleanroom.blocks import (
     run_blocks,
 )
 from comity.cleanroom.job import Job
-from comity.cleanroom.pace import leave_at, leaves_after
+from comity.cleanroom.pace import Overhead, leave_at, leaves_after
 from comity.cleanroom.price import RoomPrice
 from comity.errors import BadInput, UsageError
 
@@ -131,8 +131,19 @@ def answer(
         norm, part = output.norm or 0.0, output.share / total
         sums[output.name] = price.noisy(vectors, norm, part, drawn)
         deviations[output.name] = price.deviation(norm, part, drawn)
-    leave_at(begun, leaves_after(places, blocks.cpu_s))
+    leave_at(begun, leaves_after(places, blocks.cpu_s, Overhead.of(job)))
     return Answer(drawn, told, sums, deviations), ran
+
+
+def most_places(job: Job, price: RoomPrice) -> int:
+    """So many blocks may be run, whatever the noisy count says; a public number."""
+    blocks = job.blocks
+    if blocks is None:
+        return 0
+    if blocks.number is not None:
+        return blocks.number
+    expected = blocks.most + price.margin
+    return expected + _beyond(expected, 1.0)
 
 
 def _most_drawn(units: int, drawn: float) -> int:
@@ -140,5 +151,10 @@ def _most_drawn(units: int, drawn: float) -> int:
     if drawn == 1.0:
         return units
     expected = units * drawn
+    return int(np.ceil(expected)) + _beyond(expected, 1 - drawn)
+
+
+def _beyond(expected: float, left: float) -> int:
+    """So many more than expected, a part `left` of all not drawn, are drawn with a chance below 1e-9."""
     wide = 20.8  # -log of 1e-9, rounded up
-    return int(np.ceil(expected + wide / 3 + np.sqrt(wide**2 / 9 + 2 * wide * expected * (1 - drawn)))) + 1
+    return int(np.ceil(wide / 3 + np.sqrt(wide**2 / 9 + 2 * wide * expected * left))) + 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from comity.cleanroom.seen import seen
 from comity.cli.agree_files import FolderOption, JsonFile, LedgerOption, PassphraseFile, Yes
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def approve(
     described = _described(read, columns, epsilon, delta)
     own = folder_with_key(folder, passphrase_file)
     if read.outputs:
-        print(read.source, end="" if read.source.endswith("\n") else "\n")
+        print(seen(read.source, lines=True), end="" if read.source.endswith("\n") else "\n")
         print()
     _tell(described)
     confirm(
@@ -156,7 +157,7 @@ def _described(job: Job, schema: Schema, epsilon: float, delta: float) -> dict[s
         "modules": list(job.modules),
         "outputs": [_output(job, number, parts.program, delta) for number in range(len(job.outputs))],
         "declared": {name: value for name, value in job.to_dict().items() if name in _CAPS},
-        "leaves_after_s": _leaves_after(job),
+        "leaves_after_s": _leaves_after(job, parts.program, delta),
         "statistics": [
             {"name": one.asked.name, "epsilon": part, "widest": one.widest, "figures": one.readable(schema)}
             for one, part in zip(told, parts.statistics, strict=True)
@@ -166,15 +167,24 @@ def _described(job: Job, schema: Schema, epsilon: float, delta: float) -> dict[s
     }
 
 
-def _leaves_after(job: Job) -> float | None:
-    """When statistics leave at the earliest, where each place of the job's blocks is taken."""
-    from comity.cleanroom.pace import leaves_after
+def _leaves_after(job: Job, epsilon: float, delta: float) -> float | None:
+    """When statistics leave at the earliest, where each place of the job's blocks is taken.
+
+    Raises:
+        BadInput: if that is so late that no room runs the job.
+    """
+    from comity.cleanroom.pace import require_soon
+    from comity.cleanroom.price import RoomPrice
+    from comity.cleanroom.statistic import most_places
+    from comity.ledger import PrivacyUnit
 
     if str(job.kind) != "statistic":
         return None
     blocks = job.blocks
-    number = 0 if blocks is None else blocks.most if blocks.number is None else blocks.number
-    return leaves_after(number, 0.0 if blocks is None else blocks.cpu_s)
+    if blocks is None:
+        return require_soon(job, 0)
+    require_soon(job, most_places(job, RoomPrice.of(job, epsilon, delta, PrivacyUnit.record)))
+    return require_soon(job, blocks.most if blocks.number is None else blocks.number)
 
 
 def _output(job: Job, number: int, epsilon: float, delta: float) -> dict[str, Any]:
@@ -183,6 +193,7 @@ def _output(job: Job, number: int, epsilon: float, delta: float) -> dict[str, An
 
     output = job.outputs[number]
     told: dict[str, Any] = {"name": output.name, "length": output.length, "norm": output.norm, "noise": None}
+    told |= {"share": output.share, "mix": output.mix} if output.norm is not None else {}
     if job.blocks is not None and output.norm is not None:
         price = RoomPrice.of(job, epsilon, delta, PrivacyUnit.record)
         part = output.share / sum(each.share for each in job.outputs)
@@ -208,11 +219,12 @@ def _ran(done: Rehearsed) -> dict[str, Any]:
 
 def _tell(document: dict[str, Any]) -> None:
     program = f"program {document['program'][:12]}..." if document["outputs"] else "no program"
-    print(f"{document['title']}  ({document['digest'][:12]}..., {program})")
-    print(f"  reads: {', '.join(document['columns'])}")
+    print(f"{seen(document['title'])}  ({document['digest'][:12]}..., {program})")
+    print(f"  digest: {document['digest']}")
+    print(f"  reads: {seen(', '.join(document['columns']))}")
     caps = {name: value for name, value in document["declared"].items() if value and document["outputs"]}
     for name, value in caps.items():
-        print(f"  {name.replace('_', ' ')}: {_worded(value)}")
+        print(f"  {name.replace('_', ' ')}: {seen(_worded(value))}")
     if document["kind"] == "statistic":
         whatever = ", whatever the program does" if document["outputs"] else ""
         print(
@@ -223,16 +235,18 @@ def _tell(document: dict[str, Any]) -> None:
     else:
         print(f"  leaves: a {document['kind']} as it is, once per data set; no differential privacy")
     for output in document["outputs"]:
-        words = f"    {output['name']}: {output['length']:,} numbers"
+        words = f"    {seen(output['name'])}: {output['length']:,} numbers"
         if output["noise"] is not None:
+            words += "" if output["mix"] is None else f", mixed by the parameter {seen(output['mix'])}"
             words += f", cut to length {output['norm']:g}, noise of {output['noise']:.4g} on each"
+            words += f", share {output['share']:g}"
         longest = document.get("longest", {}).get(output["name"])
         print(words + ("" if longest is None else f"; on made-up rows up to length {longest:.4g}"))
     for one in document["statistics"]:
         count = len(one["figures"])
         print(
-            f"    {one['name']}: {count:,} figure{'s' if count > 1 else ''}, epsilon {one['epsilon']:.4g}, "
-            f"by comity; on made-up rows +- {one['widest']:.4g}"
+            f"    {seen(one['name'])}: {count:,} figure{'s' if count > 1 else ''}, "
+            f"epsilon {one['epsilon']:.4g}, by comity; on made-up rows +- {one['widest']:.4g}"
         )
     if document.get("gave") is not None:
         print(
