@@ -81,6 +81,19 @@ def test_a_check_tells_the_programs_own_error(files: Path) -> None:
             run("check", str(files / "job.yaml"), str(files / "schema.yaml"))
 
 
+def test_a_check_tells_why_some_blocks_gave_nothing(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = "def run(rows, parameters):\n    return {'count': [1.0 if rows['age'][0] < 45 else years]}\n"
+    (files / "count.py").write_text(program, encoding="utf-8")
+    each = {**JOB, "blocks": {"most": 20}}
+    (files / "job.yaml").write_text(json.dumps(each), encoding="utf-8")
+    assert run("check", str(files / "job.yaml"), str(files / "schema.yaml")) == 0
+    told = capsys.readouterr().out
+    assert "the others count as nothing" in told
+    assert "NameError: name 'years' is not defined" in told
+
+
 def test_a_check_tells_how_long_an_output_is(files: Path) -> None:
     program = "def run(rows, parameters):\n    return {'count': [1.0, 2.0]}\n"
     (files / "count.py").write_text(program, encoding="utf-8")

@@ -31,6 +31,7 @@ class Rehearsed:
         blocks: how many blocks were run, and `gave` how many gave what was declared; None for a model.
         longest: per output, the longest vector (L2) before it is cut; for a model, its length.
         fault: why it gave nothing, where it did not.
+        partly: why the first of the blocks that gave nothing did not, where others did.
         ms: processor time of a block, or of the whole run, in milliseconds.
     """
 
@@ -39,6 +40,7 @@ class Rehearsed:
     longest: dict[str, float]
     fault: str
     ms: float
+    partly: str = ""
 
 
 def rehearse(job: Job, parameters: Parameters, schema: Schema, *, rows: int = 200) -> Rehearsed:
@@ -61,9 +63,11 @@ def rehearse(job: Job, parameters: Parameters, schema: Schema, *, rows: int = 20
     except UsageError:
         return Rehearsed(number, 0, {}, _why(job, parameters, matrix), 0.0)
     fault = "" if ran.gave.any() else _why(job, parameters, matrix)
-    return Rehearsed(
-        number, int(ran.gave.sum()), _longest(job, parameters, ran), fault, 1e3 * ran.cpu_s / number
-    )
+    partly = ""
+    if ran.gave.any() and not ran.gave.all():
+        partly = _why(job, parameters, matrix[places == int(np.argmin(ran.gave))])
+    longest = _longest(job, parameters, ran)
+    return Rehearsed(number, int(ran.gave.sum()), longest, fault, 1e3 * ran.cpu_s / number, partly)
 
 
 def require_rehearsed(job: Job, parameters: Parameters, schema: Schema) -> None:

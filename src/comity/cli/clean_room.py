@@ -213,7 +213,7 @@ def _ran(done: Rehearsed) -> dict[str, Any]:
         "gave": done.gave,
         "longest": done.longest,
         "cpu_ms": round(done.ms, 1),
-        "fault": done.fault or None,
+        "fault": done.fault or done.partly or None,
     }
 
 
@@ -254,3 +254,5 @@ def _tell(document: dict[str, Any]) -> None:
             end="",
         )
         print(f"{document['cpu_ms']:g} ms each")
+        if document["gave"] < document["blocks"]:
+            print(f"  the others count as nothing: {seen(document['fault'][-1000:], lines=True)}")
