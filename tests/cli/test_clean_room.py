@@ -81,9 +81,7 @@ def test_a_check_tells_the_programs_own_error(files: Path) -> None:
             run("check", str(files / "job.yaml"), str(files / "schema.yaml"))
 
 
-def test_a_check_tells_why_some_blocks_gave_nothing(
-    files: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_check_tells_why_some_blocks_gave_nothing(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     program = "def run(rows, parameters):\n    return {'count': [1.0 if rows['age'][0] < 45 else years]}\n"
     (files / "count.py").write_text(program, encoding="utf-8")
     each = {**JOB, "blocks": {"most": 20}}
