@@ -29,6 +29,13 @@ SCHEMA = {
 TASK = Task(schema=parse_schema(SCHEMA, where="here"), target="ill", positive="yes", id="visit")
 
 
+SYNTHETIC, LINKED = find("synthetic"), find("validation")
+
+
+def asked(task: Task, agreement: Agreement, party: str, **how: Any) -> None:
+    require_agreed(task, agreement, party, how.pop("architecture", SYNTHETIC), Options(**how))
+
+
 def changed(**columns: dict[str, Any]) -> Task:
     """The task with columns of its own making."""
     own = {**SCHEMA, "columns": {**SCHEMA["columns"], **columns}}
@@ -54,9 +61,9 @@ def agreement() -> Agreement:
 def test_what_the_agreement_says_may_be_asked(agreement: Agreement) -> None:
     fewer = {name: column for name, column in SCHEMA["columns"].items() if name != "job"}
     for party in ("north", "analyst"):
-        require_agreed(TASK, agreement, party)
-        require_agreed(replace(TASK, id=ROW_ID), agreement, party)
-        require_agreed(
+        asked(TASK, agreement, party)
+        asked(replace(TASK, id=ROW_ID), agreement, party)
+        asked(
             replace(TASK, schema=parse_schema({**SCHEMA, "columns": fewer}, where="here")), agreement, party
         )
 
@@ -103,8 +110,31 @@ def test_what_the_agreement_says_may_be_asked(agreement: Agreement) -> None:
 def test_what_it_does_not_say_is_refused_by_its_place(agreement: Agreement, task: Task, place: str) -> None:
     for party in ("north", "analyst"):
         with pytest.raises(ClauseRefused) as caught:
-            require_agreed(task, agreement, party)
+            asked(task, agreement, party)
         assert place in str(caught.value)
+
+
+def test_a_column_of_another_provider_s_terms_is_not_read_here(agreement: Agreement) -> None:
+    north, south = agreement.data
+    fewer = {name: column for name, column in north.columns.items() if name != "job"}
+    parted = agreement.model_copy(update={"data": (north.model_copy(update={"columns": fewer}), south)})
+    with pytest.raises(ClauseRefused, match="job"):
+        asked(TASK, parted, "north")
+    asked(TASK, parted, "south")
+    with pytest.raises(ClauseRefused, match="job"):
+        asked(TASK, parted, "analyst")
+    asked(TASK, parted, "north", partition="columns")
+
+
+def test_an_ml_party_brings_features_of_its_own_where_providers_have_labels(agreement: Agreement) -> None:
+    more = changed(pay={"role": "sensitive", "type": "number", "min": 0, "max": 9})
+    for party in ("north", "analyst"):
+        asked(more, agreement, party, architecture=LINKED)
+        asked(more, agreement, party, architecture=LINKED, mode="linked")
+        with pytest.raises(ClauseRefused, match="pay"):
+            asked(more, agreement, party, architecture=LINKED, mode="hosted")
+        with pytest.raises(ClauseRefused, match="sick"):
+            asked(replace(more, target="sick"), agreement, party, architecture=LINKED)
 
 
 @pytest.mark.parametrize(

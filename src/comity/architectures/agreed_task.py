@@ -15,7 +15,7 @@ from comity.errors import BadInput, ClauseRefused
 from comity.schema import Column, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Set
 
     from comity.agreement import Agreement, DataTerms
 
@@ -47,26 +47,38 @@ def read_options(architecture: Architecture, data: Mapping[str, Any]) -> Options
     return options
 
 
-def require_agreed(task: Task, agreement: Agreement, party: str) -> None:
+def require_agreed(
+    task: Task, agreement: Agreement, party: str, architecture: Architecture, options: Options
+) -> None:
     """Hold a task against the data terms that this party's program rests on.
 
-    Those are a provider's own; the others hold it against every provider's.
+    Those are a provider's own; the others hold it against every provider's. A column that a provider has not
+    agreed on is none of the task's, be it in its table or another one's terms: but where providers hold
+    columns of the same records it is another's, and where the ML party brings the features it is its own.
 
     Raises:
         ClauseRefused: naming the place of the agreement that says otherwise.
     """
-    everybody = agreement.data
-    own = [terms for terms in everybody if terms.provider == party] or list(everybody)
-    for name in (*task.schema, task.target, *([] if task.id == ROW_ID else [task.id])):
-        if not any(name in terms.columns for terms in everybody):
-            raise ClauseRefused(
-                f"the task names a column {_quoted(name)}, which the agreement has in nobody's data",
-                clause="data",
-            )
+    somebody = {name for terms in agreement.data for name in terms.columns}
+    elsewhere = somebody if options.partition == "columns" else set[str]()
+    if (options.mode or next(iter(architecture.modes), "")) in architecture.features_brought:
+        elsewhere |= set(task.features)
+    own = [terms for terms in agreement.data if terms.provider == party] or list(agreement.data)
     for terms in own:
+        _require_held(task, terms, elsewhere)
         _require_columns(task, terms)
         _require_roles(task, terms)
         _require_unit(task, terms)
+
+
+def _require_held(task: Task, terms: DataTerms, elsewhere: Set[str]) -> None:
+    wanted = [*task.features, task.target, *([] if task.id == ROW_ID else [task.id])]
+    lacking = next((name for name in wanted if name not in terms.columns and name not in elsewhere), None)
+    if lacking is not None:
+        raise ClauseRefused(
+            f"the task names a column {_quoted(lacking)}, which the agreement has not in this data",
+            clause=f"data.{terms.provider}.columns",
+        )
 
 
 def _require_columns(task: Task, terms: DataTerms) -> None:

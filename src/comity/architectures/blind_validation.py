@@ -134,6 +134,7 @@ ARCHITECTURE = Architecture(
         ),
     },
     modes=("linked", "entrusted", "encrypted"),
+    features_brought=("linked", "entrusted", "encrypted"),
     charges=True,
     attacks=_attacks,
     frame=True,

@@ -303,6 +303,7 @@ class Architecture:
         partitions: how the data may be split over providers: by rows, by columns.
         skip_columns: why it cannot run where it is split by columns, or None.
         frame: whether its clause fixes a frame: a list of record ids that all parties know, each held once.
+        features_brought: modes in which the ML party brings the features; providers have id and target.
         bears_drop_outs: whether a run may go on where a provider gives up: its ML party decides.
     """
 
@@ -329,6 +330,7 @@ class Architecture:
     exact: tuple[str, ...] = ()
     engine: tuple[str, str] | None = None
     in_words: InWords | None = None
+    features_brought: tuple[str, ...] = ()
     bears_drop_outs: bool = False
 
     def charged(self, mode: str | None) -> bool:

@@ -308,6 +308,7 @@ ARCHITECTURE = Architecture(
         "ml_party": ("noisy sums of each provider's labels", "features and ids, which it had before"),
     },
     modes=("linked", "hosted"),
+    features_brought=("linked",),
     beside=("hosted",),
     promise=_promise,
     charges=True,

@@ -77,7 +77,7 @@ def membership_inference(
     Raises:
         BadInput: private, if there are too few scores, or some are not finite.
     """
-    return _judged(scores_members, scores_non_members, np.random.default_rng(seed), _above)
+    return _judged(scores_members, scores_non_members, np.random.default_rng(seed).permutation, _above)
 
 
 def membership_either_way(
@@ -99,9 +99,13 @@ def membership_either_way(
     Raises:
         BadInput: private, if there are too few scores, or some are not finite.
     """
-    seed = int.from_bytes(sha256(b"comity membership halves" + secret).digest(), "big")
-    generator, quantile = np.random.default_rng(seed), NORMAL_95 * math.sqrt(2.0)
-    return _judged(scores_members, scores_non_members, generator, _banded, quantile)
+    sides = iter((b"members", b"outsiders"))
+
+    def shuffled(scores: Floats) -> Floats:
+        return scores[by_lot(len(scores), b"comity membership " + next(sides) + secret)]
+
+    quantile = NORMAL_95 * math.sqrt(2.0)
+    return _judged(scores_members, scores_non_members, shuffled, _banded, quantile)
 
 
 def rows_aside(rows: int, secret: bytes, *, one_in: int = 5) -> NDArray[np.bool_]:
@@ -110,22 +114,33 @@ def rows_aside(rows: int, secret: bytes, *, one_in: int = 5) -> NDArray[np.bool_
     Args:
         secret: as of `membership_either_way`.
     """
-    seed = int.from_bytes(sha256(b"comity rows aside" + secret).digest(), "big")
     aside = np.zeros(rows, dtype=np.bool_)
-    aside[np.random.default_rng(seed).permutation(rows)[: rows // one_in]] = True
+    aside[by_lot(rows, b"comity rows aside" + secret)[: rows // one_in]] = True
     return aside
+
+
+def by_lot(count: int, secret: bytes) -> NDArray[np.intp]:
+    """(count,) an order that only the secret tells: by SHA-256 of it and each place."""
+    begun = sha256(secret)
+
+    def drawn(place: int) -> bytes:
+        one = begun.copy()
+        one.update(place.to_bytes(8, "big"))
+        return one.digest()
+
+    return np.array(sorted(range(count), key=drawn), dtype=np.intp)
 
 
 def _judged(
     scores_members: ArrayLike,
     scores_non_members: ArrayLike,
-    generator: np.random.Generator,
+    shuffled: Callable[[Floats], Floats],
     learn: Callable[[Floats, Floats], Rule],
     quantile: float = NORMAL_95,
 ) -> MembershipInference:
     """A rule learned on one half of each side and judged on the other, both ways round."""
     members, outsiders = _scores(scores_members, "members"), _scores(scores_non_members, "non-members")
-    halves = [np.array_split(generator.permutation(scores), 2) for scores in (members, outsiders)]
+    halves = [np.array_split(shuffled(scores), 2) for scores in (members, outsiders)]
     hits = alarms = 0
     for judged in (0, 1):
         called = learn(halves[0][1 - judged], halves[1][1 - judged])

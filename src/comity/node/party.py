@@ -134,8 +134,8 @@ class Party:
         if program is None:
             raise UsageError(f"architecture '{architecture}' has no part for role '{role}'")
         learned = Task.from_dict(task)
-        require_agreed(learned, state.agreement, self.name)
         chosen = read_options(find(architecture), options)
+        require_agreed(learned, state.agreement, self.name, find(architecture), chosen)
         channel = self._channel(session, state, may_query=role != "provider")
         meter = Meter()
         try:

@@ -238,12 +238,12 @@ def terms_of(body: Mapping[str, Any], agreement: Agreement, party: str) -> tuple
         raise BadInput("an invitation to a session names an architecture, a task and options")
     architecture = find(body["architecture"])
     agreement.clause(architecture.name)
-    read_options(architecture, body["options"])
+    options = read_options(architecture, body["options"])
     try:
         task = Task.from_dict(body["task"])
         if not all(isinstance(each, str) for each in (task.target, task.positive, task.id)):
             raise TypeError
     except (KeyError, TypeError, ValueError, AttributeError):
         raise BadInput("the task of an invitation cannot be read") from None
-    require_agreed(task, agreement, party)
+    require_agreed(task, agreement, party, architecture, options)
     return architecture.name, {"task": body["task"], "options": body["options"]}
