@@ -114,13 +114,12 @@ def keys_of_shares(town, session):
 
 
 def test_one_is_away_and_another_one_is_killed(town, houses):
-    """Nothing is opened before all have taken part; who is started again pays and answers once."""
+    """Nothing is opened before all have taken part; who is killed pays again at most for what was not stored."""
     options = Options(mode="exact")
     agreed = houses.agree_on(town, "federated", options, lineage="with-a-crash", rounds=2)
     assert town.end("south") == 0
     session = agreed.open("federated", **options.to_dict())
     wait_until(lambda: releases_of(agreed, "north"))
-    time.sleep(3)  # its message is stored: killed between the entry and the message it would pay again
     town.kill("north")
     town.start("north")
     assert agreed.session("analyst", session)["status"] == "running"
@@ -131,7 +130,9 @@ def test_one_is_away_and_another_one_is_killed(town, houses):
     check_scores(houses, town.analyst.sessions_path / session, exact=True)
     check_ledger(agreed, "north", "federated")
     opening = [body for body in releases_of(agreed, "north") if "draws_on" not in body]
-    assert len(opening) == 1
+    # two: killed between the ledger's entry and the message; a charge is never refunded (docs/nodes.md)
+    assert 1 <= len(opening) <= 2
+    assert len({body["outcome"] for body in opening}) == 1
 
 
 def releases_of(town, name):
