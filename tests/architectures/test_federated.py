@@ -39,6 +39,8 @@ from comity.train.federated.engine import flower
 from comity.train.federated.records import record
 from comity.wire import Query
 
+pytestmark = pytest.mark.slow
+
 FIVE = ("north", "south", "west", "east", "hill")
 EXACT = Options(mode="exact")
 

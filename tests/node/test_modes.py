@@ -7,6 +7,8 @@ import pytest
 from comity.architectures.definition import Options
 from comity.node.orders import order_bytes
 
+pytestmark = pytest.mark.slow
+
 PARTIES = ("north", "hub", "analyst")
 ROWS = 40
 

@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
@@ -125,6 +126,26 @@ def test_no_process_outlives_its_starter(ending: signal.Signals, tmp_path: Path)
     finally:
         starter.kill()
         starter.wait()
+
+
+def test_temporary_files_of_a_process_that_is_ended_go_with_the_pool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine or a sandbox may have raw rows in one, and whoever is ended in the middle removes nothing."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "system"))
+    (tmp_path / "system").mkdir()
+    with Pool({n: tmp_path / n for n in ("north", "analyst")}, threads={}) as started:
+        environment = Path(f"/proc/{started.parties['north'].pid}/environ").read_bytes().split(b"\0")
+        place = next(
+            Path(each.removeprefix(b"TMPDIR=").decode())
+            for each in environment
+            if each.startswith(b"TMPDIR=")
+        )
+        assert place.is_relative_to(tmp_path / "system")
+        assert place.stat().st_mode & 0o777 == 0o700
+        (place / "comity-room-1").mkdir()
+        (place / "comity-room-1" / "rows.bin").write_bytes(b"rows")
+    assert list((tmp_path / "system").iterdir()) == []
 
 
 def test_a_port_in_use_is_said_in_one_line() -> None:

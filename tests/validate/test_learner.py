@@ -21,6 +21,8 @@ from comity.validate.design import tempered
 from comity.validate.prior import column_root
 from comity.validate.whiten import shares
 
+pytestmark = pytest.mark.slow
+
 
 def people(rows: int, seed: int, columns: int = 5) -> tuple[pd.DataFrame, np.ndarray]:
     """Numbers, a word with two hundred levels, missing values and a constant."""

@@ -13,6 +13,8 @@ from comity.validate import FeedbackClassifier, LocalValidator
 from comity.validate.bins import Columns, features_table, public_encoder
 from comity.validate.opening import opening
 
+pytestmark = pytest.mark.slow
+
 
 def people(rows: int, seed: int) -> tuple[pd.DataFrame, np.ndarray]:
     """A square that a straight line cannot read."""

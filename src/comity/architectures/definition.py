@@ -158,6 +158,9 @@ class Seat:
         pq.write_table(table, self.session / f"{name}.parquet")
 
 
+Figures = Mapping[str, Mapping[str, Any]]
+"""What each party's program said of its run."""
+
 Program = Callable[[Seat, Channel], dict[str, Any]]
 """A role's part. Returns figures about the run (`rows_used`, ...); tables go into the session's folder."""
 
@@ -242,6 +245,14 @@ def _always(task: Task, providers: Sequence[str]) -> str | None:
     return None
 
 
+def _nothing_left_out(task: Task) -> Mapping[str, str]:
+    return {}
+
+
+def _as_users_run_it(figures: Figures) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class InWords:
     """What it protects, from whom, and at what price: a plain sentence each."""
@@ -305,6 +316,9 @@ class Architecture:
         frame: whether its clause fixes a frame: a list of record ids that all parties know, each held once.
         features_brought: modes in which the ML party brings the features; providers have id and target.
         bears_drop_outs: whether a run may go on where a provider gives up: its ML party decides.
+        leaves_out: columns that what it releases does not have, each with the reason, from the schema alone.
+        fit_models: roles whose programs fit models with scikit-learn, which takes seconds to load.
+        cost_note: of a pilot's figures: what its cost holds that a run of one's own would not, or "".
     """
 
     name: str
@@ -332,6 +346,9 @@ class Architecture:
     in_words: InWords | None = None
     features_brought: tuple[str, ...] = ()
     bears_drop_outs: bool = False
+    leaves_out: Callable[[Task], Mapping[str, str]] = _nothing_left_out
+    fit_models: tuple[str, ...] = ("ml_party",)
+    cost_note: Callable[[Figures], str] = _as_users_run_it
 
     def charged(self, mode: str | None) -> bool:
         """Whether a run in this mode has an epsilon."""

@@ -150,6 +150,7 @@ ARCHITECTURE = Architecture(
     name="mediated-release",
     summary="A mediator merges the providers' de-identified tables and hides who each row came from (1.B).",
     programs={"provider": provider, "mediator": mediate, "ml_party": _ml_party},
+    fit_models=("mediator", "ml_party"),
     clause=_clause,
     guarantee=_guarantee,
     trust=(
@@ -181,7 +182,7 @@ ARCHITECTURE = Architecture(
     skip=_skip,
     attacks=_attacks,
     in_words=InWords(
-        protects="That a row can be told from k - 1 others, and which provider it came from.",
+        protects="Whose a row is, as far as its quasi-identifiers tell, and which provider it came from.",
         against="The ML party and whoever gets the table from it; the mediator is trusted with the origin.",
         price="A mediator has to be found, values become coarser than in a direct release, and there is "
         "no differential privacy.",

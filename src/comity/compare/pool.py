@@ -7,6 +7,7 @@ import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,17 +35,25 @@ class Report:
 class PartyProcess:
     """A running `python -m comity.node` and the pipe that steers it."""
 
-    def __init__(self, name: str, folder: Path, *, threads: int) -> None:
+    def __init__(self, name: str, folder: Path, *, threads: int, scratch: Path, fits_models: bool) -> None:
+        """Start it.
+
+        Args:
+            threads: of each native thread pool.
+            scratch: an existing folder for its temporary files, which its starter removes.
+            fits_models: whether it loads scikit-learn before it is ready: no run is to be charged for that.
+        """
         self.name = name
         self.folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._log: IO[bytes] = open(folder / "node.log", "ab")  # noqa: SIM115  # open as long as the process
+        loading = ("--fits-models",) if fits_models else ()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "comity.node", "--party", name, "--folder", str(folder)],
+            [sys.executable, "-m", "comity.node", "--party", name, "--folder", str(folder), *loading],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=_environment(threads),
+            env=_environment(threads, scratch),
             text=True,
             start_new_session=True,
         )
@@ -127,14 +136,36 @@ class PartyProcess:
 
 
 class Pool:
-    """All parties of a run. Use it as a context manager: leaving it, however, ends every process."""
+    """All parties of a run. Use it as a context manager: leaving it, however, ends every process.
 
-    def __init__(self, folders: Mapping[str, Path], *, threads: Mapping[str, int]) -> None:
+    What their engines and sandboxes write while they work, raw rows too, goes with the pool: a process that
+    is ended in the middle has no time to remove it.
+    """
+
+    def __init__(
+        self, folders: Mapping[str, Path], *, threads: Mapping[str, int], fit_models: Iterable[str] = ()
+    ) -> None:
+        """Start a process for each party, in its folder.
+
+        Args:
+            threads: of each party's native thread pools; 1 where a party is not named.
+            fit_models: the parties whose programs fit models.
+        """
+        fitting = frozenset(fit_models)
         started = time.monotonic()
         self.parties: dict[str, PartyProcess] = {}
+        self._scratch = tempfile.TemporaryDirectory(prefix="comity-", ignore_cleanup_errors=True)
         try:
             for name, folder in folders.items():
-                self.parties[name] = PartyProcess(name, folder, threads=threads.get(name, 1))
+                scratch = Path(self._scratch.name) / name
+                scratch.mkdir(mode=0o700)
+                self.parties[name] = PartyProcess(
+                    name,
+                    folder,
+                    threads=threads.get(name, 1),
+                    scratch=scratch,
+                    fits_models=name in fitting,
+                )
             ready = {name: self._ready(party) for name, party in self.parties.items()}
             self.keys: dict[str, str] = {name: data["key"] for name, data in ready.items()}
             self._connect(ready)
@@ -243,6 +274,7 @@ class Pool:
         deadline = time.monotonic() + _STOP_TIMEOUT_S
         for party in self.parties.values():
             party.reap(deadline=deadline)
+        self._scratch.cleanup()
 
     def __enter__(self) -> Self:
         return self
@@ -270,7 +302,7 @@ def raise_failure(report: Report) -> None:
     raise error_from(report.data["exit_code"], message)
 
 
-def _environment(threads: int) -> dict[str, str]:
+def _environment(threads: int, scratch: Path) -> dict[str, str]:
     # one process per party on a few cores: each native thread pool is capped, or they fight over them
     caps = dict.fromkeys(
         (
@@ -282,7 +314,7 @@ def _environment(threads: int) -> dict[str, str]:
         ),
         str(threads),
     )
-    return {**os.environ, **caps}
+    return {**os.environ, **caps, "TMPDIR": str(scratch)}
 
 
 def _last_line(path: Path) -> str:

@@ -77,14 +77,21 @@ def _run_all(
         folders.pop(MEDIATOR)
     while len(results) < len(jobs):
         progress(len(results), len(jobs) + 1, "starting the parties' processes")
-        with Pool(folders, threads=inputs.threads) as pool:
-            for job in jobs[len(results) :]:
+        left = jobs[len(results) :]
+        with Pool(folders, threads=inputs.threads, fit_models=_fit_models(left)) as pool:
+            for job in left:
                 progress(len(results) + 1, len(jobs) + 1, _title(job))
                 swept = sweeps and job.architecture.charged(job.options.mode)
                 results.append((job, measure(job.architecture, job.options, inputs, pool, swept=swept)))
                 if pool.broken:
                     break
     return results
+
+
+def _fit_models(jobs: list[_Job]) -> set[str]:
+    """The parties that need scikit-learn in one of these jobs."""
+    named = {"ml_party": ML_PARTY, "mediator": MEDIATOR}
+    return {named[role] for job in jobs for role in job.architecture.fit_models}
 
 
 def _jobs(settings: Settings, inputs: Inputs) -> tuple[list[_Job], list[dict[str, Any]]]:
@@ -146,7 +153,12 @@ def _skip_reason(
     if settings.partition == "columns" and by_columns is not None:
         return by_columns
     if architecture.frame and inputs.frame is None:
-        return "two providers hold records with the same id, and a frame has one row per record"
+        return (
+            "two providers hold records with the same id, and a pilot runs it with each record at one only; "
+            f"between nodes, architectures.{architecture.name}.providers_per_record in the agreement says at "
+            "how many a record may be, and the noise then covers its labels at all of them. To measure it "
+            "here, keep each such record in one table"
+        )
     reason = architecture.unavailable() or architecture.skip(inputs.task, inputs.providers)
     return reason or architecture.exposure(mode).skip(inputs.task, inputs.providers)
 

@@ -15,11 +15,7 @@ _WARM = (
     "numpy",
     "pyarrow.parquet",
     "pyarrow.compute",
-    "scipy.sparse",
-    "sklearn.linear_model",
-    "sklearn.ensemble",
-    "sklearn.metrics",
-    "opendp.measurements",
+    "scipy.special",
     "sqlalchemy",
     "httpx",
     "uvicorn",
@@ -28,6 +24,7 @@ _WARM = (
     "comity.ledger",
     "comity.gate",
 )
+_MODELS = ("sklearn.linear_model", "sklearn.ensemble", "sklearn.metrics")
 
 
 def main() -> int:
@@ -36,6 +33,7 @@ def main() -> int:
     parser.add_argument("--folder", required=True, type=Path, help="where its key, tables and ledgers are")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=int, default=0, help="the port; 0 takes a free one")
+    parser.add_argument("--fits-models", action="store_true", help="load what fits models before it is ready")
     arguments = parser.parse_args()
     os.umask(0o077)
     # Ctrl-C at a terminal reaches the whole group; ending is the starter's business, by closing our input
@@ -50,7 +48,7 @@ def main() -> int:
         party = Party(arguments.party, arguments.folder, host=arguments.host, port=arguments.port)
         control = Control(party, sys.stdin, reports)
         control.listen()
-        for module in _WARM:
+        for module in (*_WARM, *(_MODELS if arguments.fits_models else ())):
             importlib.import_module(module)
         control.serve()
     except ComityError as error:
