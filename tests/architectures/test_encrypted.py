@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import NormalDist
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,9 +22,19 @@ from sklearn.metrics import roc_auc_score
 
 from comity.agreement import EncryptedClause
 from comity.agreement.training_clauses import Opened
+from comity.architectures import find
 from comity.architectures.definition import Options, Parties, Task
-from comity.architectures.encrypted_compute import MEMBER, Watch, require_same_program
+from comity.architectures.encrypted_attacks import canary_attack
+from comity.architectures.encrypted_compute import (
+    MEMBER,
+    Computing,
+    Watch,
+    require_same_program,
+    shared_shapes,
+)
+from comity.architectures.encrypted_ml_party import _share_of_result
 from comity.architectures.encrypted_terms import (
+    COLLUDERS,
     LEAST_ROWS,
     MOST_CELLS,
     MOST_ROWS,
@@ -34,10 +46,12 @@ from comity.compare.progress import quiet
 from comity.compare.run import run_comparison
 from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
 from comity.crypto.keys import SigningKey
-from comity.errors import PartyFailed, VerificationFailed
+from comity.errors import ClauseRefused, PartyFailed, UsageError, VerificationFailed
 from comity.ledger import Ledger
+from comity.report.reading import MAX_TEXT
 from comity.schema import parse_schema
 from comity.train.encrypted.features import Features, Number
+from comity.train.encrypted.noisy import NoiseParts, training_of
 from comity.train.encrypted.settings import Kind as Model
 from comity.train.encrypted.settings import Partition
 from comity.train.encrypted.sharing import SCHEMES
@@ -51,6 +65,14 @@ def auc_of(stage: Any, outcome: Any) -> float:
     scores = pq.read_table(outcome.sessions[ML_PARTY] / "scores.parquet")
     tests = len(stage.inputs.test_labels)
     return float(roc_auc_score(stage.inputs.test_labels, np.asarray(scores.column(0))[:tests]))
+
+
+def test_the_guarantee_says_what_row_counts_tell_and_what_a_changed_record_costs() -> None:
+    note = find("encrypted").guarantee(Options(mode="private")).note
+    assert "how many rows each provider has" in note
+    assert "whether one more is there" in note
+    assert "a little over twice the ε" in note
+    assert len(note) < MAX_TEXT  # the page cuts longer text
 
 
 def test_who_computes() -> None:
@@ -247,6 +269,61 @@ def test_providers_that_were_told_another_epsilon_do_not_share() -> None:
         assert (told.steps, told.rate) == (own.steps, own.rate)
         with pytest.raises(VerificationFailed):
             require_same_program("north", told.to_dict(), own.to_dict())
+
+
+def test_noise_that_delta_cannot_pay_for_is_refused_before_anything_is_sent() -> None:
+    terms = replace(made_terms(), privacy=(4.0, 1e-25))
+    with pytest.raises(UsageError, match="too small"):
+        terms.training(dict.fromkeys(terms.labelled, 10_000))
+
+
+@pytest.mark.parametrize(("epsilon", "providers"), [(0.3, 2), (3.0, 5)])
+def test_a_canary_is_told_apart_as_well_as_the_noise_lets_and_no_better(
+    epsilon: float, providers: int
+) -> None:
+    """All sums together are one Gaussian mechanism, so the advantage is known. 5,000 trials: 5 standard
+    deviations are 0.07, a false alarm below 1e-6 each way."""
+    features, told = Features((Number("n", 0.0, 1.0),), ()), Options(epsilon=epsilon)
+    found = canary_attack(told, features, rows=4_000, providers=providers, trials=5_000)
+    training = training_of(
+        features, 4_000, epsilon, 0.9 * told.delta, providers=providers, colluders=COLLUDERS
+    )
+    multiplier = NoiseParts(training, providers, COLLUDERS).calibrated.multiplier
+    assert abs(found.advantage - (2 * NormalDist().cdf(0.5 / multiplier) - 1)) < 0.07
+    assert found.bound is not None
+    assert found.advantage - 0.07 < found.bound
+    assert abs(found.control or 0.0) < 0.07
+
+
+def test_with_noise_labels_are_not_shared_by_themselves() -> None:
+    terms = made_terms(3)
+    training = terms.training(dict.fromkeys(terms.labelled, 100))
+    shapes = shared_shapes(terms, training, "south", 100)
+    assert shapes == {"rows": (100, 7), "noise": (1 + training.steps, 7)}
+    exact = replace(terms, privacy=None).training(dict.fromkeys(terms.labelled, 100))
+    assert shared_shapes(terms, exact, "south", 100) == {
+        "rows": (100, 6),
+        "labels": (100,),
+        "products": (7, 7),
+    }
+
+
+def test_who_waits_for_a_refusal_hears_its_words() -> None:
+    """The ML party for the mediator's share of the result, and a compute party for rows to score."""
+    refusal = SimpleNamespace(
+        kind=Kind.refusal,
+        topic="encrypted",
+        sender="mediator",
+        body={"message": "no more than 5 rows", "clause": "architectures.encrypted.opens"},
+    )
+    channel: Any = SimpleNamespace(receive=lambda name: refusal)
+    seat: Any = SimpleNamespace(providers=("north", "south", "west"), ml_party="mediator")
+    with pytest.raises(ClauseRefused, match="no more than 5 rows"):
+        _share_of_result(seat, channel, made_terms(), "mediator", 3)
+    computing = object.__new__(Computing)
+    computing._seat, computing._channel, computing._asked = seat, channel, 5
+    with pytest.raises(ClauseRefused, match="no more than 5 rows"):
+        computing.ask()
 
 
 @pytest.mark.parametrize("column", ["job", "pid"])

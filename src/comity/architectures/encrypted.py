@@ -49,7 +49,10 @@ def _guarantee(options: Options) -> Guarantee:
         relation="add-remove",
         note="Holds for each record at each provider, features and label, against the ML party together with "
         "one provider, as long as no two compute parties work together and all of them follow the protocol. "
-        "Every provider adds a part of the noise. Seed rows are outside it.",
+        "Every provider adds a part of the noise. Seed rows are outside it. So is how many rows each "
+        "provider has, which all parties are told: who knows all other rows learns from it whether one more "
+        "is there. What a record says stays hidden; where the count is known and one record may be this or "
+        "that, reckon with a little over twice the ε.",
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from comity.architectures.definition import Seat
 from comity.architectures.encrypted_terms import NAME, Terms
-from comity.architectures.exchange import receive_notice, receive_share, send_notice
+from comity.architectures.exchange import raise_refusal, receive_notice, receive_share, send_notice
 from comity.crypto.sealed import pair_key
 from comity.crypto.session_ca import SessionIdentity, session_name
 from comity.errors import PartyFailed, VerificationFailed
@@ -103,12 +103,14 @@ class Computing:
             parts: its own share of them, if this is the ML party; else they come from it.
 
         Raises:
+            ClauseRefused: if it refuses, in its words.
             PartyFailed: if it sends something else.
         """
         if not self._asked:
             return
         if parts is None:
             message = self._channel.receive(self._seat.ml_party)
+            raise_refusal(message)
             if message.kind is not Kind.query or message.topic != ASKED:
                 raise PartyFailed(f"'{self._seat.ml_party}' did not send the rows that it wants scored")
             parts = message.parts
@@ -288,12 +290,14 @@ def require_same_program(party: str, said: Any, own: Any) -> None:
 def shared_shapes(terms: Terms, training: Training, provider: str, rows: int) -> dict[str, tuple[int, ...]]:
     """By input: the shape of what one provider shares of it."""
     shapes = dict(input_shapes(training))
-    shapes[ROWS] = (rows, terms.blocks[provider].width)
-    shapes[LABELS] = (rows,)
+    if ROWS in shapes:
+        # with noise, a row comes with its constant
+        shapes[ROWS] = (rows, terms.blocks[provider].width + training.noisy)
+    if LABELS in shapes:
+        shapes[LABELS] = (rows,)
     if provider not in terms.labelled:
-        del shapes[LABELS]
-    wanted = input_shapes(training)
-    return {name: shape for name, shape in shapes.items() if name in wanted}
+        shapes.pop(LABELS, None)
+    return shapes
 
 
 def assembled(

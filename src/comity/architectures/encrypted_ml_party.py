@@ -12,7 +12,7 @@ from comity.architectures.definition import Seat
 from comity.architectures.encrypted_compute import Computing
 from comity.architectures.encrypted_provider import OPEN, RESULT, Rows, hear_rows, telling
 from comity.architectures.encrypted_terms import Terms
-from comity.architectures.exchange import receive_query, receive_share, send_query
+from comity.architectures.exchange import raise_refusal, receive_query, receive_share, send_query
 from comity.architectures.models import keep_scores
 from comity.data.table import Table
 from comity.errors import PartyFailed
@@ -96,12 +96,14 @@ def _share_of_result(seat: Seat, channel: Channel, terms: Terms, name: str, coun
     """A compute party's share of (count,) numbers: through its gate from a provider, else as it is.
 
     Raises:
+        ClauseRefused: if it refuses, in its words.
         PartyFailed: if it sends something else.
     """
     if name in seat.providers:
         message = receive_share(seat, channel, name, RESULT)
     else:
         message = channel.receive(name)
+        raise_refusal(message)
         if message.kind is not Kind.query or message.topic != RESULT:
             raise PartyFailed(f"'{name}' sent a {message.kind} where its share of the result was due")
     kept = terms.scheme.held

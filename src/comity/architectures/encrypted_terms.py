@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from comity.agreement import EncryptedClause
@@ -14,7 +14,7 @@ from comity.data.people import Unit
 from comity.errors import BadInput, BadSchema, ClauseRefused
 from comity.train.encrypted.alignment import PARTIES
 from comity.train.encrypted.features import Features, Number
-from comity.train.encrypted.noisy import MOMENTUM, NoiseParts, features_of, schedule, sensitivity
+from comity.train.encrypted.noisy import NoiseParts, features_of, training_of
 from comity.train.encrypted.settings import Kind, Partition, Training
 from comity.train.encrypted.sharing import Scheme, scheme_of
 from comity.wire import Message
@@ -160,6 +160,7 @@ class Terms:
 
         Raises:
             BadInput: if a provider shares too few, or they do not fit together.
+            UsageError: if delta is too small for the noise, or it does not fit beside so many rows.
         """
         for name, count in rows.items():
             if count < LEAST_ROWS:
@@ -169,32 +170,22 @@ class Terms:
                 "the providers do not share columns of the same rows: their numbers of rows differ"
             )
         total = sum(rows.values()) if self.partition is Partition.rows else next(iter(rows.values()))
-        training = Training(
+        if self.privacy is not None:
+            providers = len(self.labelled)
+            told = training_of(self.features, total, *self.privacy, providers=providers, colluders=COLLUDERS)
+            self.noise(told)  # what no noise can pay for is refused before anything is sent or charged
+            return told
+        return Training(
             kind=self.kind,
             rows=total,
             columns=self.features.width,
             numeric=self.features.numeric,
             partition=self.partition,
         )
-        if self.privacy is None:
-            return training
-        epsilon, delta = self.privacy
-        steps, rate = schedule(total, epsilon)
-        return replace(
-            training, noisy=True, steps=steps, rate=rate, momentum=MOMENTUM, epsilon=epsilon, delta=delta,
-            reach=sensitivity(self.features),
-        )  # fmt: skip
 
     def noise(self, training: Training) -> NoiseParts | None:
-        """The noise of which every provider draws a part; None in mode exact.
-
-        Raises:
-            UsageError: if it cannot be drawn for so small a delta, or does not fit beside so many rows.
-        """
-        if self.privacy is None:
-            return None
-        epsilon, delta = self.privacy
-        return NoiseParts(epsilon, delta, training, sensitivity(self.features), len(self.labelled), COLLUDERS)
+        """The noise of which every provider draws a part; None in mode exact."""
+        return NoiseParts(training, len(self.labelled), COLLUDERS) if training.noisy else None
 
     def asks(self) -> dict[str, Any]:
         """What every plan asks of the clause."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from comity.architectures.definition import (
     Architecture,
+    Figures,
     Guarantee,
     InWords,
     Options,
@@ -25,9 +26,15 @@ from comity.architectures.definition import (
     Trust,
 )
 from comity.architectures.homomorphic_ml_party import ml_party
-from comity.architectures.homomorphic_provider import LINEAR, provider
+from comity.architectures.homomorphic_provider import (
+    BYTES_PER_ANSWER,
+    BYTES_PER_COLUMN,
+    LINEAR,
+    provider,
+)
 from comity.attack.result import AttackResult
 from comity.train.homomorphic.columns import PublicColumns, lacking_bounds
+from comity.train.homomorphic.scoring import PLACES, blocks_of
 
 QUERIES = 100
 """Rows that each provider may have scored, where an agreement is drafted and nothing else is said."""
@@ -53,6 +60,22 @@ def _guarantee(options: Options) -> Guarantee:
         "few more rows than columns tell all of it. Whatever key they use, scores tell no more than that, by "
         "an estimate.",
         short="rows stay encrypted",
+    )
+
+
+def _cost_note(figures: Figures) -> str:
+    """A pilot scores rows only to measure. What a run of one's own sends follows from rows and columns."""
+    scored = [told for told in figures.values() if "own_rows" in told and told.get("rows_scored")]
+    if not scored:
+        return ""
+    columns, most = scored[0]["columns"], max(told["rows_scored"] for told in scored)
+    one = blocks_of(QUERIES) * columns * BYTES_PER_COLUMN + BYTES_PER_ANSWER
+    return (
+        f"Time, CPU and bytes are for {most:,} rows at each provider: all providers' held-out rows and a "
+        "sample of training rows, scored only to measure. A run of your own scores your own rows, at the "
+        f"provider that has them. For {QUERIES} rows, as an agreement is drafted, about {one / 1e6:,.1f} MB "
+        f"go between a provider and the ML party; sending costs as much again for every {PLACES:,} rows "
+        "begun, and a score that comes back about 1.3 kB."
     )
 
 
@@ -116,6 +139,7 @@ ARCHITECTURE = Architecture(
         "ml_party": ("how many rows and columns each provider has scored, and ciphertexts it cannot open",),
     },
     skip=_skip,
+    cost_note=_cost_note,
     attacks=_attacks,
     bears_drop_outs=True,
     engine=("tenseal", "homomorphic"),

@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from comity.architectures.definition import Seat
-from comity.architectures.exchange import account_of, receive_query, send_answer
+from comity.architectures.exchange import account_of, raise_refusal, receive_query, send_answer
 from comity.architectures.models import keep_scores
 from comity.crypto.ckks_parameters import PARAMETERS
 from comity.data.table import Table
@@ -179,11 +179,7 @@ def _received(seat: Seat, channel: Channel, sent: EncryptedRows) -> EncryptedSco
         BadInput, PartyFailed: if it sent something else.
     """
     message = channel.receive(seat.ml_party)
-    if message.kind is Kind.refusal:
-        raise ClauseRefused(
-            f"'{seat.ml_party}' refused: {message.body.get('message', message.body.get('code'))}",
-            clause=str(message.body.get("clause", "not named")),
-        )
+    raise_refusal(message)
     if message.kind is not Kind.query or message.topic != SCORES:
         raise PartyFailed(
             f"'{seat.ml_party}' sent a {message.kind} about '{message.topic[:40]}' where scores were due"

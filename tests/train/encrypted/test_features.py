@@ -9,7 +9,7 @@ import pytest
 from comity.data.table import Table
 from comity.errors import BadSchema
 from comity.schema import parse_schema
-from comity.train.encrypted.features import Features, spread
+from comity.train.encrypted.features import Bins, Features, Number, spread
 
 SCHEMA = parse_schema(
     {
@@ -34,6 +34,16 @@ def test_numbers_come_first_then_what_is_missing_then_levels() -> None:
         [0, 1, 0, 0, 0],
         [1, 0, 0, 1, 0],
     ]
+
+
+def test_numbers_between_the_widest_bounds_are_numbers() -> None:
+    """Their width is no finite number."""
+    widest = Number("far", -1.7e308, 1.7e308)
+    table = Table(pa.table({"far": [-1.7e308, 0.0, 1.7e308, None]}))
+    assert Features((widest,), ()).encode(table).tolist() == [[-1, 0], [0, 0], [1, 0], [0, 1]]
+    bins = Bins(widest, 4)
+    assert bins.places(table).tolist() == [1, 3, 4, 0]
+    assert bins.values[0] == "bin 1 (-1.7e+308 to -8.5e+307)"
 
 
 def test_blocks_side_by_side_are_put_in_the_whole_table_s_order() -> None:

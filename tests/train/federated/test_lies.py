@@ -323,6 +323,18 @@ def test_one_liar_among_more_than_the_threshold_does_not_end_the_round(table: Ta
     assert total.tolist() == [0, 4, 8]
 
 
+def test_a_member_that_split_another_secret_than_it_announced_is_named(table: Table) -> None:
+    """Nobody sees it before the sum is to be opened; then nothing opens, and everybody may know why."""
+    liar = table.members["b"]
+    announced = liar.keys()
+    liar.keys = lambda: announced  # type: ignore[method-assign]
+    liar._seeds = liar._seeds[::-1]
+    survivors = table.shared().masked()
+    signatures = table.server.take_signatures(table.signed(survivors))
+    with pytest.raises(VerificationFailed, match="the shares of 'b' do not give back what it announced"):
+        table.server.total({name: table.members[name].reveal(0, signatures) for name in survivors})
+
+
 def test_a_member_that_shares_with_too_few_counts_as_gone(table: Table) -> None:
     sealed = {name: member.shares(table.roster) for name, member in table.members.items()}
     del sealed["b"]["a"]

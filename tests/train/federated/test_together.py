@@ -92,6 +92,37 @@ def test_tables_that_do_not_fit_together_are_refused() -> None:
         memory.train_together({name: tables[name] for name in "ab"})
 
 
+def test_labels_in_words_are_named_or_refused_in_words() -> None:
+    tables, (features, _) = made(0)
+    words = {name: (rows, np.where(marks == 1, "yes", "no")) for name, (rows, marks) in tables.items()}
+    with pytest.raises(
+        BadInput, match=r"labels of 'a' are '0' or '1', and 'no' \(row .*pass classes="
+    ) as caught:
+        memory.train_together({**words, "a": (words["a"][0], np.array(["no"] * len(words["a"][0])))})
+    assert caught.value.public_message == "bad-table: the holder of the data has the details"
+    found = memory.train_together(words, classes=("no", "yes"), rounds=3)
+    same = memory.train_together(tables, rounds=3)
+    assert np.array_equal(found.scores(features), same.scores(features))
+    true = {name: (rows.tolist(), marks == 1) for name, (rows, marks) in tables.items()}
+    assert np.array_equal(memory.train_together(true, rounds=3).scores(features), same.scores(features))
+
+
+def test_labels_of_neither_class_and_features_in_words_are_refused_in_words() -> None:
+    tables, _ = made(0)
+    rows, marks = tables["b"]
+    for odd in (2, 0.5, -1, np.nan, 256):
+        labels = marks.astype(float)
+        labels[6] = odd
+        with pytest.raises(BadInput, match=r"labels of 'b' .*\(row 7\) is neither"):
+            memory.train_together({**tables, "b": (rows, labels)})
+    with pytest.raises(BadInput, match=r"labels of 'a' are 'no' or 'yes', and '[01]' \(row 1\)"):
+        memory.train_together(tables, classes=("no", "yes"))
+    with pytest.raises(UsageError, match="classes are two values"):
+        memory.train_together(tables, classes=("yes",))  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="features of 'b' are not numbers"):
+        memory.train_together({**tables, "b": (np.full(rows.shape, "low"), marks)})
+
+
 def test_flower_is_loaded_without_telemetry_update_check_or_installs() -> None:
     """In a fresh process, in which every connection is refused: nothing tries to make one."""
     text = (

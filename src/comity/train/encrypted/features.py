@@ -55,8 +55,9 @@ class Number:
 
     def scaled(self, values: Floats) -> Floats:
         """Values between the bounds as -1 to 1, those beyond them held at them; NaN stays."""
-        span = self.high - self.low
-        return 2.0 * ((np.clip(values, self.low, self.high) - self.low) / (span or 1.0)) - 1.0
+        # halves, since the width of the widest bounds is no finite number
+        above = np.clip(values, self.low, self.high) / 2 - self.low / 2
+        return 2.0 * (above / ((self.high / 2 - self.low / 2) or 1.0)) - 1.0
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Bins:
     @property
     def values(self) -> tuple[str, ...]:
         """A word for each bin."""
-        edges = np.linspace(self.number.low, self.number.high, self.count + 1)
+        edges = 2 * np.linspace(self.number.low / 2, self.number.high / 2, self.count + 1)
         ends = enumerate(pairwise(edges), start=1)
         return tuple(f"bin {at} ({low:g} to {high:g})" for at, (low, high) in ends)
 

@@ -69,8 +69,7 @@ def input_shapes(training: Training) -> dict[str, tuple[int, ...]]:
     """The shared inputs of a training and their shapes, in order."""
     wide = training.columns + 1
     if training.noisy:
-        rows = (training.rows, training.columns)
-        return {ROWS: rows, LABELS: (training.rows,), NOISE: (training.steps, wide)}
+        return {ROWS: (training.rows, wide), NOISE: (1 + training.steps, wide)}
     if training.partition is Partition.columns:
         return {ROWS: (training.rows, training.columns), LABELS: (training.rows,)}
     if training.kind is Kind.linear:

@@ -16,7 +16,6 @@ BITS: Final = 20
 BATCH: Final = 4096
 STEPS: Final = 40
 MOMENTUM: Final = 0.7
-MOST_RATE: Final = 16.0
 MOST_COLUMNS: Final = 300
 """The inverse of a matrix of so many columns is found on shares, which grows with the cube."""
 
@@ -51,10 +50,11 @@ class Training:
         partition: how the table is split. Split by rows, providers share the products of their rows as well;
             split by columns nobody can form them, and they are formed on shares of the first batch.
         noisy: logistic regression with differential privacy (`noisy`): every step takes all rows and a row of
-            noise; no curvature, no ridge.
-        rate: length of such a step.
-        epsilon, delta, reach: what its noise is calibrated by (`noisy.NoiseParts`). The part of each provider
-            hides the others' rows too, so they have to agree on it.
+            noise.
+        rate: length of such a step, of what the noisy curvature says.
+        epsilon, delta, ones: what its noise is calibrated by (`noisy.NoiseParts`); a row and its constant
+            are no longer than one of so many ones. The part of each provider hides the others' rows too, so
+            they have to agree on it.
     """
 
     kind: Kind
@@ -70,7 +70,7 @@ class Training:
     rate: float = 1.0
     epsilon: float = 0.0
     delta: float = 0.0
-    reach: float = 0.0
+    ones: int = 1
 
     def __post_init__(self) -> None:
         counts = (self.rows, self.columns, self.batch, self.steps)
@@ -80,12 +80,14 @@ class Training:
             and 0 <= self.numeric <= self.columns <= MOST_COLUMNS
             and 0 <= self.momentum < 1
             and 0 <= self.ridge < 2**20
-            and 0 < self.rate <= MOST_RATE
+            and 0 < self.rate <= 1
+            and type(self.ones) is int
+            and 1 <= self.ones <= self.columns + 1
         )
         if not sound:
             raise BadInput(
                 f"a training has rows, columns (at most {MOST_COLUMNS}), batch and steps of 1 or more, a "
-                "momentum below 1, a ridge of 0 or more and a rate above 0"
+                "momentum below 1, a ridge of 0 or more and a rate above 0, up to 1"
             )
         if self.noisy and (self.kind is not Kind.logistic or self.partition is not Partition.rows):
             raise BadInput(

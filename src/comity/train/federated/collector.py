@@ -3,7 +3,8 @@
 It learns who took part, and the sum over the survivors. Members may drop out at any stage; a round ends in an
 error as soon as fewer than the threshold are left, and then nothing of it opens. A member whose own bytes are
 not what is due (keys, a signature, a vector, shares) counts as gone, so that one of them cannot end the run
-for all.
+for all by that. What it sealed for others is seen when a sum is opened: a secret that was split falsely ends
+the run, with its owner's name.
 """
 
 from __future__ import annotations

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.crypto.keys import SigningKey
-from comity.errors import ComityError, UsageError
+from comity.data.declared import declared_codes, one_dimension
+from comity.data.faults import shown
+from comity.errors import BadTable, ComityError, UsageError
 from comity.train.federated.clients import ROUND_STAGES, SETUP, TRAIN, Work, client_app
 from comity.train.federated.collector import Collector
 from comity.train.federated.fixed_point import require_numbers, weighted
@@ -125,6 +127,7 @@ class Trained:
 def train_together(
     tables: Mapping[str, tuple[NDArray[Any], NDArray[Any]]],
     *,
+    classes: tuple[Any, Any] | None = None,
     hidden: int = 0,
     rounds: int = 12,
     threshold: int | None = None,
@@ -137,20 +140,25 @@ def train_together(
 
     Args:
         tables: by member: (rows, width) features, scaled by public facts, and (rows,) labels 0 or 1.
+        classes: (negative, positive) where labels are others than 0 and 1, or false and true.
         hidden: units of the hidden layer; 0 is logistic regression.
         threshold: how many have to stay; all of them by default.
 
     Raises:
         UsageError: for fewer than 3 members, or tables that do not fit together.
+        BadTable: naming the member, for features that are no numbers and labels of neither class.
     """
-    widths = {features.shape[1] for features, _ in tables.values() if features.ndim == 2}
-    if len(widths) != 1 or any(len(features) != len(labels) for features, labels in tables.values()):
+    read = {
+        name: (_numbers(features, name), _marks(labels, classes, name))
+        for name, (features, labels) in tables.items()
+    }
+    widths = {features.shape[1] if features.ndim == 2 else -1 for features, _ in read.values()}
+    lengths = [(len(features), len(marks)) for features, marks in read.values()]
+    if len(widths) != 1 or -1 in widths or any(rows != marks for rows, marks in lengths):
         raise UsageError("every member's features have the same columns, and a label for each row")
     network = Network(widths.pop(), hidden)
 
-    def work_of(features: NDArray[Any], labels: NDArray[Any]) -> Work:
-        narrow, marks = np.asarray(features, dtype=np.float32), np.asarray(labels, dtype=np.uint8)
-
+    def work_of(narrow: NDArray[np.float32], marks: NDArray[np.uint8]) -> Work:
         def work(
             number: int, arrays: Mapping[str, NDArray[Any]], config: Mapping[str, Any]
         ) -> NDArray[np.int64]:
@@ -168,7 +176,7 @@ def train_together(
         return work
 
     together = assemble(
-        {name: work_of(*table) for name, table in tables.items()},
+        {name: work_of(*table) for name, table in read.items()},
         rounds=rounds,
         threshold=threshold or len(tables),
         colluders=colluders,
@@ -179,3 +187,47 @@ def train_together(
     strategy = secure_fedprox(secure, proximal, bound) if proximal else secure_fedavg(secure, bound)
     result = run_server(together.grid, secure, strategy, {WEIGHTS: network.start(seed)}, rounds)
     return Trained(network, result.arrays[WEIGHTS].numpy(), strategy.rows)
+
+
+def _numbers(features: Any, member: str) -> NDArray[np.float32]:
+    """Features as numbers.
+
+    Raises:
+        BadTable: naming the member.
+    """
+    try:
+        return np.asarray(features, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise BadTable(
+            f"the features of '{member}' are not numbers throughout: make a number of every column, of words "
+            "a column of 0 and 1 for each",
+            private=False,
+        ) from None
+
+
+def _marks(labels: Any, classes: tuple[Any, Any] | None, member: str) -> NDArray[np.uint8]:
+    """(rows,) 1 for the positive class, 0 for the negative one.
+
+    Raises:
+        BadTable: naming the member, for a label of neither class; private.
+    """
+    what = f"the labels of '{member}'"
+    if classes is not None and (not isinstance(classes, tuple | list) or len(classes) != 2):
+        raise UsageError(f"classes are two values, (negative, positive), not {classes!r}")
+    named = classes or (0, 1)
+    codes = declared_codes(labels, named, what)
+    if classes is None:
+        codes = np.maximum(codes, declared_codes(labels, (False, True), what))
+    neither = np.flatnonzero(codes < 0)
+    if len(neither):
+        value = one_dimension(labels, what)[neither[0]]
+        remedy = (
+            "pass classes=(negative, positive), or make 1 of the positive class and 0 of the other"
+            if classes is None
+            else "correct it, leave the row out, or name its class in classes=(negative, positive)"
+        )
+        raise BadTable(
+            f"{what} are {shown(named[0])} or {shown(named[1])}, and {shown(value)} (row {neither[0] + 1}) "
+            f"is neither: {remedy}"
+        )
+    return codes.astype(np.uint8)

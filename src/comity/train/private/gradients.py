@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.errors import UsageError
-from comity.noise import Grid, norm_bounds
+from comity.noise_grid import Grid, norm_bounds
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
