@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,13 @@ def _with(column: str, **changes: Any) -> dict[str, Any]:
         (_with("age", values=["1"]), "values belong to category columns"),
         (_with("income", min=0), "min and max belong to numeric columns, this one is 'category'"),
         (_with("diagnosis", values=["flu", "flu"]), "values holds a level twice"),
-        (_with("diagnosis", values=[1, 2]), "columns.diagnosis.values.0: "),
-        (_with("diagnosis", values=[False]), "columns.diagnosis.values.0: "),
+        (_with("diagnosis", values=[0, 1]), 'quotes, as the table writes it, values: ["0", "1"]; '),
+        (_with("diagnosis", values=["a", 2]), "columns.diagnosis.values: the values of a category are texts"),
+        (_with("diagnosis", values=[False]), "truth values (so are yes, no, on and off): put each in quotes"),
+        (_with("diagnosis", values=[date(2020, 1, 2)]), "reads these as dates: put each in quotes, as the"),
+        (_with("diagnosis", values=[*range(11)]), '"9", ...]; '),
+        (_with("diagnosis", values=["flu", None]), "columns.diagnosis.values: an entry is empty"),
+        (_with("diagnosis", values=[{"a": 1}]), "columns.diagnosis.values: each entry is one text"),
         (_with("wage", role="target"), "several columns have the role target: wage, income"),
         (_with("age", min=float("nan")), "columns.age.min: "),
         (_with("age", max=float("inf")), "columns.age.max: "),
@@ -96,6 +102,18 @@ def test_several_faults_come_at_once() -> None:
         parse_schema({"columns": {"a": {"role": "x", "type": "y"}}}, where="s")
     assert "columns.a.role" in str(caught.value)
     assert "columns.a.type" in str(caught.value)
+
+
+def test_numbers_for_values_are_one_fault_with_file_column_and_what_to_write(tmp_path: Path) -> None:
+    path = tmp_path / "schema.yaml"
+    path.write_text("columns: {ill: {role: target, type: category, values: [0, 1]}}\n", encoding="utf-8")
+    with pytest.raises(BadSchema) as caught:
+        read_schema(path)
+    said = str(caught.value)
+    assert said.startswith(f"{path} is not a usable schema: columns.ill.values: ")
+    assert said.count("columns.ill") == 1
+    assert 'values: ["0", "1"]' in said
+    assert "valid string" not in said
 
 
 def test_a_schema_cannot_be_changed() -> None:

@@ -14,7 +14,9 @@ The file form (YAML)::
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +24,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from comity.errors import BadSchema
+
+_SHOWN_VALUES = 10
 
 
 class Role(StrEnum):
@@ -194,11 +198,40 @@ def parse_schema(document: object, *, where: str) -> Schema:
     try:
         return Schema.model_validate(document)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(step) for step in fault['loc']) or 'the document'}: {fault['msg']}"
-            for fault in error.errors(include_url=False, include_input=False)
-        )
-        raise BadSchema(f"{where} is not a usable schema: {faults}") from None
+        raise BadSchema(f"{where} is not a usable schema: {'; '.join(_faults(error, document))}") from None
+
+
+def _faults(error: ValidationError, document: Any) -> list[str]:
+    """Every fault behind its place; values of a column that are no texts are one fault together."""
+    told: dict[str, None] = {}
+    for fault in error.errors(include_url=False, include_input=False):
+        place, words = fault["loc"], fault["msg"]
+        if fault["type"] == "string_type" and len(place) == 4 and place[2] == "values":
+            place = place[:3]
+            words = _unquoted(document["columns"][place[1]]["values"])
+        told[f"{'.'.join(str(step) for step in place) or 'the document'}: {words}"] = None
+    return list(told)
+
+
+def _unquoted(values: Sequence[Any]) -> str:
+    """What to write instead of values that YAML reads as something else than texts."""
+    odd = next(value for value in values if not isinstance(value, str))
+    if odd is None:
+        return "an entry is empty, and a missing value is none of a column's values; take it out"
+    if isinstance(odd, bool):
+        read_as, shown = "truth values (so are yes, no, on and off)", ["no", "yes"]
+    elif isinstance(odd, int | float | date):
+        read_as = "dates" if isinstance(odd, date) else "numbers"
+        shown = [value if isinstance(value, str) else str(value) for value in values[:_SHOWN_VALUES]]
+    else:
+        return 'each entry is one text, in quotes where it has a colon or a bracket: values: ["a: b", "c"]'
+    more = ", ..." if len(values) > len(shown) and not isinstance(odd, bool) else ""
+    listed = ", ".join(json.dumps(value, ensure_ascii=False) for value in shown)
+    return (
+        f"the values of a category are texts, and without quotes YAML reads these as {read_as}: put each in "
+        f"quotes, as the table writes it, values: [{listed}{more}]; for a number that a model calculates "
+        "with, write type: integer or number with min and max, and no values"
+    )
 
 
 def read_schema(path: Path) -> Schema:

@@ -76,3 +76,15 @@ def test_wrong_calls_say_what_to_do(comity: Run, words: tuple[str, ...], code: i
     assert (done.returncode, done.stdout) == (code, "")
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_how_decimal_commas_were_read_is_told(comity: Run, tmp_path: Path) -> None:
+    rows = [f"{row % 60},{row % 10};{row % 9},{row % 8};{'x' if row == 7 else row}" for row in range(100)]
+    (tmp_path / "c.csv").write_text("weight;dose;count\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    done = comity("assess", "c.csv", "--json", "c.json")
+    assert done.returncode == 0, done.stderr
+    assert "note: column weight of c.csv has decimal commas: 3,5 is read as 3.5" in done.stderr
+    assert "most values of 'count' are numbers and some are not, so it is shown as text" in done.stderr
+    types = {each["name"]: each["type"] for each in json.loads((tmp_path / "c.json").read_text())["columns"]}
+    assert types["weight"] == types["dose"] == "number"
+    assert types["count"] not in ("number", "integer")

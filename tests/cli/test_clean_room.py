@@ -56,7 +56,27 @@ def test_a_mock_table_is_written(files: Path, capsys: pytest.CaptureFixture[str]
     assert len(rows) == 50
     assert set(rows[0]) == {"age", "ward"}
     assert {"18", "90"} <= {row["age"] for row in rows}
-    assert "50 made-up rows" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "50 made-up rows" in told
+    assert "  id: identifier of type text, without values\n" in told
+    assert f"To keep a column, add to {files / 'schema.yaml'} its values." in told
+    assert "Dates and free texts have too many" in told
+
+
+def test_a_mock_table_says_which_columns_it_leaves_out_and_how_to_keep_them(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = "  pulse: {role: insensitive, type: number, min: 30}\n"
+    more += '  "a\\u001b[2J": {role: insensitive, type: text}\n'
+    (files / "schema.yaml").write_text(SCHEMA + more, encoding="utf-8")
+    assert run("mock", str(files / "schema.yaml"), "--out", str(files / "mock.csv")) == 0
+    told = capsys.readouterr().out
+    assert "  pulse: insensitive of type number, without min and max\n" in told
+    assert "its min and max or its values." in told
+    assert "\x1b" not in told
+    (files / "schema.yaml").write_text(SCHEMA.replace("  id: {role: identifier, type: text}\n", ""), "utf-8")
+    assert run("mock", str(files / "schema.yaml"), "--out", str(files / "mock.csv")) == 0
+    assert "Left out" not in capsys.readouterr().out
 
 
 def test_a_check_says_what_would_leave(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,6 +116,25 @@ def test_a_check_tells_how_long_an_output_is(files: Path) -> None:
     program = "def run(rows, parameters):\n    return {'count': [1.0, 2.0]}\n"
     (files / "count.py").write_text(program, encoding="utf-8")
     with pytest.raises(BadInput, match="output 'count' has 2 numbers; the job declares 1"):
+        run("check", str(files / "job.yaml"), str(files / "schema.yaml"))
+
+
+def test_a_check_says_that_a_model_cannot_leave_as_it_is_declared(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The room attacks a model with rows that it can score: whether it can is known before it is run."""
+    model: dict[str, Any] = {"kind": "model", "outputs": [{"name": "count", "length": 1}]}
+    job = {name: value for name, value in (JOB | model).items() if name != "blocks"}
+    for parameters, held in (({}, True), ({"levels": [0.0], "positive": [1.0]}, False)):
+        (files / "job.yaml").write_text(json.dumps(job | {"parameters": parameters}), encoding="utf-8")
+        assert run("check", str(files / "job.yaml"), str(files / "schema.yaml")) == 0
+        assert ("would be held back for certain" in capsys.readouterr().out) is held
+
+
+def test_a_job_file_without_its_program_says_so(files: Path) -> None:
+    job = {name: value for name, value in JOB.items() if name != "program"}
+    (files / "job.yaml").write_text(json.dumps(job), encoding="utf-8")
+    with pytest.raises(BadInput, match="name its file as program"):
         run("check", str(files / "job.yaml"), str(files / "schema.yaml"))
 
 

@@ -21,6 +21,8 @@ from comity.compare.run import Comparison, run_comparison
 from comity.compare.settings import Settings
 from comity.errors import BadInput
 from comity.ledger import verify_ledger
+from comity.report.attack_words import ATTACKS
+from comity.report.figures import explained, parts_of
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +67,15 @@ def test_every_architecture_in_one_run(whole: Whole, runs: ModuleType) -> None:
     for result in document["results"]:
         assert result["utility"]["auc"] > 0.5
         assert result["cost"]["cpu_s"] > 0
+        assert all(name in ATTACKS for name in result["privacy"]["attacks"])
+        for name, figure in ((name, said[name]) for said in result["figures"].values() for name in said):
+            assert all(explained(name, part) is not None for part, _ in parts_of(name, figure)), name
     by_name = {result["architecture"]: result for result in document["results"]}
+    assert by_name["synthetic"]["left_out"] == [{"column": "pid", "why": "it says whose row it is"}]
+    assert by_name["validation"]["left_out"] == []
+    assert by_name["validation"]["cost_note"] is None
+    if "homomorphic" in by_name:
+        assert "scored only to measure" in by_name["homomorphic"]["cost_note"]
     assert by_name["alone"]["cost"]["messages"] == 0
     assert by_name["pooled"]["cost"]["messages"] == 6
     ledgers = list((whole.folder / "kept").glob("*/ledger.db"))
@@ -133,7 +143,9 @@ def test_ctrl_c_leaves_no_process_and_no_result(tmp_path: Path, runs: ModuleType
         running.kill()
         running.wait()
     assert running.returncode == 130
-    assert "interrupted" in errors
+    (line,) = errors.splitlines()
+    assert line.startswith("comity: interrupted; every party's process has been ended; no result was written")
+    assert "--architectures" in line
     # one that was just being started when Ctrl-C came ends by itself as soon as it finds its input closed
     deadline = time.monotonic() + 20
     while runs.processes_of(tmp_path) and time.monotonic() < deadline:

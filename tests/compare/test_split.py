@@ -18,7 +18,7 @@ from comity.compare.split import Split, held_out_everywhere, split_tables
 from comity.data.split import hold_out
 from comity.data.table import Table
 from comity.errors import BadTable
-from comity.schema import Column, ColumnType, Role, Schema
+from comity.schema import Column, ColumnType, Role, Schema, Unit
 
 ROWS = 200
 SCHEMA = Schema(
@@ -143,3 +143,98 @@ def test_the_note_reaches_the_document(tmp_path: Path) -> None:
     assert any(note.startswith(f"{ROWS} ids are at several") for note in inputs.describe(settings)["notes"])
     trained = {id_ for table in inputs.train.values() for id_ in table.column("pid").to_pylist()}
     assert trained.isdisjoint(inputs.test.column("pid").to_pylist())
+
+
+PEOPLE = TASK.schema.model_copy(
+    update={
+        "columns": {**SCHEMA.columns, "person": Column(type=ColumnType.text, role=Role.identifier)},
+        "unit": Unit(column="person", max_rows=5),
+    }
+)
+
+
+def visits_of(people: list[str], name: str, seed: int) -> Table:
+    """Four rows for each person, with an id of their own, in no order."""
+    whose = [person for person in people for _ in range(4)]
+    order = np.random.default_rng(seed).permutation(len(whose))
+    table = table_of([f"{name}{row}" for row in range(len(whose))], seed)
+    return table.with_column("person", pa.array([whose[at] for at in order]))
+
+
+def people_of(*tables: Table) -> set[str | None]:
+    return {person for table in tables for person in table.strings("person")}
+
+
+@pytest.mark.parametrize("id", ["pid", None])
+def test_all_rows_of_a_person_are_on_one_side(id: str | None) -> None:
+    task = Task(schema=PEOPLE, target="ill", positive="yes", id="pid")
+    tables = {
+        "north": visits_of([f"p{n}" for n in range(50)], "n", 0),
+        "south": visits_of([f"p{n}" for n in range(30, 80)], "s", 1),
+    }
+    split = split_tables(settings_of(id=id), task, tables, None)
+    tested = people_of(split.test)
+    assert tested.isdisjoint(people_of(*split.train.values(), *split.seeds.values()))
+    for name, table in tables.items():
+        own = split.held_out[name]
+        assert own.rows == 4 * len(people_of(own))
+        assert len(people_of(own)) == round(0.2 * len(people_of(table)))
+    assert split.test.rows == sum(table.rows for table in split.held_out.values())
+    assert len({*everywhere(split), *ids_of(split.test)}) == len(everywhere(split)) + split.test.rows
+    assert split.notes[0] == "held out by 'person': all rows of a person are tested on, or none is"
+    fewer = sum(table.rows for table in tables.values()) - split.test.rows - len(everywhere(split))
+    assert fewer > 0
+    assert split.notes[1] == (
+        "people are at several providers, by 'person': those held out are held out everywhere, which takes "
+        f"{fewer} more rows out of training"
+    )
+
+
+def test_people_with_one_row_each_are_drawn_as_rows_are() -> None:
+    task = Task(schema=PEOPLE, target="ill", positive="yes", id="pid")
+    names = ("north", "south")
+    tables = {name: table_of([f"{name}{row}" for row in range(ROWS)], n) for n, name in enumerate(names)}
+    named = {name: table.with_column("person", table.column("pid")) for name, table in tables.items()}
+    as_rows = split_tables(settings_of(id=None), TASK, tables, None)
+    as_people = split_tables(settings_of(id=None), task, named, None)
+    assert ids_of(as_people.test) == ids_of(as_rows.test)
+    assert everywhere(as_people) == everywhere(as_rows)
+    assert as_people.notes == ()
+
+
+def test_people_of_a_given_test_table_who_are_known_are_noted() -> None:
+    task = Task(schema=PEOPLE, target="ill", positive="yes", id="pid")
+    north = visits_of([f"p{n}" for n in range(50)], "n", 0)
+    test = visits_of([f"p{n}" for n in range(48, 60)], "t", 1)
+    settings = settings_of(providers=["north=north.csv"], id=None, test="test.csv")
+    split = split_tables(settings, task, {"north": north}, test)
+    assert split.test is test
+    assert split.notes == ("8 test rows are of people whom providers hold too, by 'person'",)
+
+
+def test_too_few_people_to_hold_any_out_is_said() -> None:
+    task = Task(schema=PEOPLE, target="ill", positive="yes", id="pid")
+    table = visits_of(["a", "b"], "n", 0)
+    labels = ["yes" if person == "a" else "no" for person in table.strings("person")]
+    table = table.with_column("ill", pa.array(labels))
+    with pytest.raises(BadTable, match="one value of the target only"):
+        split_tables(settings_of(providers=["north=north.csv"], id=None), task, {"north": table}, None)
+
+
+def test_blind_validation_that_is_left_out_points_to_the_clause(tmp_path: Path) -> None:
+    from pyarrow import csv
+
+    from comity.compare.progress import quiet
+    from comity.compare.run import run_comparison
+
+    ids = [f"p{row}" for row in range(ROWS)]
+    for n, name in enumerate(("north", "south")):
+        csv.write_csv(table_of(ids[:: 1 - 2 * n], n).arrow, tmp_path / f"{name}.csv")
+    settings = settings_of(
+        providers=[f"{name}={tmp_path / name}.csv" for name in ("north", "south")],
+        architectures=["blind-validation"],
+    )
+    (skipped,) = run_comparison(settings, quiet).document["skipped"]
+    assert "two providers hold records with the same id" in skipped["reason"]
+    assert "architectures.blind-validation.providers_per_record" in skipped["reason"]
+    assert "keep each such record in one table" in skipped["reason"]

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from comity.data.column import objects
 from comity.data.declared import (
     collected,
     column_fault,
@@ -103,18 +104,11 @@ MIXED = st.one_of(
 """What a column without a type of its own may hold."""
 
 
-def numpy_objects(values: list[Any]) -> Any:
-    array = np.empty(len(values), dtype=object)
-    for at, value in enumerate(values):
-        array[at] = value
-    return array
-
-
 UNTYPED: dict[str, Callable[[list[Any]], Any]] = {
     "list": list,
-    "numpy": numpy_objects,
-    "pandas": lambda values: pd.Series(numpy_objects(values), dtype=object),
-    "pandas category": lambda values: pd.Series(numpy_objects([level_text(one) for one in values])).astype(
+    "numpy": objects,
+    "pandas": lambda values: pd.Series(objects(values), dtype=object),
+    "pandas category": lambda values: pd.Series(objects([level_text(one) for one in values])).astype(
         "category"
     ),
     "polars": lambda values: pl.Series("x", values, dtype=pl.Object),

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comity.data import hold_out, parts, seed_rows
+from comity.data.split import hold_out_people
 from comity.errors import BadTable, UsageError
 
 LABELS = st.lists(st.integers(0, 1), min_size=1, max_size=200).map(np.array)
@@ -26,6 +27,27 @@ def test_hold_out_is_stratified_and_complete(labels: np.ndarray, seed: int, shar
     again = hold_out(labels, seed=seed, share=share)
     assert np.array_equal(train, again[0])
     assert np.array_equal(test, again[1])
+
+
+@given(LABELS, st.integers(0, 9), st.integers(1, 30))
+def test_people_are_held_out_whole_and_stratified(labels: np.ndarray, seed: int, most: int) -> None:
+    people = [int(one) for one in np.random.default_rng(seed).integers(0, most, len(labels))]
+    train, test = hold_out_people(labels, people, seed=seed)
+    assert sorted([*train, *test]) == list(range(len(labels)))
+    assert {people[row] for row in train}.isdisjoint(people[row] for row in test)
+    ill = {person for person, label in zip(people, labels, strict=True) if label}
+    for kind in (ill, set(people) - ill):
+        held = len({people[row] for row in test} & kind)
+        assert abs(held - 0.2 * len(kind)) <= 1
+        if len(kind) > 1:
+            assert 0 < held < len(kind)
+
+
+@given(LABELS, st.integers(0, 9))
+def test_people_of_one_row_each_are_drawn_as_rows(labels: np.ndarray, seed: int) -> None:
+    drawn = hold_out_people(labels, [f"p{row}" for row in range(len(labels))], seed=seed, stream=2)
+    for one, other in zip(drawn, hold_out(labels, seed=seed, stream=2), strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_providers_and_seeds_do_not_share_draws() -> None:

@@ -20,15 +20,21 @@ def main() -> None:
     import click
 
     from comity.cli.app import app
+    from comity.cli.interrupt import Interrupted
     from comity.errors import ComityError
 
     for ending in (signal.SIGTERM, signal.SIGHUP):
-        # ended politely, we leave as by Ctrl-C: no party's process and no folder with raw tables stays
-        signal.signal(ending, _interrupt)
+        # ended politely, we leave as by Ctrl-C: no party's process and no folder with raw tables stays;
+        # under nohup the end of the terminal stays ignored
+        if signal.getsignal(ending) != signal.SIG_IGN:
+            signal.signal(ending, _interrupt)
+    told = ""
     try:
         code = app(standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         code = _INTERRUPTED
+    except Interrupted as ended:
+        code, told = _INTERRUPTED, f"; {ended}"
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -50,5 +56,5 @@ def main() -> None:
         print("comity: this is a defect in comity; the lines above say where", file=sys.stderr)
         code = 70
     if code == _INTERRUPTED:
-        print("comity: interrupted; every party's process has been ended", file=sys.stderr)
+        print(f"comity: interrupted; every party's process has been ended{told}", file=sys.stderr)
     sys.exit(code or 0)

@@ -97,35 +97,15 @@ def _read(path: str, known: Schema | None) -> tuple[Table, list[str]]:
     A column that is numbers in most rows and something else in others (a national number with letters) is
     shown as text, where the schema does not say what it is.
     """
-    from comity.data import read_table
-    from comity.data.table import Table
-    from comity.errors import BadTable
+    from comity.data.read import read_shown
 
-    try:
-        return read_table(path, schema=known), []
-    except BadTable as error:
-        refused = error
-    raw = read_table(path, schema=known, typed=False)  # what cannot be read at all is refused again
-    columns, mixed = {}, []
-    for name in raw.names:
-        one = raw.arrow.select([name])
-        try:
-            columns[name] = read_table(one, schema=known).column(name)
-        except BadTable:
-            if known is not None and name in known.columns:
-                raise refused from None
-            columns[name] = raw.column(name)
-            mixed.append(name)
-    if not mixed:
-        raise refused
-    import pyarrow as pa
-
+    table, mixed = read_shown(path, known)
     told = [
         f"most values of '{name}' are numbers and some are not, so it is shown as text; if it is one of "
         "numbers, correct the others, or give its type in a schema"
         for name in mixed
     ]
-    return Table(pa.table(columns), raw.source, raw.path), told
+    return table, [*told, *table.notes.values()]
 
 
 def _names(option: str | None) -> list[str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,20 +37,41 @@ def mock(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the table (CSV).")],
     rows: Annotated[int, typer.Option("--rows", metavar="N", help="How many rows.")] = 1_000,
 ) -> int:
-    """Write a mock table: every level and bound of the schema, missing values, nothing of any real row."""
-    from comity.cleanroom.mock import mock_table
+    """Write a mock table: every level and bound of the schema, missing values, nothing of any real row.
+
+    Columns without public bounds or levels are left out, and named: no job is given them.
+    """
+    from comity.cleanroom.mock import left_out, mock_table
     from comity.cli.output import check_apart, check_writable
     from comity.data.write import write_table
     from comity.schema import read_schema
 
     check_apart({"SCHEMA": schema}, {"--out": out})
     check_writable(str(out), "--out")
-    table = mock_table(read_schema(schema), rows)
+    columns = read_schema(schema)
+    table = mock_table(columns, rows)
     write_table(table, out)
     print(
         f"Wrote {out}: {table.rows:,} made-up rows, {len(table.names)} columns. It tells nothing of any row."
     )
+    lacking = left_out(columns)
+    if lacking:
+        print("Left out, since a job is given only columns with public bounds or levels:")
+        for name, lack in lacking.items():
+            print(f"  {seen(name)}: {columns[name].role} of type {columns[name].type}, without {lack}")
+        print(_keep(schema, lacking))
     return 0
+
+
+def _keep(schema: Path, lacking: Mapping[str, str]) -> str:
+    """How columns that are left out can be kept, by what they lack."""
+    told = f"To keep a column, add to {schema} its {' or its '.join(sorted(set(lacking.values())))}."
+    if "values" in lacking.values():
+        told += (
+            "\nValues are its public levels. Dates and free texts have too many: make them a number (a year) "
+            "or a category\nof a few levels. An identifier is for no job; unit says whose rows are."
+        )
+    return told
 
 
 @app.command("check")
@@ -142,6 +164,7 @@ def _described(job: Job, schema: Schema, epsilon: float, delta: float) -> dict[s
     Raises:
         BadSchema: if a statistic does not go with the schema.
     """
+    from comity.architectures.clean_room_exact import unscorable
     from comity.architectures.clean_room_statistics import rehearse_statistics
     from comity.cleanroom.purse import Parts
 
@@ -157,37 +180,32 @@ def _described(job: Job, schema: Schema, epsilon: float, delta: float) -> dict[s
         "modules": list(job.modules),
         "outputs": [_output(job, number, parts.program, delta) for number in range(len(job.outputs))],
         "declared": {name: value for name, value in job.to_dict().items() if name in _CAPS},
-        "leaves_after_s": _leaves_after(job, parts.program, delta),
+        "leaves_after_s": _leaves_after(job),
         "statistics": [
             {"name": one.asked.name, "epsilon": part, "widest": one.widest, "figures": one.readable(schema)}
             for one, part in zip(told, parts.statistics, strict=True)
         ],
+        "held": unscorable(job) if str(job.kind) == "model" else None,
         "epsilon": epsilon if charged else None,
         "delta": (delta if job.outputs else 0.0) if charged else None,
     }
 
 
-def _leaves_after(job: Job, epsilon: float, delta: float) -> float | None:
-    """When statistics leave at the earliest, where each place of the job's blocks is taken.
+def _leaves_after(job: Job) -> float | None:
+    """When statistics leave, where all places that there can be are taken and the machine is not too busy.
 
     Raises:
         BadInput: if that is so late that no room runs the job.
     """
     from comity.cleanroom.pace import require_soon
-    from comity.cleanroom.price import RoomPrice
-    from comity.cleanroom.statistic import most_places
-    from comity.ledger import PrivacyUnit
+    from comity.cleanroom.places import most_places
 
-    if str(job.kind) != "statistic":
-        return None
-    blocks = job.blocks
-    if blocks is None:
-        return require_soon(job, 0)
-    require_soon(job, most_places(job, RoomPrice.of(job, epsilon, delta, PrivacyUnit.record)))
-    return require_soon(job, blocks.most if blocks.number is None else blocks.number)
+    return require_soon(job, most_places(job)) if str(job.kind) == "statistic" else None
 
 
 def _output(job: Job, number: int, epsilon: float, delta: float) -> dict[str, Any]:
+    """One output; its noise is that of units which are all drawn, each by itself where a lot may be drawn."""
+    from comity.cleanroom.lot import Lot
     from comity.cleanroom.price import RoomPrice
     from comity.ledger import PrivacyUnit
 
@@ -197,7 +215,8 @@ def _output(job: Job, number: int, epsilon: float, delta: float) -> dict[str, An
     if job.blocks is not None and output.norm is not None:
         price = RoomPrice.of(job, epsilon, delta, PrivacyUnit.record)
         part = output.share / sum(each.share for each in job.outputs)
-        told["noise"] = price.deviation(output.norm, part, 1.0)
+        lot = Lot(1.0, job.blocks.most) if job.blocks.number is None else Lot.of_all(job.blocks.number)
+        told["noise"] = price.deviation(output.norm, part, lot)
     return told
 
 
@@ -234,6 +253,8 @@ def _tell(document: dict[str, Any]) -> None:
         print(f"    leaves after about {document['leaves_after_s']:.3g} s at the earliest")
     else:
         print(f"  leaves: a {document['kind']} as it is, once per data set; no differential privacy")
+        if document["held"] is not None:
+            print(f"  would be held back for certain: {document['held']}")
     for output in document["outputs"]:
         words = f"    {seen(output['name'])}: {output['length']:,} numbers"
         if output["noise"] is not None:
@@ -254,5 +275,5 @@ def _tell(document: dict[str, Any]) -> None:
             end="",
         )
         print(f"{document['cpu_ms']:g} ms each")
-        if document["gave"] < document["blocks"]:
+        if 0 < document["gave"] < document["blocks"]:
             print(f"  the others count as nothing: {seen(document['fault'][-1000:], lines=True)}")

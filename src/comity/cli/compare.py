@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from comity.errors import UsageError, Withheld
 
 if TYPE_CHECKING:
+    from comity.cli.progress import Steps
     from comity.compare.run import Comparison
 
 Provider = Annotated[
@@ -68,6 +70,12 @@ JsonFile = Annotated[
 HtmlFile = Annotated[
     str | None, typer.Option("--html", metavar="FILE", help="Write the results as one self-contained page.")
 ]
+Lines = Annotated[
+    bool,
+    typer.Option(
+        "--progress", help="A line on standard error for every step, also without a terminal (for logs)."
+    ),
+]
 
 
 def compare(
@@ -91,6 +99,7 @@ def compare(
     keep: Keep = None,
     json: JsonFile = None,
     html: HtmlFile = None,
+    progress: Lines = False,
 ) -> int:
     """Run every way of collaborating on your own tables and compare what each buys and costs.
 
@@ -99,7 +108,7 @@ def compare(
     asked = None if architectures is None else [a.strip() for a in architectures.split(",") if a.strip()]
     comparison = _run(
         provider, target, positive, id, test, schema, epsilon, delta, k, seed_rows, asked, mode, partition,
-        seed, keep, json, html,
+        seed, keep, json, html, progress,
     )  # fmt: skip
     return _print(comparison, comparison.document, json, html)
 
@@ -122,6 +131,7 @@ def try_one(
     keep: Keep = None,
     json: JsonFile = None,
     html: HtmlFile = None,
+    progress: Lines = False,
 ) -> int:
     """Run one architecture on your own tables, and the baselines it is measured against.
 
@@ -132,7 +142,7 @@ def try_one(
         raise UsageError("comity try runs one epsilon; use comity compare for a list of them")
     comparison = _run(
         provider, target, positive, id, test, schema, epsilon, delta, k, seed_rows, [architecture], mode,
-        partition, seed, keep, json, html,
+        partition, seed, keep, json, html, progress,
     )  # fmt: skip
     if comparison.document["results"]:
         return _print(comparison, comparison.document["results"][0], json, html)
@@ -162,9 +172,11 @@ def _run(
     keep: Path | None,
     json: str | None,
     html: str | None,
+    lines: bool,
 ) -> Comparison:
+    from comity.cli.interrupt import ended_once
     from comity.cli.output import check_apart, check_writable
-    from comity.cli.progress import terminal_progress
+    from comity.cli.progress import Steps, line, terminal_progress
     from comity.compare.run import run_comparison
     from comity.compare.settings import Settings
 
@@ -189,8 +201,18 @@ def _run(
         seed=seed,
         keep=keep,
     )
-    with terminal_progress() as progress:
-        return run_comparison(settings, progress)
+    with nullcontext(line) if lines else terminal_progress() as told:
+        steps = Steps(told)
+        with ended_once(lambda: _lost(steps)):
+            return run_comparison(settings, steps)
+
+
+def _lost(steps: Steps) -> str:
+    """What an interrupted run leaves: nothing, and how to have less to lose."""
+    return (
+        f"no result was written, since results are written when all have run ({steps.done} of {steps.total} "
+        "steps were done): --architectures A,B,... runs fewer at a time"
+    )
 
 
 def _print(comparison: Comparison, document: object, json: str | None, html: str | None) -> int:

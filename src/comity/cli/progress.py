@@ -1,4 +1,4 @@
-"""Progress bars on standard error; quiet without a terminal."""
+"""Progress on standard error: a bar at a terminal, quiet without one, or lines where they are asked for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from comity.compare.progress import Progress, quiet
+
+
+class Steps:
+    """A progress that remembers how far it came, and tells another one.
+
+    Attributes:
+        done, total: steps that are finished, of how many.
+    """
+
+    def __init__(self, told: Progress) -> None:
+        self.done = 0
+        self.total = 0
+        self._told = told
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        self.done, self.total = done, total
+        self._told(done, total, what)
+
+
+def line(done: int, total: int, what: str) -> None:
+    """A plain line at the start of every step, for a log: it says what is done, and what comes now."""
+    print(f"comity: {done} of {total} steps done; now: {what}", file=sys.stderr, flush=True)
 
 
 @contextmanager

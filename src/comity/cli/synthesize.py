@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -79,6 +80,8 @@ def synthesize(
     check_writable(json, "--json")
     known = None if schema is None else read_schema(schema)
     table = read_table(source, schema=known)
+    for note in table.notes.values():
+        print(f"note: {note}", file=sys.stderr)
     settings = frame_settings(table, known, target)
     made = make_synthetic(
         table, settings.schema, settings.names, epsilon=epsilon, delta=delta, method=method, rows=rows,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from comity.architectures.definition import Task
-from comity.compare.completing import with_ids, with_observed_levels, with_roles
+from comity.compare.completing import comma_notes, with_ids, with_observed_levels, with_roles
 from comity.compare.inputs import Inputs, choices, put, read_test, sample, threads_of, write_hierarchies
 from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
 from comity.compare.split import split_tables
@@ -38,8 +38,9 @@ def prepare_columns(settings: Settings, folder: Path) -> Inputs:
         raise UsageError("--partition columns needs --id: the column that says which rows are one record")
     if len(settings.providers) < 2:
         raise UsageError("--partition columns needs two providers or more, each with columns of its own")
-    tables = _read(settings)
-    schema, inferred, notes = _schema(settings, tables)
+    given = None if settings.schema is None else read_schema(settings.schema)
+    tables = _read(settings, given)
+    schema, inferred, notes = _schema(settings, given, tables)
     own = {name: tuple(table.names) for name, table in tables.items()}
     checked = {
         name: check_table(table, _only(schema, own[name], settings.id)).table
@@ -106,8 +107,8 @@ def join_tables(tables: Sequence[Table], id: str) -> Table:
     return Table(pa.table(columns), " and ".join(table.source for table in tables))
 
 
-def _read(settings: Settings) -> dict[str, Table]:
-    tables = {name: read_table(path) for name, path in settings.providers}
+def _read(settings: Settings, schema: Schema | None) -> dict[str, Table]:
+    tables = {name: read_table(path, schema=schema) for name, path in settings.providers}
     holders: dict[str, str] = {}
     for name, table in tables.items():
         table.column(settings.id or "")
@@ -125,50 +126,52 @@ def _read(settings: Settings) -> dict[str, Table]:
 
 
 def _schema(
-    settings: Settings, tables: Mapping[str, Table]
+    settings: Settings, given: Schema | None, tables: Mapping[str, Table]
 ) -> tuple[Schema, tuple[Mapping[str, str], ...], tuple[str, ...]]:
     """The given or an inferred schema of all columns; levels and bounds are filled in from all rows."""
     inferred: tuple[Mapping[str, str], ...] = ()
-    if settings.schema is not None:
-        schema = read_schema(settings.schema)
-    else:
-        schema, inferred = _inferred(settings, tables)
+    notes: list[str] = []
+    schema = given
+    if schema is None:
+        schema, inferred, notes = _inferred(settings, tables)
     schema = with_roles(schema, settings)
-    columns, notes = dict(schema.columns), list[str]()
-    for table in tables.values():
+    columns = dict(schema.columns)
+    for name, table in tables.items():
         own = _only(schema, table.names, None)
         filled, more = with_observed_levels(own, [check_table(table, own).table])
         columns |= filled.columns
-        notes += more
+        notes += [*(f"{name}: {note}" for note in table.notes.values()), *more]
     return Schema(columns=columns, unit=schema.unit), inferred, tuple(notes)
 
 
 def _inferred(
     settings: Settings, tables: Mapping[str, Table]
-) -> tuple[Schema, tuple[Mapping[str, str], ...]]:
-    """What each table's columns look like, over all of its rows: not only those that all of them know."""
+) -> tuple[Schema, tuple[Mapping[str, str], ...], list[str]]:
+    """What each table's columns look like, over all of its rows: not only those that all of them know; and
+    what to say of how they were read."""
     from comity.data.infer import infer_schema
 
     columns: dict[str, Column] = {}
     rows: dict[str, Mapping[str, str]] = {}
+    notes: list[str] = []
     for table in tables.values():
         target = settings.target if settings.target in table.names else None
         found = infer_schema(table, target=target, id=settings.id)
         columns = {**found.schema.columns, **columns}
+        notes += comma_notes(found, [table])
         for row in found.rows():
             told: dict[str, str] = dict(zip(_SHOWN, row, strict=True))
             rows.setdefault(told["column"], told)
     if settings.target not in columns:
         raise BadTable(f"no table has the target '{settings.target}'", private=False)
     unit = Unit(column=settings.id, max_rows=1)
-    return Schema(columns=columns, unit=unit), tuple(rows.values())
+    return Schema(columns=columns, unit=unit), tuple(rows.values()), notes
 
 
 def _only(schema: Schema, names: Sequence[str], id: str | None) -> Schema:
     wanted = {*names, *([id] if id else [])}
-    return Schema(
-        columns={name: column for name, column in schema.columns.items() if name in wanted}, unit=schema.unit
-    )
+    columns = {name: column for name, column in schema.columns.items() if name in wanted}
+    return Schema(columns=columns, unit=schema.unit if schema.unit.column in columns else Unit())
 
 
 def _ids(table: Table, task: Task) -> list[str]:

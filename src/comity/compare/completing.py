@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from comity.data.infer import InferredSchema
+
 MOST_LEVELS = 2_000
 
 
@@ -53,6 +55,18 @@ def with_ids(table: Table, id: str | None, provider: str) -> Table:
             f"one row, for example {levels[int(counts.argmax())]!r}; an id names one row: remove the repeats"
         )
     return table.with_column(id, pa.array(table.strings(id)))
+
+
+def comma_notes(found: InferredSchema, tables: Sequence[Table]) -> list[str]:
+    """Columns of numbers with a decimal comma that were taken for texts, where no reading has told so."""
+    from comity.data.infer import COMMA, CONVERT
+
+    told = {name for table in tables for name in table.notes}
+    return [
+        f"column {each.name}: {COMMA}; {CONVERT}"
+        for each in found.columns
+        if each.evidence.startswith(COMMA) and each.name not in told
+    ]
 
 
 def with_observed_levels(schema: Schema, tables: Sequence[Table]) -> tuple[Schema, list[str]]:

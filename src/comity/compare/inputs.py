@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from comity.architectures.definition import ROW_ID, Task
-from comity.compare.completing import with_ids, with_observed_levels, with_roles
+from comity.compare.completing import comma_notes, with_ids, with_observed_levels, with_roles
 from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
 from comity.compare.split import split_tables
 from comity.crypto.canonical import digest
@@ -77,6 +77,11 @@ class Inputs:
         """Seed rows: every provider's own, or the same records with each provider's columns."""
         return sum(self.seed_rows.values()) if self.columns is None else max(self.seed_rows.values())
 
+    @property
+    def _drawn(self) -> str:
+        """What the held-out share is of, where it is not of the rows."""
+        return "" if self.task.schema.unit.column in (None, self.task.id) else "the people of "
+
     def describe(self, settings: Settings) -> dict[str, Any]:
         """The public facts of the run, for the results document."""
         return {
@@ -90,7 +95,8 @@ class Inputs:
             "id": None if self.task.id == ROW_ID else self.task.id,
             "features": list(self.task.features),
             "test_rows": self.test.num_rows,
-            "test": settings.test or "20% of each provider, stratified, held out from everybody",
+            "test": settings.test
+            or f"20% of {self._drawn}each provider, stratified, held out from everybody",
             "seed": settings.seed,
             "seed_rows": self._disclosed,
             "epsilons": list(settings.epsilons),
@@ -191,6 +197,7 @@ def _schema(
 ) -> tuple[Schema, tuple[Mapping[str, str], ...], tuple[str, ...]]:
     """The given or an inferred schema, with target and id in their roles; tables are checked against it."""
     inferred: tuple[Mapping[str, str], ...] = ()
+    notes: list[str] = []
     if schema is None:
         from comity.data.infer import infer_schema
 
@@ -199,13 +206,14 @@ def _schema(
         schema = found.schema
         keys = ("column", "type", "role", "range", "evidence")
         inferred = tuple(dict(zip(keys, row, strict=True)) for row in found.rows())
+        notes += comma_notes(found, [*tables.values(), *tests])
     schema = with_roles(schema, settings)
-    notes: list[str] = []
     for name, table in tables.items():
         checked = check_table(table, schema)
         notes += [f"{name}: {note}" for note in checked.notes]
         tables[name] = with_ids(checked.table, settings.id, name)
     tests = [] if settings.test is None else [read_table(settings.test, schema=schema)]
+    notes += [f"test: {note}" for table in tests for note in table.notes.values()]
     schema, more = with_observed_levels(schema, [*tables.values(), *tests])
     return schema, inferred, (*notes, *more)
 

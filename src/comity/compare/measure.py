@@ -86,6 +86,7 @@ def _measure(
         utility=utility,
         cost=Cost.of(reports, wall_s=wall_s, startup_s=pool.startup_s),
         figures=figures,
+        left_out=architecture.leaves_out(inputs.task),
         **_attacked(architecture, pilot),
     )
 

@@ -60,7 +60,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class Result:
-    """One architecture at one setting, measured. `figures` is what each party's program says of its run."""
+    """One architecture at one setting, measured.
+
+    `figures` is what each party's program says of its run; `left_out` the columns that what it releases does
+    not have, each with the reason.
+    """
 
     architecture: Architecture
     options: Options
@@ -71,6 +75,7 @@ class Result:
     error: Mapping[str, Any] | None = None
     attacks_note: str | None = None
     figures: Mapping[str, Mapping[str, Any]] | None = None
+    left_out: Mapping[str, str] | None = None
 
     def to_dict(self, *, alone: Utility | None, pooled: Utility | None) -> dict[str, Any]:
         """The CONTRACT form; `alone` and `pooled` are the ends of the gap."""
@@ -96,6 +101,8 @@ class Result:
                 "attacks_note": self.attacks_note,
             },
             "cost": _cost_dict(self.cost),
+            "cost_note": self.architecture.cost_note(self.figures or {}) or None,
+            "left_out": [{"column": name, "why": why} for name, why in (self.left_out or {}).items()],
             "figures": {party: dict(told) for party, told in (self.figures or {}).items()},
             "trust": [{"party": trust.party, "assumption": trust.assumption} for trust in exposure.trust],
             "seen_by": {role: list(seen) for role, seen in exposure.seen_by.items()},

@@ -2,13 +2,14 @@
 
 Every provider holds out a share of its own rows. Where `--id` says which rows are one record at several
 providers, a record that one of them holds out is held out by all: otherwise models would be tested on
-records that another provider trained on, and even a random label would seem to be learned.
+records that another provider trained on, and even a random label would seem to be learned. For the same
+reason all rows of a person, where the schema's unit names a column, are held out or none is.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ import numpy as np
 from comity.architectures.definition import Task
 from comity.compare.settings import Settings
 from comity.data.labels import binary_labels
-from comity.data.split import hold_out, seed_rows
+from comity.data.split import hold_out_people, seed_rows
 from comity.data.table import Table, concat_tables
 from comity.errors import BadTable
 
@@ -34,7 +35,7 @@ class Split:
         train: per provider, training rows without the seed rows.
         test: held-out rows of all providers, each id once, or the rows of `--test`.
         seeds: per provider, seed rows.
-        notes: what the holders should know of ids that stand in several tables.
+        notes: what the holders should know of ids and people that stand in several tables, or rows.
         held_out: per provider, its own held-out rows, whoever has them in the test; none with `--test`, whose
             rows are no provider's.
     """
@@ -56,10 +57,12 @@ def split_tables(settings: Settings, task: Task, tables: Mapping[str, Table], te
         BadTable: if the test rows have one class, or a provider has no training rows left.
     """
     ids = {name: _ids(table, task) for name, table in tables.items()} if settings.id is not None else {}
+    people = _people(task, tables)
     if test is None:
-        train, own, test, notes = _held_out(settings, task, tables, ids)
+        train, own, test, notes = _held_out(settings, task, tables, ids, people)
     else:
         train, notes = dict(tables), _known_test_ids(_ids(test, task) if ids else [], ids)
+        notes += _known_test_people(task, test, people)
         own = {}
     _require_two_classes(binary_labels(test, task.target, task.positive).values)
     train, seeds = _without_seed_rows(settings, task, train)
@@ -89,31 +92,38 @@ def held_out_everywhere(
 
 
 def _held_out(
-    settings: Settings, task: Task, tables: Mapping[str, Table], ids: Mapping[str, Sequence[str]]
+    settings: Settings,
+    task: Task,
+    tables: Mapping[str, Table],
+    ids: Mapping[str, Sequence[str]],
+    people: Mapping[str, Sequence[str | None]],
 ) -> tuple[dict[str, Table], dict[str, Table], Table, list[str]]:
     """Training rows per provider, its own held-out rows, test rows of all, and notes."""
     held: list[NDArray[np.bool_]] = []
-    for stream, table in enumerate(tables.values()):
+    for stream, (name, table) in enumerate(tables.items()):
         labels = binary_labels(table, task.target, task.positive).values
         rows = np.zeros(table.rows, dtype=bool)
-        rows[hold_out(labels, seed=settings.seed, stream=stream)[1]] = True
+        whose = people.get(name, range(table.rows))
+        rows[hold_out_people(labels, whose, seed=settings.seed, stream=stream)[1]] = True
         held.append(rows)
     kept, tests = [~rows for rows in held], held
     notes: list[str] = []
-    shared = sum(count > 1 for count in Counter(id_ for names in ids.values() for id_ in names).values())
-    if shared:
+    if shared := _recurring(ids):
         kept, tests = held_out_everywhere(list(ids.values()), held)
         fewer = sum(int((~own & ~rows).sum()) for own, rows in zip(held, kept, strict=True))
         notes.append(
             f"{shared} ids are at several providers: those held out are held out everywhere, "
             f"which takes {fewer} more rows out of training"
         )
+    if people:
+        kept, more = _without_people(task, list(people.values()), held, kept)
+        notes += more
     train = {name: table.take(rows) for (name, table), rows in zip(tables.items(), kept, strict=True)}
     for name, table in train.items():
         if tables[name].rows and not table.rows:
             raise BadTable(
                 f"provider '{name}' has no rows to train on: every one is held out, here or under the same "
-                "id at another provider; bring more rows, or a table of test rows with --test",
+                "id or person at another provider; bring more rows, or a table of test rows with --test",
                 private=False,
             )
     own = {name: table.take(rows) for (name, table), rows in zip(tables.items(), held, strict=True)}
@@ -121,9 +131,57 @@ def _held_out(
     return train, own, test, notes
 
 
+def _without_people(
+    task: Task,
+    people: Sequence[Sequence[str | None]],
+    held: Sequence[NDArray[np.bool_]],
+    kept: Sequence[NDArray[np.bool_]],
+) -> tuple[list[NDArray[np.bool_]], list[str]]:
+    """The training rows without people whom any provider holds out, and what to say of it.
+
+    Args:
+        people: per provider, (rows,) whose row it is.
+        held, kept: per provider, (rows,) booleans: held out by its own draw, and training rows so far.
+    """
+    unit = task.schema.unit.column
+    out = {one for names, rows in zip(people, held, strict=True) for one in compress(names, rows)}
+    left = [rows & ~_among(names, out) for names, rows in zip(people, kept, strict=True)]
+    notes: list[str] = []
+    if any(len(set(names)) < len(names) for names in people):
+        notes.append(f"held out by '{unit}': all rows of a person are tested on, or none is")
+    fewer = sum(int((before & ~after).sum()) for before, after in zip(kept, left, strict=True))
+    if fewer:
+        notes.append(
+            f"people are at several providers, by '{unit}': those held out are held out everywhere, which "
+            f"takes {fewer} more rows out of training"
+        )
+    return left, notes
+
+
+def _people(task: Task, tables: Mapping[str, Table]) -> dict[str, list[str | None]]:
+    """Per provider, (rows,) whose row each one is; none where a row is the unit, or the id names it."""
+    unit = task.schema.unit.column
+    if unit is None or unit == task.id or any(unit not in table for table in tables.values()):
+        return {}
+    return {name: table.strings(unit) for name, table in tables.items()}
+
+
+def _recurring(ids: Mapping[str, Sequence[str]]) -> int:
+    """How many ids stand at several providers."""
+    return sum(count > 1 for count in Counter(id_ for names in ids.values() for id_ in names).values())
+
+
 def _known_test_ids(test: Sequence[str], ids: Mapping[str, Sequence[str]]) -> list[str]:
     known = int(_among(test, {id_ for names in ids.values() for id_ in names}).sum())
     return [f"{known} test rows have ids that providers hold too"] if known else []
+
+
+def _known_test_people(task: Task, test: Table, people: Mapping[str, Sequence[str | None]]) -> list[str]:
+    unit = task.schema.unit.column
+    if unit is None or not people or unit not in test:
+        return []
+    known = int(_among(test.strings(unit), {one for names in people.values() for one in names}).sum())
+    return [f"{known} test rows are of people whom providers hold too, by '{unit}'"] if known else []
 
 
 def _without_seed_rows(
@@ -148,7 +206,7 @@ def _without_seed_rows(
 
 
 def _require_two_classes(labels: NDArray[np.uint8]) -> None:
-    if labels.min(initial=1) == labels.max(initial=0):
+    if not labels.any() or labels.all():
         raise BadTable("the test rows have one value of the target only; bring rows of both", private=False)
 
 
@@ -156,5 +214,5 @@ def _ids(table: Table, task: Task) -> list[str]:
     return table.arrow.column(task.id).to_pylist()
 
 
-def _among(names: Sequence[str], known: set[str]) -> NDArray[np.bool_]:
+def _among(names: Sequence[str | None], known: Collection[str | None]) -> NDArray[np.bool_]:
     return np.fromiter((name in known for name in names), dtype=bool, count=len(names))

@@ -59,8 +59,9 @@ def check_table(table: Table, schema: Schema) -> Checked:
         raise located(together, table)
     left_out = tuple(name for name in table.names if name not in schema.columns)
     notes = (f"left out, because the schema does not name them: {', '.join(left_out)}",) if left_out else ()
+    read = tuple(note for name, note in table.notes.items() if name in schema.columns)
     rows, more = _rows_with_target(kept, schema.target)
-    return Checked(rows, schema, left_out, notes + more)
+    return Checked(rows, schema, left_out, read + notes + more)
 
 
 def located(faults: Faults, table: Table) -> BadTable:

@@ -57,6 +57,30 @@ def hold_out(
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
+def hold_out_people(
+    labels: NDArray[np.integer],
+    people: Sequence[object],
+    *,
+    seed: int,
+    stream: int = 0,
+    share: float = HOLD_OUT_SHARE,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """As `hold_out`, with all rows of a person on the same side.
+
+    People are drawn, not rows, stratified by whether any row of theirs has label 1. Where everybody has one
+    row it is the same draw.
+
+    Args:
+        people: (rows,) whose row each one is.
+    """
+    known: dict[object, int] = {}
+    codes = np.fromiter((known.setdefault(one, len(known)) for one in people), np.int64, len(people))
+    any_positive = np.zeros(len(known), dtype=np.int64)
+    np.maximum.at(any_positive, codes, np.asarray(labels, dtype=np.int64))
+    held = np.isin(codes, hold_out(any_positive, seed=seed, stream=stream, share=share)[1])
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
 def seed_rows(
     labels: Sequence[NDArray[np.integer]], *, seed: int, count: int = SEED_ROWS
 ) -> list[NDArray[np.int64]]:

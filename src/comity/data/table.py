@@ -7,8 +7,8 @@ carry the values of rows that a selection has left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -31,11 +31,13 @@ class Table:
         arrow: the columns; `int64`, `float64` or `string`, nulls where a value is missing.
         source: where the table came from, in words, for messages to its holder.
         path: the CSV file behind it, if rows still stand where the file has them.
+        notes: by column, what the holder should know of how it was read; of some columns only.
     """
 
     arrow: pa.Table
     source: str = "the table"
     path: Path | None = None
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -127,7 +129,7 @@ class Table:
         if rows.dtype == np.bool_:
             rows = np.flatnonzero(rows)
         taken = self.arrow.take(to_arrow(rows.astype(np.int64)))
-        return type(self)(taken, self.source)
+        return type(self)(taken, self.source, notes=self.notes)
 
     def with_column(self, name: str, values: pa.Array | pa.ChunkedArray) -> Self:
         """The table with one column replaced, or added at the end."""
@@ -142,7 +144,7 @@ class Table:
         return to_native(self, like)
 
     def _with(self, arrow: pa.Table) -> Self:
-        return type(self)(arrow, self.source, self.path)
+        return type(self)(arrow, self.source, self.path, self.notes)
 
 
 def dictionary_codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], pa.Array]:

@@ -77,7 +77,7 @@ def anonymize_file(
     Rows keep their order. Columns that are no quasi-identifiers are written as they are: like the frame of
     `anonymize` this is not yet a release. Parquet to Parquet they keep their types, as far as the format does
     (seconds become milliseconds). All values of a CSV file are texts, nothing between separators is a missing
-    value.
+    value; hierarchies of numbers find those with a decimal point, not those with a decimal comma.
 
     Args:
         source: a Parquet file, or a CSV file as `comity.data` reads them.
