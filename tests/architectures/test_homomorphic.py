@@ -16,7 +16,12 @@ from comity.architectures import find, homomorphic_ml_party, homomorphic_provide
 from comity.architectures.definition import Options, Parties, Pilot
 from comity.architectures.homomorphic import PILOT_QUERIES, QUERIES
 from comity.architectures.homomorphic_ml_party import require_allowed
-from comity.architectures.homomorphic_provider import LINEAR, SCORES
+from comity.architectures.homomorphic_provider import (
+    BYTES_PER_ANSWER,
+    BYTES_PER_COLUMN,
+    LINEAR,
+    SCORES,
+)
 from comity.compare.settings import ML_PARTY
 from comity.errors import BadInput, ClauseRefused, MissingExtra, PartyFailed
 from comity.ledger import Ledger
@@ -261,6 +266,21 @@ def test_more_than_a_message_holds_is_refused_before_anything_is_encrypted(
     assert "fewer rows" in str(outcome.errors["north"])
     assert isinstance(outcome.errors[ML_PARTY], ClauseRefused)
     assert "asked" not in outcome.kinds("north")
+
+
+def test_its_cost_says_what_is_counted_only_to_measure(stage: Any) -> None:
+    outcome = stage.play("homomorphic")
+    note = find("homomorphic").cost_note(outcome.figures)
+    probe = outcome.figures["north"]["rows_scored"]
+    assert f"for {probe:,} rows at each provider" in note
+    assert "scored only to measure" in note
+    # what is said of a run of one's own is what such a run sends: these rows are one block as well
+    columns = outcome.figures["north"]["columns"]
+    own = columns * BYTES_PER_COLUMN + BYTES_PER_ANSWER
+    assert f"about {own / 1e6:,.1f} MB" in note
+    assert columns * BYTES_PER_COLUMN == pytest.approx(outcome.figures["north"]["ciphertext_bytes"], rel=0.25)
+    assert find("homomorphic").cost_note({}) == ""
+    assert find("validation").cost_note(outcome.figures) == ""
 
 
 def test_without_the_engine_it_says_how_to_install_it(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:

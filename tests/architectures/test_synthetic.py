@@ -128,7 +128,41 @@ def test_it_is_attacked_with_a_control(stage_of: Callable[..., Any], tmp_path: A
         "membership", "rare-value", "singling-out", "model-membership"
     }  # fmt: skip
     assert all(one.control is not None for one in found.values())
-    assert found["membership"].bound == membership_bound(pilot.options.epsilon, pilot.options.delta)
+    for name in ("membership", "model-membership"):
+        assert found[name].bound == membership_bound(pilot.options.epsilon, pilot.options.delta)
+
+
+COLUMNS: dict[str, Any] = {
+    "pid": {"role": "identifier", "type": "text"},
+    "who": {"role": "identifier", "type": "text"},
+    "ward": {"role": "identifier", "type": "integer"},
+    "letter": {"role": "identifier", "type": "text"},
+    "age": {"role": "quasi_identifier", "type": "integer", "min": 18, "max": 80},
+    "ill": {"role": "target", "type": "category", "values": ["no", "yes"]},
+}
+
+
+def test_a_row_says_which_columns_no_synthetic_table_has() -> None:
+    """By roles and types, which the schema says: nothing of it follows from a value."""
+    unit = {"column": "who", "max_rows": 2}
+    task = Task(parse_schema({"columns": COLUMNS, "unit": unit}, where="the test"), "ill", "yes", "pid")
+    told = find("synthetic").leaves_out(task)
+    assert list(told) == ["pid", "who", "ward", "letter"]
+    assert told["pid"] == told["who"] == "it says whose row it is"
+    assert told["ward"] == "its role is identifier"
+    assert "text whose values the schema does not list" in told["letter"]
+    assert find("validation").leaves_out(task) == {}
+
+
+def test_more_levels_than_a_table_takes_are_told_before_anything_is_charged() -> None:
+    levels = [f"c{at}" for at in range(4096)]
+    city = {"role": "quasi_identifier", "type": "category", "values": levels}
+    for values, refused in ((levels, True), (levels[1:], False)):
+        columns = {**COLUMNS, "city": {**city, "values": values}}
+        task = Task(parse_schema({"columns": columns}, where="the test"), "ill", "yes", "pid")
+        reason = find("synthetic").skip(task, ("north",))
+        assert (reason is not None) is refused
+        assert reason is None or "'city' (4,096)" in reason
 
 
 def of_city(provider: str, rows: int, seed: int) -> pa.Table:

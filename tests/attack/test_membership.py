@@ -197,11 +197,27 @@ def test_the_bound_is_reached_by_an_exchanged_row(epsilon):
     assert membership_bound(epsilon, 1e-9, relation="change-one") == label_bound(epsilon, 1e-9)
 
 
-def test_there_is_no_bound_for_persons_or_without_a_guarantee():
+def test_there_is_no_bound_for_labels_or_without_a_guarantee():
     assert membership_bound(None, None) is None
     assert membership_bound(1.0, None) is None
-    for unit in ("person", "party", "label", ""):
+    for unit in ("party", "label", ""):
         assert membership_bound(1.0, 1e-6, unit=unit) is None
+
+
+@pytest.mark.parametrize("epsilon", [0.05, 0.5, 1.0])
+def test_a_person_who_takes_another_ones_place_is_two_steps(epsilon):
+    assert membership_bound(epsilon, 1e-6, unit="person") == membership_bound(epsilon, 1e-6)
+    delta = 1e-6 * sum(math.exp(at * epsilon) for at in range(4))
+    assert membership_bound(epsilon, 1e-6, moved=2) == pytest.approx(label_bound(4 * epsilon, delta))
+    changed = membership_bound(epsilon, 1e-6, relation="change-one", moved=2)
+    assert changed == pytest.approx(membership_bound(epsilon, 1e-6))
+
+
+def test_more_that_moves_bounds_less():
+    bounds = [membership_bound(0.1, 1e-6, moved=moved) or 0.0 for moved in range(1, 200)]
+    assert bounds == sorted(bounds)
+    assert bounds[-1] == pytest.approx(1.0)
+    assert membership_bound(100.0, 1e-6, moved=50) == 1.0
 
 
 def test_intervals_match_published_examples():

@@ -46,6 +46,25 @@ def test_tells_the_whole_story_at_any_width(document: dict[str, Any], width: int
         assert shown in text
 
 
+@pytest.mark.parametrize("width", [60, 90, 120])
+def test_says_what_a_reader_of_a_row_has_to_know_besides(document: dict[str, Any], width: int) -> None:
+    document["results"][-1]["left_out"] = [{"column": "pid", "why": "it says whose row it is"}]
+    document["results"][-1]["cost_note"] = "Rows are scored only to measure."
+    text = " ".join(show(document, width).split())
+    assert "validation (linked) leaves out: pid (it says whose row it is)" in text
+    assert "cost of validation (linked): Rows are scored only to measure." in text
+    assert text.count("for somebody who is at two providers it counts twice") == 1
+    if width != 90:  # there the table folds it
+        assert "50.5 of 100, 52.5 allowed; under its bound" in text
+    if width >= 80:
+        assert "linkage: Point at the released row of a known person. Chance is any row" in text
+
+
+def test_one_provider_has_nothing_to_add_up(document: dict[str, Any]) -> None:
+    document["inputs"]["providers"] = document["inputs"]["providers"][:1]
+    assert "at two providers" not in show(document, 120)
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_one_architecture_stands_between_its_ends(document: dict[str, Any], width: int) -> None:
     """`try` shows one row: what it is measured against is said below it, and nowhere twice."""

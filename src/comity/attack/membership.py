@@ -186,23 +186,28 @@ def membership_bound(
     *,
     unit: str = PrivacyUnit.record,
     relation: str = Relation.add_remove,
+    moved: int = 1,
 ) -> float | None:
     """What a guarantee allows an adversary who tells members from other people; None where it says nothing.
 
-    It is shown a row of the table or one of the population: the two tables differ by an exchanged row. For
-    one record that comes or goes that is 2 epsilon and (1 + e^epsilon) delta; where the relation is a changed
-    record, epsilon and delta themselves. True less false positives are at most
-    (e^epsilon - 1 + 2 delta) / (e^epsilon + 1) then, as of `label_bound`. Where the unit is a person, a row
-    is not what comes or goes, and no bound is shown.
+    It is shown a row of somebody in the table or of somebody in the population: the two tables differ by a
+    unit (a record, or a person with all rows) that has taken another one's place. That is one removed and one
+    added, two steps from neighbour to neighbour, where the relation is add-remove, and one where it is a
+    changed unit. s steps of (epsilon, delta) are s epsilon and (1 + e^epsilon + ... + e^((s - 1) epsilon))
+    delta. True less false positives are at most (e^epsilon - 1 + 2 delta) / (e^epsilon + 1) of what results,
+    as of `label_bound`. A guarantee for labels says nothing about members.
 
     Args:
         epsilon, delta: of the guarantee; None without one. unit, relation: whose, and between which tables.
+        moved: how many units take other ones' places: 1; 2 where the exchanged rows leave other rows of the
+            same two people where they are; as many times where they are in several tables, each with a
+            guarantee of its own.
     """
-    if epsilon is None or delta is None or unit != PrivacyUnit.record:
+    if epsilon is None or delta is None or unit not in (PrivacyUnit.record, PrivacyUnit.person):
         return None
-    if relation == Relation.change_one:
-        return label_bound(epsilon, delta)
-    return label_bound(2 * epsilon, min(1.0, (1 + math.exp(min(epsilon, 300.0))) * delta))
+    steps = moved if relation == Relation.change_one else 2 * moved
+    factor = math.fsum(math.exp(min(at * epsilon, 300.0)) for at in range(steps))
+    return label_bound(steps * epsilon, min(1.0, factor * delta))
 
 
 def area(members: NDArray[np.float64], outsiders: NDArray[np.float64]) -> float:

@@ -40,7 +40,8 @@ class SyntheticRelease:
     Attributes:
         table: the synthetic rows.
         members: the private rows that it was made from; outsiders: held-out rows of the same kind.
-        epsilon, delta: of the guarantee, for one record that comes or goes; None without one.
+        epsilon, delta: of the guarantee, for a record or a person that comes or goes; None without one.
+        moved: how many units change where a member's row and another one change places (`membership_bound`).
     """
 
     table: Table
@@ -48,6 +49,7 @@ class SyntheticRelease:
     outsiders: Table
     epsilon: float | None = None
     delta: float | None = None
+    moved: int = 1
 
     def __post_init__(self) -> None:
         for side, table in (
@@ -98,7 +100,7 @@ def synthetic_membership(release: SyntheticRelease, *, seed: int = 0) -> AttackR
     ]
     found = membership_inference(scores[0], scores[1], seed=seed)
     return found.result(
-        bound=membership_bound(release.epsilon, release.delta),
+        bound=membership_bound(release.epsilon, release.delta, moved=release.moved),
         control=control(scores[1], seed=seed).advantage,
     )
 

@@ -8,7 +8,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import comity
-from comity.report import numbers, words
+from comity.report import attack_words, numbers, words
 from comity.report.charts import charts
 from comity.report.results import Report, Result
 from comity.report.summary import name_with_epsilon, opening, picks, warnings
@@ -39,6 +39,11 @@ def render_page(document: Mapping[str, Any]) -> str:
             pilot=words.PILOT,
             pilot_why=words.PILOT_WHY,
             attack_note=words.ATTACKS_ARE_LOWER_BOUNDS,
+            in_hundreds=attack_words.IN_HUNDREDS,
+            across=words.across_providers(report),
+            startup=words.startup(report),
+            peak_memory=words.PEAK_MEMORY,
+            cost_notes=words.cost_notes(report),
             opening=opening(report),
             picks=picks(report),
             warnings=warnings(report),
@@ -123,20 +128,28 @@ def _environment(report: Report) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "allowed": attack_words.allowed,
         "attack_verdict": words.attack_verdict,
+        "between": attack_words.between,
+        "by_chance": attack_words.by_chance,
+        "chance": attack_words.chance,
         "count": numbers.count,
         "figure": numbers.figure,
         "guarantee": words.guarantee,
         "guarantee_short": words.guarantee_short,
         "interval": words.interval,
         "kind": kind,
+        "left_out": words.left_out,
+        "meaning": attack_words.meaning,
         "megabytes": _megabytes,
         "named": lambda result: name_with_epsilon(result, report),
         "percent": numbers.percent,
         "plain": numbers.plain,
+        "reached": attack_words.reached,
         "role": words.role,
         "safe_svg": Markup,  # drawings escape what they show (comity.report.drawing)
         "seconds": numbers.seconds,
         "size": numbers.size,
+        "tried": attack_words.tried,
     }
     return environment

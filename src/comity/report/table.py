@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from comity.report import numbers, words
+from comity.report import attack_words, numbers, words
 from comity.report.results import Report, Result
 from comity.report.summary import name_with_epsilon, warnings
 
@@ -58,6 +58,7 @@ class ComparisonTable:
                 yield from _attacks(self.report)
             else:
                 yield _cards(self.report)
+            yield from _asides(self.report)
             yield from _in_words(self.report)
             yield from _who_to_trust(self.report)
         yield from _not_run(self.report)
@@ -224,7 +225,7 @@ def _attacks(report: Report) -> Iterator[Table | Text]:
     table.add_column("attack", max_width=12, overflow="fold")
     table.add_column(Text("advantage [interval]"), no_wrap=True)
     table.add_column("bound", justify="right", no_wrap=True)
-    table.add_column("verdict", min_width=15, overflow="fold")
+    table.add_column("in plain words", min_width=15, overflow="fold")
     for result in report.done:
         for attack in result.attacks:
             table.add_row(
@@ -232,11 +233,26 @@ def _attacks(report: Report) -> Iterator[Table | Text]:
                 _Broken(attack.name),
                 Text(words.interval(attack)),
                 Text(numbers.figure(attack.bound, 2)),
-                Text(words.attack_verdict(attack)),
+                Text(attack_words.in_short(attack)),
                 style="bold red" if attack.breaks_bound else "dim" if result.is_baseline else None,
             )
     yield table
+    named = {attack.name: attack for result in report.done for attack in result.attacks}
+    for attack in named.values():
+        if said := attack_words.tried(attack):
+            yield Text(f"{attack.name}: {said} {attack_words.chance(attack)}", style="dim")
     yield Text(words.ATTACKS_ARE_LOWER_BOUNDS, style="dim")
+
+
+def _asides(report: Report) -> Iterator[Text]:
+    """What a reader of a row has to know besides: columns it loses, cost that is the pilot's own."""
+    from rich.text import Text
+
+    lost = {result.label: words.left_out(result) for result in report.done if result.left_out}
+    for label, columns in lost.items():
+        yield Text.assemble((f"{label} leaves out", "bold"), f": {columns}")
+    for label, note in words.cost_notes(report):
+        yield Text.assemble((f"cost of {label}", "bold"), f": {note}", style="dim")
 
 
 def _cards(report: Report) -> Table:
@@ -255,7 +271,7 @@ def _cards(report: Report) -> Table:
         grid.add_row(Text("guarantee"), Text(words.guarantee_short(result) + bound))
         for attack in result.attacks:
             bound = "" if attack.bound is None else f", bound {numbers.figure(attack.bound, 2)}"
-            line = f"{attack.name} {words.interval(attack)}{bound}"
+            line = f"{attack.name} {words.interval(attack)}{bound}: {attack_words.in_short(attack)}"
             grid.add_row(Text("attack"), Text(line, style="bold red" if attack.breaks_bound else ""))
         cost = result.cost
         spent = f"{numbers.seconds(cost.wall_s)} wall, {numbers.seconds(cost.cpu_s)} CPU"
@@ -302,6 +318,8 @@ def _who_to_trust(report: Report) -> Iterator[Table | Text]:
         grid.add_row(Text(label if label != before else ""), Text(sentence))
         before = label
     yield grid
+    if across := words.across_providers(report):
+        yield Text(across, style="dim")
 
 
 def _join(assumption: str) -> str:

@@ -17,6 +17,16 @@ ATTACKS_ARE_LOWER_BOUNDS = (
     "An attack shows at least how much leaks, never how little: a better attack may find more."
 )
 
+ACROSS_PROVIDERS = (
+    "Every ε is per provider, unless a guarantee says otherwise: for somebody who is at two providers it "
+    "counts twice, at three providers three times, and δ grows with it."
+)
+
+PEAK_MEMORY = (
+    "Peak memory is the highest while a row ran, of all processes that took part, added up. They serve one "
+    "row after another and keep what they have loaded, so it is more than the row alone would need."
+)
+
 _UNITS = {"label": "one label", "record": "one record", "person": "one person", "party": "one party"}
 _BASELINE_WORDS = {
     "alone": "The seed rows that the ML party starts with are disclosed outright: outside every guarantee.",
@@ -40,6 +50,40 @@ def headline(report: Report) -> list[str]:
     if report.test_rows is not None:
         facts.append(f"tested on {report.test_rows:,} held-out rows")
     return facts
+
+
+def across_providers(report: Report) -> str | None:
+    """That what is spent on one person at several providers adds up; None where there is nothing to add."""
+    per_provider = [r for r in report.done if r.is_private and r.privacy.unit != "party"]
+    return ACROSS_PROVIDERS if per_provider and len(report.providers) != 1 else None
+
+
+def startup(report: Report) -> str | None:
+    """What starting the processes took, which serve all rows; None where nobody measured it."""
+    took = sorted({r.cost.startup_s for r in report.done if r.cost.startup_s is not None})
+    if not took:
+        return None
+    how_long = numbers.seconds(took[0])
+    if len(took) == 1:
+        return (
+            f"Starting all parties' processes took {how_long}, once for all rows; no row's figures hold it."
+        )
+    return (
+        f"Starting all parties' processes took {how_long} to {numbers.seconds(took[-1])}, each time that a "
+        "lost party made it necessary; no row's figures hold it."
+    )
+
+
+def cost_notes(report: Report) -> list[tuple[str, str]]:
+    """What the cost of an architecture holds that a run of one's own would not, once per architecture."""
+    return list({r.label: r.cost_note for r in report.done if r.cost_note}.items())
+
+
+def left_out(result: Result) -> str | None:
+    """The columns that what an architecture releases does not have, each with the reason."""
+    if not result.left_out:
+        return None
+    return "; ".join(f"{name} ({why})" for name, why in result.left_out)
 
 
 def interval(attack: Attack) -> str:
