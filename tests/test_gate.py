@@ -29,7 +29,7 @@ from comity.errors import (
     VerificationFailed,
     Withheld,
 )
-from comity.gate import answer, execute, refusal_of
+from comity.gate import execute, refusal_of
 from comity.gate_checks import MAX_ATTEMPTS
 from comity.ledger import (
     Account,
@@ -41,7 +41,7 @@ from comity.ledger import (
     pure,
     without_dp,
 )
-from comity.plan import Outcome, Plan, Refusal, Release, Share, Verdict
+from comity.plan import Outcome, Plan, Release, Share, Verdict
 
 LABELS = Account("north", "patients", PrivacyUnit.label)
 RECORDS = Account("north", "patients", PrivacyUnit.record)
@@ -319,8 +319,9 @@ def test_a_plan_states_a_price_or_a_check_and_never_both() -> None:
 
 
 def test_a_refusal_tells_the_asker_clause_and_remedy(pact: Any, ledger: Ledger) -> None:
-    refusal = answer(exact(asks={"k": 2, "suppression": 0.1}), pact.agreement, ledger)
-    assert isinstance(refusal, Refusal)
+    with pytest.raises(ClauseRefused) as caught:
+        execute(exact(asks={"k": 2, "suppression": 0.1}), pact.agreement, ledger)
+    refusal = refusal_of(caught.value, topic="release")
     assert refusal.body["code"] == "clause-refused"
     assert refusal.body["clause"] == "architectures.direct-release.k"
     assert refusal.body["would_pass"] == "3 or more"
@@ -367,8 +368,9 @@ def test_a_refusal_of_a_run_keeps_its_public_words(pact: Any, ledger: Ledger) ->
     def refuses() -> Outcome:
         raise ClauseRefused("fewer members than agreed", clause="architectures.validation.threshold")
 
-    told = answer(spending(run=refuses), pact.agreement, ledger)
-    assert isinstance(told, Refusal)
+    with pytest.raises(ClauseRefused) as caught:
+        execute(spending(run=refuses), pact.agreement, ledger)
+    told = refusal_of(caught.value, topic="release")
     assert told.body["clause"] == "architectures.validation.threshold"
 
 

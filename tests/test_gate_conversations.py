@@ -129,9 +129,10 @@ def test_what_only_the_sender_can_open_costs_nothing_and_counts_as_queries(pact:
     assert first.receipt.cost is None
     assert "charged" not in kinds(ledger)
     execute(rows(6, "a"), pact.agreement, ledger)  # the same again is not counted again
-    with pytest.raises(ClauseRefused, match="used up") as caught:
+    with pytest.raises(ClauseRefused, match="do not reach") as caught:
         execute(rows(5, "b"), pact.agreement, ledger)
-    assert caught.value.left == "4 of 10"
+    told = caught.value.asked, caught.value.left, caught.value.would_pass
+    assert told == ("5 queries", "4 of 10", "4 queries or fewer")
     execute(rows(6, "a"), pact.agreement, ledger)  # nor does the one that was refused take its place
     execute(rows(4, "c"), pact.agreement, ledger)
     with pytest.raises(ClauseRefused, match="used up"):

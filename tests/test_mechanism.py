@@ -66,6 +66,21 @@ def test_what_is_said_of_replacing_holds_with_the_grid_s_part(epsilon: float) ->
     assert epsilon < said < 5 * epsilon + 1
 
 
+def test_of_noise_drawn_in_parts_no_more_is_said_of_replacing_than_is_proven() -> None:
+    """Concentrated differential privacy is the discrete Gaussian's, which a sum of parts is not."""
+    delta = 1e-6
+    for epsilon in (1.0, 16.0):
+        releases = [Sums(10, 5, 5, times=40), Sums(100, 3, 3, 2.0)]
+        made = gaussian(releases, epsilon, delta, parts=Parts(3, 2))
+        said = made.epsilon_of_replacing(delta)
+        distance = made.grid_delta / (1 + math.exp(made.epsilon))
+        if said < math.inf:
+            assert gaussian_delta(made.multiplier / 2, said) + distance * (1 + math.exp(said)) <= delta
+        else:
+            assert gaussian(releases, epsilon, delta).epsilon_of_replacing(delta) < math.inf
+            assert epsilon == 16.0
+
+
 def test_laplace_is_exact_on_whole_numbers() -> None:
     made = laplace(3, 3, 0.5)
     assert (made.law, made.shift) == ("laplace", 0)

@@ -9,9 +9,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from scipy.stats import chi2, chi2_contingency, norm
 
 from comity import noise
@@ -212,36 +209,8 @@ def test_discretisation_delta_covers_the_difference(sigma: float, shift: int, ep
 
 
 def test_fine_grids_cost_next_to_nothing() -> None:
-    assert noise.discretisation_delta(noise.FINE, 1000, 1.0) < 1e-10
+    assert noise.discretisation_delta(2.0**20, 1000, 1.0) < 1e-10
     assert noise.discretisation_delta(0.5, 1, 1.0) == 1.0
-
-
-@given(
-    hnp.arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(1, 6)), elements=st.floats(-1e3, 1e3)),
-    st.integers(-3, 30),
-)
-def test_quantising_never_grows_a_norm(rows: np.ndarray, bits: int) -> None:
-    grid = noise.Grid(bits)
-    whole = grid.quantise(rows)
-    assert (np.abs(grid.read(whole)) <= np.abs(rows)).all()
-    bounds = noise.norm_bounds(whole)
-    for row, bound in zip(whole.tolist(), bounds, strict=True):
-        squares = sum(value * value for value in row)
-        assert Fraction(float(bound)) ** 2 >= squares
-        assert bound <= math.sqrt(squares) * (1 + 1e-12)
-
-
-@given(st.floats(1e-9, 1e9), st.integers(4, 40))
-def test_grid_for_largest_fits_and_is_finest(largest: float, bits: int) -> None:
-    grid = noise.Grid.for_largest(largest, bits)
-    assert largest * grid.unit <= 2**bits
-    assert largest * grid.unit * 2 >= 2**bits
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf, 1e300])
-def test_what_does_not_fit_a_grid_is_refused(bad: float) -> None:
-    with pytest.raises(UsageError):
-        noise.Grid(10).quantise(np.array([0.5, bad]))
 
 
 @pytest.mark.parametrize("probability", [0.5, 0.3, 1e-3, Fraction(1, 3), Fraction(999, 1000)])

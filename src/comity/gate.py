@@ -22,6 +22,7 @@ from comity.errors import BudgetRefused, ClauseRefused, ComityError, Refused, Wi
 from comity.gate_checks import check_attempt, check_queries, check_redrawn, claim_own, draw
 from comity.ledger import Account, Budget, Cost, Entry, Ledger, PrivacyUnit, Relation, without_dp
 from comity.ledger.exact import exact_outcomes
+from comity.ledger.refusals import refused_body
 from comity.plan import Notice, Outcome, Plan, Receipt, Refusal, Release, Share, Verdict
 
 _Made = TypeVar("_Made", Outcome, Verdict)
@@ -107,14 +108,6 @@ def refusal_of(error: ComityError, *, topic: str) -> Refusal:
     return Refusal(topic=topic, body=body)
 
 
-def answer(plan: Plan, agreement: Agreement, ledger: Ledger) -> Release | Share | Refusal:
-    """`execute`, with a no turned into what may be sent."""
-    try:
-        return execute(plan, agreement, ledger)
-    except Refused as refusal:
-        return refusal_of(refusal, topic=plan.topic)
-
-
 def notify(
     agreement: Agreement,
     ledger: Ledger,
@@ -152,9 +145,7 @@ def asked_of(plan: Plan, clause: str) -> dict[str, Any]:
 
 def refusal_body(plan: Plan, refusal: Refused) -> dict[str, Any]:
     """The ledger's entry of a no that is not a budget's."""
-    named = asked_of(plan, refusal.clause)
-    del named["purpose"]
-    return {**named, "reason": str(refusal)}
+    return refused_body(asked_of(plan, refusal.clause), refusal)
 
 
 def _record_refusal(plan: Plan, refusal: Refused, ledger: Ledger) -> None:

@@ -12,6 +12,7 @@ from comity.agreement import Agreement
 from comity.errors import ClauseRefused, ComityError
 from comity.ledger import Account, Ledger
 from comity.ledger.exact import attempts, standing_attempts
+from comity.ledger.refusals import refusal_of_queries
 from comity.plan import Outcome, Plan
 
 MAX_ATTEMPTS: Final = 3
@@ -30,12 +31,7 @@ def check_queries(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str,
         if entry.seq < before and entry.body["clause"] == wanted
     )
     if asked + plan.queries > allowed:
-        raise ClauseRefused(
-            "the clause's queries are used up",
-            clause=f"{clause}.queries",
-            asked="one more query",
-            left=f"{max(0, allowed - asked)} of {allowed}",
-        )
+        raise refusal_of_queries(plan.queries, max(0, allowed - asked), allowed, clause)
 
 
 def draw(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str) -> None:
@@ -85,7 +81,7 @@ def claim_own(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str) -> 
     """Count a share that nobody but its sender can open against the clause's queries; it costs no budget.
 
     Raises:
-        ClauseRefused: if the clause's queries are used up.
+        ClauseRefused: if the clause's queries do not reach.
     """
     wanted, account = f"{agreement.digest}/{clause}", str(plan.account)
     claim = ledger.append(
@@ -104,13 +100,9 @@ def claim_own(plan: Plan, agreement: Agreement, ledger: Ledger, clause: str) -> 
         if asked + further <= allowed:  # one that was refused took nothing
             asked += further
             counted[name] = max(more, counted.get(name, 0))
-    if asked + max(0, plan.queries - counted.get(plan.name, 0)) > allowed:
-        raise ClauseRefused(
-            "the clause's queries are used up",
-            clause=f"{clause}.queries",
-            asked=f"{plan.queries:,} more",
-            left=f"{max(0, allowed - asked):,} of {allowed:,}",
-        )
+    further = max(0, plan.queries - counted.get(plan.name, 0))
+    if asked + further > allowed:
+        raise refusal_of_queries(further, max(0, allowed - asked), allowed, clause)
 
 
 def check_redrawn(plan: Plan, outcome: Outcome, ledger: Ledger, clause: str) -> None:

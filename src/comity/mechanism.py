@@ -1,12 +1,12 @@
 """Noise for a fixed list of integer sums that cost one (epsilon, delta) together, calibrated exactly.
 
 What several techniques need of `noise`: private and federated training release many noisy gradients, a
-statistic one noisy histogram, a validator one answer. Gaussian
-mechanisms compose into a Gaussian mechanism also when each is chosen after the
-answers before it (Dong, Roth and Su 2022, corollary 3.3): noise multipliers m_1, m_2, ... cost what one of
-(sum of m_i^-2)^(-1/2) costs, so a list needs one calibration (Balle and Wang 2018), not a bound on a sum. The
-grid's share of delta (`noise.discretisation_delta`, which adds up over the list) is taken out first. With a
-delta of 0 it is discrete Laplace noise on the sums as they are, where discreteness costs nothing at all.
+statistic one noisy histogram, a validator one answer. Gaussian mechanisms compose into a Gaussian mechanism
+also when each is chosen after the answers before it (Dong, Roth and Su 2022, corollary 3.3): noise
+multipliers m_1, m_2, ... cost what one of (sum of m_i^-2)^(-1/2) costs, so a list needs one calibration
+(Balle and Wang 2018), not a bound on a sum. The grid's share of delta (`noise.discretisation_delta`, which
+adds up over the list) is taken out first. With a delta of 0 it is discrete Laplace noise on the sums as they
+are, where discreteness costs nothing at all.
 
 Noise may be drawn in parts by several holders (`Parts`). A sum of m discrete Gaussians is not one: by
 Kairouz, Liu and Steinke 2021 every probability differs from that of the discrete Gaussian of the sum's
@@ -156,8 +156,15 @@ class Noise:
         return Noise(self.law, self.shift, self.scale / math.sqrt(parts.enough) * (1 + 2.0**-40))
 
     def add(self, sums: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Sums with noise, on the shifted grid; any shape. To be called after the charge is durable."""
-        shifted = np.asarray(sums, dtype=np.int64) * np.int64(1 << self.shift)
+        """Sums with noise, on the shifted grid; any shape. To be called after the charge is durable.
+
+        Raises:
+            UsageError: private, if a sum is so large that it would wrap around on the grid.
+        """
+        whole = np.asarray(sums, dtype=np.int64)
+        if max(-int(whole.min(initial=0)), int(whole.max(initial=0))) >= noise.LARGEST >> self.shift:
+            raise UsageError("a sum does not fit into 64-bit integers on the grid of its noise", private=True)
+        shifted = whole * np.int64(1 << self.shift)
         if self.law == "gaussian":
             return noise.add_discrete_gaussian(shifted, self.scale)
         return noise.add_discrete_laplace(shifted, self.scale)
@@ -179,13 +186,15 @@ class Calibrated:
         noises: one for each entry of the list (used `times` times).
         multiplier: noise over sensitivity of all of them together, with the grid's delta taken out.
         epsilon: that the noise was calibrated to.
-        grid_delta: what the grid takes of delta, at this epsilon.
+        grid_delta: what the grid, and noise drawn in parts, take of delta, at this epsilon.
+        parts: who draws it.
     """
 
     noises: tuple[Noise, ...]
     multiplier: float
     epsilon: float
     grid_delta: float
+    parts: Parts = Parts()
 
     def epsilon_of_replacing(self, delta: float) -> float:
         """What the same noise gives, at this delta, for one record that is replaced by another.
@@ -193,11 +202,15 @@ class Calibrated:
         Replacing is removing and adding: every sum moves by at most twice as much. The grid's part of delta
         grows with the epsilon that is stated (`noise.discretisation_delta`). The discrete Gaussian's own
         bound, concentrated differential privacy (Canonne, Kamath and Steinke 2020), has no such part; the
-        smaller of the two holds.
+        smaller of the two holds. It does not hold for a sum of several holders' parts.
+
+        Returns:
+            Infinity where nothing is left of delta.
         """
         half = self.multiplier / 2
         rho = 0.5 / half**2
-        concentrated = rho + 2 * math.sqrt(rho * math.log(1 / delta))
+        alone = self.parts.drawn == 1
+        concentrated = rho + 2 * math.sqrt(rho * math.log(1 / delta)) if alone else math.inf
         distance = self.grid_delta / (1 + math.exp(self.epsilon))
         stated = epsilon_of(half, delta)
         while stated < concentrated:
@@ -262,7 +275,7 @@ def gaussian(
     )
     for one, made in zip(releases, noises, strict=True):
         require_room(one, replace(made, scale=made.scale * math.sqrt(parts.excess)))
-    return Calibrated(noises, multiplier, at, grid)
+    return Calibrated(noises, multiplier, at, grid, parts)
 
 
 def laplace(l1: int, most: int, epsilon: float, *, records: int = MOST_RECORDS) -> Noise:

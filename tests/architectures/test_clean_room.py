@@ -19,7 +19,7 @@ from comity.cleanroom import pace
 from comity.cleanroom.approval import approve
 from comity.cleanroom.job import Blocks, Job
 from comity.cleanroom.jobfile import read_job_file
-from comity.cleanroom.lesson import MOST_DRAWN, gradient_job
+from comity.cleanroom.lesson import BLOCKS, gradient_job
 from comity.cleanroom.shipped import source
 from comity.compare.settings import ML_PARTY
 from comity.errors import BadInput, ClauseRefused, Refused, Withheld
@@ -173,7 +173,7 @@ def test_a_job_that_behaves_differently_on_a_target_gives_an_answer_of_the_same_
         "clean-room", change=clause_of({"epsilon": 1.0, "delta": 1e-6, "queries": 1}, program)
     )
     for told in answers(outcome).values():
-        assert set(told) == {"drawn", "units", "deviations", "sums"}
+        assert set(told) == {"drawn", "units", "together", "deviations", "sums"}
     for provider in stage.inputs.providers:
         assert outcome.paid(provider).count("released") == 1
 
@@ -194,7 +194,9 @@ def test_a_model_that_tells_its_rows_is_withheld(stage: Any) -> None:
     assert told.passed
     assert "advantage is 0.000" in told.reason
     assert not judged(job, parameters, blind[:-1], rows, aside, 0.5).passed
-    assert not judged(job, {}, blind, rows, aside, 0.5).passed
+    other = replace(job, parameters={"levels": len(levels) - 1, "positive": 1})
+    told = judged(other, parameters, blind, rows, aside, 0.5)
+    assert "the room can score no rows with the model" in told.reason
     assert not judged(job, parameters, blind, rows[:60], aside[:60], 0.9).passed
     # turned round it is as sure of the same rows: its recipient can turn it back
     turned = judged(job, parameters, -knows, rows, aside, 0.5)
@@ -292,7 +294,9 @@ def test_a_program_that_comity_ships_is_known_only_as_comity_declares_it(stage: 
     ):
         assert not own_job(task, replace(model, **changed))
         assert not own_job(task, replace(step, **changed))
-    assert not own_job(task, replace(step, blocks=Blocks(most=MOST_DRAWN, cpu_s=60.0)))
+    assert not own_job(task, replace(step, blocks=Blocks(most=BLOCKS, cpu_s=60.0)))
+    assert step.blocks is not None
+    assert not own_job(task, replace(step, blocks=replace(step.blocks, together=1)))
     assert not own_job(task, replace(step, source=step.source + "\n"))
     assert not own_job(task, replace(step, source=source("logistic")))
 

@@ -204,7 +204,7 @@ def test_beside_a_program_they_share_its_charge(stage: Any) -> None:
     answers = json.loads((outcome.sessions[ML_PARTY] / "answers.json").read_text(encoding="utf-8"))
     for provider in stage.inputs.providers:
         found = answers["answers"][provider]
-        assert set(found) == {"drawn", "units", "deviations", "sums", "statistics"}
+        assert set(found) == {"drawn", "units", "together", "deviations", "sums", "statistics"}
         # 2 of 5 parts of epsilon: as much noise as a job of epsilon 0.4 has
         assert 10 < found["deviations"]["told"] < 35
         assert outcome.kinds(provider).count("charged") == 1

@@ -21,7 +21,10 @@ from comity.compare.settings import MEDIATOR, ML_PARTY
 from comity.errors import PartyFailed, Refused, VerificationFailed
 from comity.ledger import Checkpoint, verify_ledger
 from comity.plan import Outcome
+from comity.report.figures import explained, parts_of
 from comity.schema import Role
+
+pytestmark = pytest.mark.slow
 
 # hosted and encrypted modes of validation have tests of their own that ask the same of them
 OWN_TESTS = {("validation", "hosted"), ("blind-validation", "entrusted"), ("blind-validation", "encrypted")}
@@ -110,6 +113,13 @@ def test_it_runs_and_learns_and_its_account_balances(
         for column in table.column_names
     ]
     assert max(aucs) > 0.6
+    told = {
+        (name, part)
+        for said in outcome.figures.values()
+        for name in said
+        for part, _ in parts_of(name, said[name])
+    }
+    assert all(explained(*key) is not None for key in told)
     for provider in stage.inputs.providers:
         kinds = outcome.paid(provider)
         own = outcome.own_key(provider)  # what nobody else can open costs nothing

@@ -17,7 +17,7 @@ from comity.architectures.plain import personal_columns
 from comity.compare.settings import ML_PARTY
 from comity.data.ipc import table_from_bytes
 from comity.data.table import Table
-from comity.errors import BadAgreement, ClauseRefused, Refused, Withheld
+from comity.errors import BadAgreement, BadInput, ClauseRefused, Refused, Withheld
 from comity.schema import Schema, Unit, parse_schema
 
 Values = Callable[[random.Random, int], str]
@@ -228,6 +228,15 @@ def test_another_release_of_the_lineage_is_refused(tmp_path: Path, stage_of: Any
     rows = pq.read_table(table)
     pq.write_table(rows.slice(1), table)
     assert isinstance(stage.play("plain").errors["north"], Refused)
+
+
+def test_no_attempt_is_charged_for_a_table_that_is_not_there(tmp_path: Path, stage_of: Any) -> None:
+    stage = machines(tmp_path, stage_of)
+    (tmp_path / "parties" / "north" / "tables" / "train.parquet").unlink()
+    outcome = stage.play("plain")
+    assert isinstance(outcome.errors["north"], BadInput)
+    assert outcome.errors["north"].private
+    assert "charged" not in outcome.kinds("north")
 
 
 def schema_of(**roles: str) -> Schema:

@@ -14,12 +14,15 @@ from hypothesis import strategies as st
 
 from comity.attack.label import infer_labels
 from comity.cleanroom.job import Blocks, Job, Kind, Output
+from comity.cleanroom.lot import Lot
 from comity.cleanroom.price import RoomPrice, multiplier, whole_vectors
 from comity.cleanroom.statistic import Answer, answer
 from comity.errors import BadInput, UsageError
 from comity.ledger import PrivacyUnit, Relation, gaussian_noise_multiplier
 
 EPSILON, DELTA = 1.0, 9e-7
+ALONE, TEN = Lot(1.0, 100), Lot.of_all(10)
+SHARED = Lot(0.2, 10, alone=False, together=16)
 
 
 def job(length: int = 3, number: int | None = None, **more: Any) -> Job:
@@ -67,9 +70,8 @@ def test_fewer_units_drawn_need_less_noise() -> None:
 def test_the_cost_states_unit_and_relation() -> None:
     cost = price().cost
     assert (cost.unit, cost.relation) == (PrivacyUnit.record, Relation.add_remove)
-    assert price().moved == 1
-    assert price(number=10).moved == 2
-    assert price(number=10).deviation(1.0, 1.0, 1.0) > 1.9 * price().deviation(1.0, 1.0, 1.0) * 0.95
+    # 5% of epsilon goes to the count of units where a lot draws them
+    assert price(number=10).deviation(1.0, 1.0, TEN) > 1.9 * price().deviation(1.0, 1.0, ALONE) * 0.95
     with pytest.raises(UsageError, match="too small"):
         RoomPrice.of(job(), 1.0, 1e-13, PrivacyUnit.record)
 
@@ -78,19 +80,19 @@ entries = st.floats(allow_nan=True, allow_infinity=True) | st.floats(1e-323, 1e-
 vectors = st.lists(st.lists(entries, min_size=3, max_size=3), min_size=0, max_size=6)
 
 
-@given(vectors, st.integers(-100, 100), st.integers(-300, 300))
+@given(vectors, st.integers(-90, 90), st.integers(-300, 300), st.sampled_from([ALONE, TEN, SHARED]))
 @pytest.mark.hypothesis
 def test_no_vector_moves_the_sum_by_more_than_its_norm(
-    drawn: list[list[float]], norm: int, scale: int
+    drawn: list[list[float]], norm: int, scale: int, lot: Lot
 ) -> None:
     """The exact sums, noise taken away: whatever a block gives, however small or large, its part is cut."""
-    quiet = _Quiet.of(job(), EPSILON, DELTA, PrivacyUnit.record)
+    quiet, norm_of_block = _Quiet.of(job(), EPSILON, DELTA, PrivacyUnit.record), lot.cut(10.0**norm)
     with np.errstate(over="ignore", invalid="ignore"):
         given_ = np.array(drawn, dtype=np.float64).reshape(len(drawn), 3) * 10.0**scale
-    whole = quiet.noisy(given_, 10.0**norm, 1.0, 1.0)
+    whole = quiet.noisy(given_, 10.0**norm, 1.0, lot)
     for gone in range(len(given_)):
-        less = quiet.noisy(np.delete(given_, gone, axis=0), 10.0**norm, 1.0, 1.0)
-        assert np.linalg.norm((whole - less) / 10.0**norm) <= 1.0 + 1e-12
+        less = quiet.noisy(np.delete(given_, gone, axis=0), 10.0**norm, 1.0, lot)
+        assert np.linalg.norm((whole - less) / norm_of_block) <= 1.0 + 1e-12
 
 
 @pytest.mark.parametrize("entry", [1e-195, 1e-320, 1e-160, 3.0, 1e160, 1.7e308])
@@ -115,40 +117,54 @@ def test_norms_and_shares_beyond_all_reason_are_refused_before_a_charge() -> Non
 class _Quiet(RoomPrice):
     """The same without noise."""
 
-    def noisy(self, vectors: Any, norm: float, part: float, drawn: float) -> Any:
+    def noisy(self, vectors: Any, norm: float, part: float, lot: Lot) -> Any:
         from unittest import mock
 
         with mock.patch("comity.noise.add_discrete_gaussian", lambda values, sigma: values):
-            return super().noisy(vectors, norm, part, drawn)
+            return super().noisy(vectors, norm, part, lot)
 
 
 def test_places_hold_all_units() -> None:
     """They do but for a chance of 1e-9 each time: three times, false alarm 3e-9."""
     for units in (0, 5, 10_000):
-        counted, places = price().count(units)
-        assert places >= units
+        counted = price().count(units)
+        assert price().room(counted) >= units
         assert abs(counted - units) < 20 * 35 / EPSILON
 
 
-def canary(drawn: float, number: int | None) -> Any:
-    """Guess from what leaves whether a coin-flip record was there that gives all that its norm allows."""
+def canary(lot: Lot, number: int | None) -> Any:
+    """Guess from what leaves whether a coin-flip record was there that moves the sum by all that it may."""
     used = price(length=1, number=number)
-    move = float(used.moved)
+    move = float(lot.moved)
 
     def draw(count: int) -> Any:
-        return np.array([used.noisy(np.zeros((0, 1)), 1.0, 1.0, drawn) for _ in range(count)])
+        return np.array([used.noisy(np.zeros((0, 1)), 1.0, 1.0, lot) for _ in range(count)])
 
     return infer_labels(draw, np.array([move]), epsilon=EPSILON, delta=1e-6, trials=2_000, seed=3)
 
 
-@pytest.mark.parametrize("number", [None, 10])
-def test_a_job_that_gives_all_it_may_for_one_record_stays_under_the_bound(number: int | None) -> None:
+@pytest.mark.parametrize(("lot", "number"), [(ALONE, None), (TEN, 10)])
+def test_a_job_that_gives_all_it_may_for_one_record_stays_under_the_bound(
+    lot: Lot, number: int | None
+) -> None:
     """2,000 trials. The best guess reaches 0.10, the bound is 0.46: the upper end of the interval would have
     to be 14 deviations (of 0.022) off, so the false-alarm rate is far below 1e-6."""
-    found = canary(1.0, number)
+    found = canary(lot, number)
     assert found.bound is not None
     assert found.advantage < found.bound
     assert found.high < found.bound
+
+
+def test_noise_covers_a_record_that_turns_the_vector_of_its_block_round() -> None:
+    """Drawn with its probability, it makes what is minus the most that leaves plus the most: exact sums."""
+    quiet, lot = _Quiet.of(job(), EPSILON, DELTA, PrivacyUnit.record), SHARED
+    before = quiet.noisy(np.array([[-1e9, 0.0, 0.0]]), 3.0, 1.0, lot)
+    after = quiet.noisy(np.array([[1e9, 0.0, 0.0]]), 3.0, 1.0, lot)
+    moved = float(np.linalg.norm(after - before))
+    assert moved == pytest.approx(2 * 3.0 * math.sqrt(16), rel=1e-6)
+    assert quiet.deviation(3.0, 1.0, lot) >= quiet.multiplier(lot.drawn) * moved
+    # a seventh of the privacy needs noise that is wider by the root of seven
+    assert quiet.deviation(3.0, 1 / 7, lot) == pytest.approx(quiet.deviation(3.0, 1.0, lot) * math.sqrt(7))
 
 
 def test_low_bits_tell_nothing() -> None:
@@ -161,7 +177,7 @@ def test_low_bits_tell_nothing() -> None:
     unit = (1 << 26) / 1.0
     hidden = [np.array([[0.25]]), np.array([[0.25 + 1 / unit]])]
     for table in hidden:
-        answers = [used.noisy(table, 1.0, 1.0, 1.0)[0] * unit for _ in range(1_000)]
+        answers = [used.noisy(table, 1.0, 1.0, ALONE)[0] * unit for _ in range(1_000)]
         odd = sum(round(value) % 2 for value in answers)
         assert abs(odd - 500) < 125
 
@@ -176,13 +192,15 @@ def test_an_answer_is_read_back(sandboxed: None, rooms: Any) -> None:
     body, parts = found.to_message()
     read = Answer.from_message(asked, body, parts)
     assert read.sums["told"].tolist() == found.sums["told"].tolist()
-    assert (read.drawn, read.units) == (found.drawn, found.units)
+    assert (read.drawn, read.units, read.together) == (found.drawn, found.units, 1)
+    assert ran.rows == ran.gave.sum()
     assert ran.gave.sum() == (30 if found.drawn == 1.0 else ran.gave.sum())
     # 30 tenths, noise of deviation below 3: 40 away is more than 12 deviations
     assert abs(read.sums["told"][0] - 3.0) < 40
     wrong: list[tuple[Any, Any]] = [
         ({**body, "drawn": 0.0}, parts),
         ({**body, "units": "many"}, parts),
+        ({**body, "together": 0}, parts),
         ({**body, "deviations": {"told": -1.0}}, parts),
         (body, {}),
         (body, {"told": b"123"}),
@@ -200,7 +218,7 @@ def test_persons_are_blocks_with_all_their_rows(number: int | None, sandboxed: N
 
     source = "def run(rows, parameters):\n    return {'told': [len(rows['age'])]}\n"
     units = np.array([0, 0, 1, 2, 2, 2, -1])
-    lots = places_of_each(3, 7, 1.0) if number is None else places_by_lot(3, 7)
+    lots = (places_of_each if number is None else places_by_lot)(3, 7, 1.0)
     places = np.where(units >= 0, lots[units], -1)
     ran = run_blocks(rooms.blocks(source), {}, np.full((7, 1), 40.0), places, 7)
     assert ran.vectors["told"].sum() == 6.0

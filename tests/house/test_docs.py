@@ -6,6 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from comity import errors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,3 +53,12 @@ def test_exit_codes_are_as_documented() -> None:
         for name in re.findall(r"`(\w+)`", names):
             error = getattr(errors, name)
             assert (error.exit_code, error.http_status) == (int(exit_code), int(status))
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_every_table_of_a_page_has_a_head(page: str) -> None:
+    """A blank line in a table leaves the rows below it without one, and they are shown as text."""
+    text = re.sub(r"^```.*?^```", "", _read(f"docs/{page}"), flags=re.MULTILINE | re.DOTALL)
+    for table in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
+        head = [*table.splitlines(), ""][1].strip()
+        assert re.fullmatch(r"(\|\s*:?-+:?\s*)+\|", head), table[:200]

@@ -251,12 +251,7 @@ def build_town(
     if attested is not None:
         hub = next(party for party in document["parties"] if party["name"] == "hub")
         hub["attested"] = {"measurement": attested}
-    agreement = agreement_from(document)
-    for name, folder in folders.items():
-        agreement = agreement.sign(name, folder.key)
-    for folder in folders.values():
-        folder.keep_agreement(agreement)
-    return Town(root, folders, agreement, task)
+    return Town(root, folders, agreed(folders, document), task)
 
 
 def agree_again(town: Town, architecture: str, options: Options) -> Town:
@@ -268,12 +263,7 @@ def agree_again(town: Town, architecture: str, options: Options) -> Town:
     document["architectures"] = {architecture: clause}
     for data in document["data"]:
         data["mediator_may_hold"] = options.mode == "entrusted"
-    agreement = agreement_from(document)
-    for name, folder in town.folders.items():
-        agreement = agreement.sign(name, folder.key)
-    for folder in town.folders.values():
-        folder.keep_agreement(agreement)
-    return replace(town, agreement=agreement)
+    return replace(town, agreement=agreed(town.folders, document))
 
 
 def agree_on(
@@ -294,12 +284,17 @@ def agree_on(
         document["purpose"]["legal_basis"] = "not_personal"
     for data in document["data"]:
         data["lineage"] = lineage or f"{architecture}-{options.mode or 'only'}"
+    return replace(town, agreement=agreed(town.folders, document))
+
+
+def agreed(folders: Mapping[str, PartyFolder], document: Mapping[str, Any]) -> Agreement:
+    """The agreement of a document, signed by every party and kept by all of them."""
     agreement = agreement_from(document)
-    for name, folder in town.folders.items():
+    for name, folder in folders.items():
         agreement = agreement.sign(name, folder.key)
-    for folder in town.folders.values():
+    for folder in folders.values():
         folder.keep_agreement(agreement)
-    return replace(town, agreement=agreement)
+    return agreement
 
 
 def _write_tables(

@@ -114,7 +114,7 @@ def keys_of_shares(town, session):
 
 
 def test_one_is_away_and_another_one_is_killed(town, houses):
-    """Nothing is opened before all have taken part; who is killed pays again at most for what was not stored."""
+    """Nothing is opened before all have taken part; one killed pays again at most for what was not stored."""
     options = Options(mode="exact")
     agreed = houses.agree_on(town, "federated", options, lineage="with-a-crash", rounds=2)
     assert town.end("south") == 0

@@ -98,12 +98,7 @@ def asked(houses: Any, tmp_path_factory: pytest.TempPathFactory) -> Scene:
     document["parties"].append({"name": "court", "role": "auditor", "key": str(court.key.verify_key)})
     document["data"][0]["auditor"] = "court"
     document["architectures"]["validation"] |= {"queries": 1_000, "epsilon": 20.0, "delta": 2e-5}
-    agreement = agreement_from(document)
-    for name, folder in folders.items():
-        agreement = agreement.sign(name, folder.key)
-    for folder in folders.values():
-        folder.keep_agreement(agreement)
-    town.agreement = agreement
+    town.agreement = agreement = houses.agreed(folders, document)
     (root / "schema.json").write_text(json.dumps(houses.SCHEMA))
     place = town.folders["north"].tables_path / "train.parquet"
     rows = pq.read_table(place)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
-from comity.agreement import Agreement, agreement_from
+from comity.agreement import Agreement
 from comity.errors import BadInput, ClauseRefused, PartyFailed, UsageError, VerificationFailed
 from comity.node.api import application
 from comity.node.remote import RemoteValidator
@@ -75,11 +75,7 @@ def scene_of(houses: Any, crashing: Any, tmp_path: Path) -> Iterator[Callable[..
         document = town.agreement.to_dict()
         document.pop("signatures")
         document["architectures"]["validation"] |= {"queries": queries, "epsilon": epsilon}
-        agreement = agreement_from(document)
-        for name, folder in town.folders.items():
-            agreement = agreement.sign(name, folder.key)
-        for folder in town.folders.values():
-            folder.keep_agreement(agreement)
+        agreement = houses.agreed(town.folders, document)
         table = pq.read_table(town.folders["north"].tables_path / "train.parquet").sort_by("id")
         network = crashing.Network(town)
         networks.append(network)
@@ -104,6 +100,13 @@ def scene_of(houses: Any, crashing: Any, tmp_path: Path) -> Iterator[Callable[..
 @pytest.fixture
 def scene(scene_of: Callable[..., Scene]) -> Scene:
     return scene_of()
+
+
+def test_a_private_failure_is_told_as_one_and_as_nothing_more(scene: Scene) -> None:
+    (scene.town.folders["north"].tables_path / "train.parquet").unlink()
+    with pytest.raises(PartyFailed, match="its steward knows why") as told:
+        scene.validator()
+    assert "train" not in str(told.value)
 
 
 def decades(scene: Scene) -> list[int]:
@@ -277,7 +280,7 @@ def test_a_question_that_is_none_is_refused_before_anything_is_charged_or_read(s
     sealer.set_back("north", 2)
     assert scene.post(sealer.seal("north", Query("sums", fine, {"part": b"x"})))[0] == 422
     assert set(scene.kinds()[len(before) :]) == {"refused"}
-    assert all(book._labels is None for book in scene.node.desk._books.values())
+    assert all(book._labels is None for book in scene.node.desk.talks.books)
     assert validator.positives("age", 1, epsilon=0.5).left.epsilon == 49.5
 
 

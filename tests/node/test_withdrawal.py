@@ -53,7 +53,7 @@ def test_a_live_conversation_ends(network: Any) -> None:
     charged = len(list(node.ledger.events("charged")))
     # by the ML party itself, over HTTP, while the node runs
     assert client.post("/withdrawals", json=withdrawal(town, "analyst")).status_code == 204
-    assert not node.desk._talks
+    assert not node.desk.talks
     with pytest.raises(ClauseRefused):
         validator.positives("age", 2, epsilon=0.1)
     assert post(posted[-2])[0] == 403  # nor is what was told before told again

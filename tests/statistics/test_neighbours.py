@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comity import statistics
+from comity.data.column import objects
 from comity.mechanism import Noise
 
 OWN = [Decimal("1.5"), "a", 1, 2.0, True, date(2020, 1, 1), None]
@@ -31,13 +32,6 @@ ENDS = (-2.0, 6.0)
 
 values = st.lists(st.sampled_from([*OWN, *ODD]), max_size=6)
 records = st.sampled_from([*OWN, *ODD])
-
-
-def objects(column: list[Any]) -> Any:
-    array = np.empty(len(column), dtype=object)
-    for at, value in enumerate(column):
-        array[at] = value
-    return array
 
 
 COLUMNS: dict[str, Callable[[list[Any]], Any]] = {

@@ -192,6 +192,12 @@ def test_what_is_out_of_range_is_refused(wrong: Any) -> None:
         wrong()
 
 
+def test_that_there_are_too_many_records_is_the_holder_s_to_know() -> None:
+    with pytest.raises(UsageError, match="fewer than") as told:
+        statistics.count(range(2**31), epsilon=1.0)
+    assert told.value.private
+
+
 def test_results_are_frozen() -> None:
     told = statistics.histogram(AGES, bounds=ENDS, bins=2, epsilon=1.0)
     with pytest.raises(AttributeError):

@@ -50,6 +50,16 @@ def test_noise_has_the_scale_that_was_paid_for() -> None:
     assert not np.allclose(noisy.values, np.rint(noisy.values)), "noise has a finer grid than rows"
 
 
+def test_counts_without_room_on_the_grid_are_refused_and_never_wrap_around() -> None:
+    purse = Purse(16.0, 1e-6)
+    fits = purse.measure(np.array([2**23], dtype=np.int64), purse.whole / 2)
+    assert fits.values[0] == pytest.approx(2**23, rel=1e-4)
+    for rows in (2**26, 2**27):
+        with pytest.raises(UsageError, match="64-bit") as told:
+            purse.measure(np.array([rows], dtype=np.int64), purse.whole / 5)
+        assert told.value.private  # how many rows there are is
+
+
 def test_people_with_more_rows_take_more_noise() -> None:
     assert Purse(1.0, 1e-6, rows_per_unit=3).sigma(0.01) == pytest.approx(3 * Purse(1.0, 1e-6).sigma(0.01))
 

@@ -166,7 +166,7 @@ QUESTIONS: Final[tuple[Question, ...]] = (
         "proof",
         "Must all that leaves be differentially private, so that its bound holds whatever others know?",
         _yes_no(
-            ("a bound that holds against everybody is required", "a proven bound is required"),
+            ("a bound that holds whatever the ML party knows is required", "a proven bound is required"),
             ("checks, attacks and the agreement may be enough", "a proven bound is not required"),
         ),
         who="provider",

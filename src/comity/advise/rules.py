@@ -70,10 +70,24 @@ _NOISY: Final = (
     "A proven bound is required, and the providers can compute: on secret shares nobody sees rows or the "
     "model on the way, every provider adds a part of noise, and the model that is opened has a bound. "
 )
+_NOISY_SOURCE: Final = "docs/encrypted.md; docs/privacy.md"
+
 _NOISY_CAUTION: Final = (
     "It costs the most, and it hides one record: a person's many rows it does not. The bound holds as long "
     "as no two compute parties work together and all follow the protocol."
 )
+
+_MEDIATED_SOURCE: Final = "blueprint IV-C, III-A.2"
+
+_MEDIATED_CAUTION: Final = "The trust moves from the ML party to the mediator: it must not collude with it."
+
+_SYNTHETIC_SOURCE: Final = "blueprint V; McKenna et al. 2022 (AIM)"
+
+_SYNTHETIC_CAUTION: Final = (
+    "It keeps counts of a few columns at a time; what stands only in finer patterns is lost."
+)
+
+_SHARES_SOURCE: Final = "Lindell 2020 (blueprint [43]); Mohassel and Zhang 2017"
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(
@@ -104,11 +118,11 @@ RULES: Final[tuple[Rule, ...]] = (
             "proof": ("no",),
             "mixes": ("yes",),
         },
-        "The provider is reluctant, but there are several, and mixing their rows severs the link between a "
-        "row and its provider. What each of them has stays hidden in the crowd.",
-        "blueprint IV-C, III-A.2",
+        "The provider is reluctant, but there are several, and mixing their rows hides which provider a row "
+        "came from, up to the bound that is agreed.",
+        _MEDIATED_SOURCE,
         prefers={"personal": ("no",)},
-        caution="The trust moves from the ML party to the mediator: it must not collude with it.",
+        caution=_MEDIATED_CAUTION,
     ),
     Rule(
         "mediated-release",
@@ -122,9 +136,9 @@ RULES: Final[tuple[Rule, ...]] = (
             "mixes": ("yes",),
         },
         "The provider is reluctant, but there are several, the rows can be anonymised, and mixing them "
-        "severs the link between a row and its provider.",
-        "blueprint IV-C, III-A.2",
-        caution="The trust moves from the ML party to the mediator: it must not collude with it.",
+        "hides which provider a row came from, up to the bound that is agreed.",
+        _MEDIATED_SOURCE,
+        caution=_MEDIATED_CAUTION,
     ),
     Rule(
         "encrypted",
@@ -132,7 +146,7 @@ RULES: Final[tuple[Rule, ...]] = (
         {"columns": ("spread",), "providers": _SEVERAL, "proof": ("no",)},
         "No party has whole rows, and none may see the others' columns: only a computation on secret shares "
         "can learn across them.",
-        "Lindell 2020 (blueprint [43]); Mohassel and Zhang 2017",
+        _SHARES_SOURCE,
         caution="Records are matched first, which tells the providers who is in both; the model is exact.",
     ),
     Rule(
@@ -151,9 +165,9 @@ RULES: Final[tuple[Rule, ...]] = (
         {"columns": _HELD},
         "Rows are needed to look at, and no release of real ones fits these answers: a synthetic table has "
         "rows, and differential privacy bounds what they tell of any real one.",
-        "blueprint V; McKenna et al. 2022 (AIM)",
+        _SYNTHETIC_SOURCE,
         prefers={"want": ("rows",)},
-        caution="It keeps counts of a few columns at a time; what stands only in finer patterns is lost.",
+        caution=_SYNTHETIC_CAUTION,
     ),
     Rule(
         "clean-room",
@@ -171,9 +185,9 @@ RULES: Final[tuple[Rule, ...]] = (
         {"columns": _HELD},
         "The ML party's program must not be shown to a provider, so it cannot run beside the data: it runs "
         "at home, on a synthetic table.",
-        "blueprint V; McKenna et al. 2022 (AIM)",
+        _SYNTHETIC_SOURCE,
         prefers={"want": ("program",)},
-        caution="It keeps counts of a few columns at a time; what stands only in finer patterns is lost.",
+        caution=_SYNTHETIC_CAUTION,
     ),
     Rule(
         "homomorphic",
@@ -207,7 +221,7 @@ RULES: Final[tuple[Rule, ...]] = (
         {"proof": ("no",), "providers": _SEVERAL, "compute": ("yes",)},
         "There are too few records for noise to leave anything, but the providers can compute: training on "
         "secret shares opens the model and nothing on the way to it.",
-        "Lindell 2020 (blueprint [43]); Mohassel and Zhang 2017",
+        _SHARES_SOURCE,
         prefers={"enough": ("no",)},
         caution="The model is exact: it may tell of the rows it was trained on.",
     ),
@@ -263,7 +277,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "private",
         {"providers": ("two",), "mediator": ("counts", "rows"), "columns": _HELD, "compute": ("yes",)},
         _NOISY + "The mediator is the third that computes: it sees random numbers only.",
-        "docs/encrypted.md; docs/privacy.md",
+        _NOISY_SOURCE,
         prefers={"proof": ("yes",)},
         caution=_NOISY_CAUTION,
     ),
@@ -272,7 +286,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "private",
         {"providers": ("many",), "columns": _HELD, "compute": ("yes",)},
         _NOISY + "Three of the providers compute.",
-        "docs/encrypted.md; docs/privacy.md",
+        _NOISY_SOURCE,
         prefers={"proof": ("yes",)},
         caution=_NOISY_CAUTION,
     ),
@@ -282,7 +296,7 @@ RULES: Final[tuple[Rule, ...]] = (
         {"providers": _SEVERAL, "proof": ("no",), "compute": ("yes",)},
         "The providers can compute, and no proven bound is required: on secret shares nobody sees rows or "
         "the model on the way, and it is opened to the ML party alone.",
-        "Lindell 2020 (blueprint [43]); Mohassel and Zhang 2017",
+        _SHARES_SOURCE,
         caution="It costs the most, the model is exact, and compute parties that collude see everything.",
     ),
     Rule(
@@ -291,8 +305,8 @@ RULES: Final[tuple[Rule, ...]] = (
         {"columns": _HELD},
         "Nothing else fits these answers better: a synthetic table is made once at each provider, and the ML "
         "party works with it alone.",
-        "blueprint V; McKenna et al. 2022 (AIM)",
-        caution="It keeps counts of a few columns at a time; what stands only in finer patterns is lost.",
+        _SYNTHETIC_SOURCE,
+        caution=_SYNTHETIC_CAUTION,
     ),
 )
 

@@ -45,15 +45,13 @@ def trust_of(architecture: str, mode: str | None) -> TrustTable:
         return TrustTable(architecture, mode)
     found = find(architecture)
     exposure = found.exposure(mode)
-    words = exposure.in_words or found.in_words
+    words = found.words(mode)
     return TrustTable(
         architecture,
         mode,
         summary=found.summary,
         trust=tuple((one.party, one.assumption) for one in exposure.trust),
         seen_by=exposure.seen_by,
-        in_words={}
-        if words is None
-        else {"protects": words.protects, "against": words.against, "price": words.price},
+        in_words={} if words is None else words.to_dict(),
         unavailable=found.unavailable() or "",
     )

@@ -1,10 +1,10 @@
 """`clean-room`: the ML party's program runs beside the data, in a sandbox; declared results leave.
 
 Neighbouring relation, mode `private`: add-remove of one record, or of all rows of one person where the schema
-names one. Sensitivity: the declared norm of a job's vector, since each unit is a block of its own
-(`comity.cleanroom.price`). Who sees what: the provider sees the program and its parameters; the ML party a
-noisy count of units and noisy sums; no party sees another provider's. Mode `exact` gives out a model as it
-is, under a membership limit (`clean_room_exact`).
+names one. Sensitivity: the declared norm of a job's vector where each unit is a block of its own, twice that
+of a block's where units share one (`comity.cleanroom.price`). Who sees what: the provider sees the program
+and its parameters; the ML party a noisy count of units and noisy sums; no party sees another provider's. Mode
+`exact` gives out a model as it is, under a membership limit (`clean_room_exact`).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from comity.architectures.definition import (
     Task,
     Trust,
 )
+from comity.architectures.membership_bounds import pilot_bound
 from comity.architectures.models import membership_attack
 from comity.attack.result import AttackResult
 from comity.cleanroom.columns import Columns, Units
@@ -110,14 +111,10 @@ def _skip(task: Task, providers: Sequence[str]) -> str | None:
 
 
 def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
-    from comity.attack.membership import membership_bound
-
     found = membership_attack(pilot)
     if pilot.options.mode == "exact":
         return {"membership": found}
-    unit = _promise(pilot.options, pilot.task).unit or ""
-    bound = membership_bound(pilot.options.epsilon, pilot.options.delta, unit=unit)
-    return {"membership": replace(found, bound=bound)}
+    return {"membership": replace(found, bound=pilot_bound(pilot))}
 
 
 _SEES_PROGRAM = "the ML party's program, its parameters and what it declares to give out"
@@ -137,8 +134,8 @@ _IN_WORDS = InWords(
     protects="Rows never leave the provider: the ML party's program goes to them, in a sandbox, and noise "
     "covers what any one record adds to its results.",
     against="The ML party, even if its program tries to smuggle records out, and whoever gets the results.",
-    price="The provider sees the program; each record's part runs in a process of its own, which takes "
-    "computing time; few results, fixed beforehand.",
+    price="The provider sees the program; records run one at a time or a few together, each time in a "
+    "process of its own, which takes computing time; few results, fixed beforehand.",
 )
 _EXACT = Exposure(
     trust=(*_TRUST, Trust("ml_party", "does not try to read the rows off the model's coefficients")),

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from comity.architectures.clean_room_exact import learn_models
-from comity.architectures.clean_room_provider import TOPIC
+from comity.architectures.clean_room_exact import exact_job, score
+from comity.architectures.clean_room_terms import TOPIC, send_job
 from comity.architectures.definition import Seat
-from comity.architectures.exchange import receive_release, send_query
+from comity.architectures.exchange import receive_release
 from comity.architectures.models import keep_scores, labels_of
-from comity.cleanroom.blocks import check_parameters
+from comity.cleanroom.columns import Columns
 from comity.cleanroom.job import Job, Kind
 from comity.cleanroom.jobfile import read_job_file
 from comity.cleanroom.lesson import Lesson
@@ -35,16 +35,13 @@ def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
     own = seat.folder / "job" / "job.yaml"
     if own.is_file():
         return _ask(seat, channel, own)
-    return learn_models(seat, channel) if seat.options.mode == "exact" else _learn(seat, channel)
+    return _average_models(seat, channel) if seat.options.mode == "exact" else _learn(seat, channel)
 
 
 def _ask(seat: Seat, channel: Channel, path: Path) -> dict[str, Any]:
     """Send an own job and keep the answers."""
     job, parameters = read_job_file(path)
-    check_parameters(job, parameters)
-    parts = {name: values.astype("<f8").tobytes() for name, values in parameters.items()}
-    for name in seat.providers:
-        send_query(channel, name, TOPIC, {"job": job.to_dict()}, parts)
+    send_job(seat, channel, job, parameters)
     answers: dict[str, Any] = {}
     for name in seat.providers:
         message = receive_release(seat, channel, name, TOPIC)
@@ -90,9 +87,7 @@ def _learn(seat: Seat, channel: Channel) -> dict[str, Any]:
         seed=seat.options.seed,
     )
     job = lesson.job
-    parts = {name: values.astype("<f8").tobytes() for name, values in lesson.parameters.items()}
-    for name in seat.providers:
-        send_query(channel, name, TOPIC, {"job": job.to_dict()}, parts)
+    send_job(seat, channel, job, lesson.parameters)
     answers: list[Answer] = []
     for name in seat.providers:
         message = receive_release(seat, channel, name, TOPIC)
@@ -109,3 +104,24 @@ def _learn(seat: Seat, channel: Channel) -> dict[str, Any]:
         "units_counted": counted,
         "drawn": {name: answer.drawn for name, answer in zip(seat.providers, answers, strict=True)},
     }
+
+
+def _average_models(seat: Seat, channel: Channel) -> dict[str, Any]:
+    """Ask every provider for its model, and average what they say of each probe row."""
+    job, parameters = exact_job(seat.task)
+    send_job(seat, channel, job, parameters)
+    probe = Columns.of(seat.task.schema, seat.task.features).matrix(Table(seat.table("probe")))
+    odds, rows = np.zeros(len(probe)), 0
+    for name in seat.providers:
+        message = receive_release(seat, channel, name, TOPIC)
+        try:
+            count = int(message.body["outcome"]["rows"])
+            coefficients = np.frombuffer(message.parts["coefficients"], dtype="<f8").astype(np.float64)
+            told = score(coefficients, parameters["levels"], probe)
+        except (KeyError, TypeError, ValueError):
+            raise PartyFailed(f"'{name}' sent a model that cannot be read") from None
+        if told is None or not np.isfinite(told).all() or count < 1:
+            raise PartyFailed(f"'{name}' sent a model that cannot be")
+        odds, rows = odds + count * told, rows + count
+    keep_scores(seat, {"logistic": 0.5 * (1.0 + np.tanh(odds / rows / 2.0))})
+    return {"rows_used": rows}

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from comity.architectures.clean_room_rows import read_rows
 from comity.architectures.clean_room_steward import tell_steward
+from comity.architectures.clean_room_terms import NAME, TOPIC
 from comity.architectures.definition import Seat, Task
-from comity.architectures.exchange import account_of, receive_release, send_query
-from comity.architectures.models import keep_scores
+from comity.architectures.exchange import account_of
 from comity.attack.membership import membership_either_way, rows_aside
 from comity.cleanroom.blocks import Parameters
 from comity.cleanroom.columns import Columns, Units
@@ -31,10 +32,8 @@ from comity.cleanroom.job import Job, Kind, Output
 from comity.cleanroom.pace import leaves_after, paced
 from comity.cleanroom.shipped import source
 from comity.cleanroom.whole import run_whole
-from comity.data.table import Table
-from comity.errors import BadInput, PartyFailed
+from comity.errors import BadInput
 from comity.plan import Outcome, Plan, Verdict
-from comity.wire import Channel
 
 if TYPE_CHECKING:
     from comity.agreement.training_clauses import CleanRoomClause
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-TOPIC: Final = "job"
 _ASIDE: Final = 5
 _LEAST_UNITS: Final = 50
 
@@ -103,12 +101,8 @@ def model_plan(
     fault, begun, first = "", time.monotonic(), leaves_after(1, 0.0)
 
     def rows() -> tuple[Floats, Integers, NDArray[np.bool_]]:
-        wanted = [*job.columns, *([] if unit.column is None else [unit.column])]
-        table = seat.table("train", columns=list(dict.fromkeys(wanted)))
-        people = range(table.num_rows) if unit.column is None else table.column(unit.column).to_pylist()
-        units = unit.numbers(people)
-        counted = units >= 0
-        matrix, units = columns.matrix(Table(table))[counted], units[counted]
+        matrix, units = read_rows(seat, columns, unit)
+        matrix, units = matrix[units >= 0], units[units >= 0]
         return matrix, units, kept_aside(matrix, units)
 
     def run() -> Outcome:
@@ -136,7 +130,7 @@ def model_plan(
             return judged(job, parameters, coefficients, matrix, aside, limit, units)
 
     return Plan(
-        architecture="clean-room",
+        architecture=NAME,
         purpose=f"the model of the job '{job.title}' on the rows of {seat.party}",
         recipient=seat.ml_party,
         topic=TOPIC,
@@ -196,12 +190,10 @@ def judged(
     outside[numbers] = aside
     if min(outside.sum(), (~outside).sum()) < _LEAST_UNITS:
         return Verdict(False, f"too few units to attack the model with: {len(outside)}")
-    levels = parameters.get("levels")
-    if levels is None or "positive" not in parameters or len(levels) != len(job.columns) - 1:
-        return Verdict(
-            False, "the model is none that the room can score rows with, so none that it can attack"
-        )
-    odds = score(coefficients, levels, matrix[:, :-1])
+    reason = unscorable(job)
+    if reason is not None:
+        return Verdict(False, reason)
+    odds = score(coefficients, parameters["levels"], matrix[:, :-1])
     if odds is None:
         return Verdict(False, "the model has another form than declared: no row can be scored")
     if not np.isfinite(odds).all():
@@ -218,6 +210,18 @@ def judged(
         f"the attack's advantage is {found.advantage:.3f}, at most {found.high:.3f}; the limit is {limit:g}"
     )
     return Verdict(found.high <= limit, told, {name: f"{value:.6f}" for name, value in figures.items()})
+
+
+def unscorable(job: Job) -> str | None:
+    """Why no row can be scored by what the job gives, whatever it is; None if one can. Public."""
+    declared = job.parameters
+    if declared.get("levels") == len(job.columns) - 1 and declared.get("positive") == 1:
+        return None
+    return (
+        "the room can score no rows with the model, so it cannot attack it: as in the job 'logistic', "
+        "its last column is the target, and its parameters are levels (of each feature, 0 for a number) and "
+        "positive (one number)"
+    )
 
 
 def _scores_of_units(own: Floats, numbers: Integers) -> list[Floats]:
@@ -249,26 +253,3 @@ def score(coefficients: Floats, levels: Floats, features: Floats) -> Floats | No
             )
         first += 2 + count
     return np.asarray(np.clip(odds, -700.0, 700.0), dtype=np.float64)
-
-
-def learn_models(seat: Seat, channel: Channel) -> dict[str, Any]:
-    """The ML party: ask every provider for its model, and average what they say of each probe row."""
-    job, parameters = exact_job(seat.task)
-    parts = {name: values.astype("<f8").tobytes() for name, values in parameters.items()}
-    for name in seat.providers:
-        send_query(channel, name, TOPIC, {"job": job.to_dict()}, parts)
-    probe = Columns.of(seat.task.schema, seat.task.features).matrix(Table(seat.table("probe")))
-    odds, rows = np.zeros(len(probe)), 0
-    for name in seat.providers:
-        message = receive_release(seat, channel, name, TOPIC)
-        try:
-            count = int(message.body["outcome"]["rows"])
-            coefficients = np.frombuffer(message.parts["coefficients"], dtype="<f8").astype(np.float64)
-            told = score(coefficients, parameters["levels"], probe)
-        except (KeyError, TypeError, ValueError):
-            raise PartyFailed(f"'{name}' sent a model that cannot be read") from None
-        if told is None or not np.isfinite(told).all() or count < 1:
-            raise PartyFailed(f"'{name}' sent a model that cannot be")
-        odds, rows = odds + count * told, rows + count
-    keep_scores(seat, {"logistic": 0.5 * (1.0 + np.tanh(odds / rows / 2.0))})
-    return {"rows_used": rows}

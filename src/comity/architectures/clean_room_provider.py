@@ -13,34 +13,31 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from comity.architectures.clean_room_exact import model_plan
 from comity.architectures.clean_room_own import own_job
+from comity.architectures.clean_room_rows import read_rows
 from comity.architectures.clean_room_statistics import compute, rehearse_statistics
 from comity.architectures.clean_room_steward import tell_steward
 from comity.architectures.clean_room_table import table_plan
+from comity.architectures.clean_room_terms import NAME, TOPIC, taken
 from comity.architectures.definition import Seat
 from comity.architectures.exchange import account_of, additive_delta, receive_query, send_answer
 from comity.cleanroom.approval import approved
-from comity.cleanroom.blocks import Parameters, check_parameters
+from comity.cleanroom.blocks import Parameters
 from comity.cleanroom.columns import Columns, Units
 from comity.cleanroom.job import Job, Kind
 from comity.cleanroom.pace import leave_at, leaves_after, require_soon
+from comity.cleanroom.places import most_places
 from comity.cleanroom.price import RoomPrice
 from comity.cleanroom.purse import Parts, Purse
 from comity.cleanroom.rehearsal import require_rehearsed
-from comity.cleanroom.statistic import answer, most_places
+from comity.cleanroom.statistic import answer
 from comity.crypto.canonical import digest
-from comity.data.table import Table
-from comity.errors import BadInput, ClauseRefused, ComityError
+from comity.errors import ClauseRefused, ComityError
 from comity.gate import refusal_of
 from comity.ledger import Cost, PrivacyUnit, Relation, approximate, pure
 from comity.plan import Outcome, Plan
 from comity.wire import Channel, Message
-
-NAME = "clean-room"
-TOPIC = "job"
 
 
 def provider(seat: Seat, channel: Channel) -> dict[str, Any]:
@@ -77,7 +74,7 @@ class _Room:
             BadInput: if it cannot be read, or reads what is not agreed.
             ClauseRefused: if it is not approved, or gives out what the clause does not allow.
         """
-        job, parameters = _taken(message)
+        job, parameters = taken(message)
         _check_clause(seat, job, seat.agreement.clause(NAME))
         terms = seat.agreement.data_of(seat.party)
         columns = Columns.of(seat.task.schema, job.columns)
@@ -98,7 +95,7 @@ class _Room:
         if job.statistics:
             rehearse_statistics(job, seat.task.schema, seat.options.epsilon, unit)
         if job.blocks is not None:
-            require_soon(job, job.blocks.most if job.blocks.number is None else job.blocks.number)
+            require_soon(job, most_places(job))
         if job.outputs:
             require_rehearsed(job, parameters, seat.task.schema)
         return cls(seat, job, parameters, columns, unit)
@@ -130,11 +127,7 @@ class _Room:
 
         def work() -> Outcome:
             begun, purse = time.monotonic(), Purse(cost)
-            wanted = [*job.columns, *([] if self.unit.column is None else [self.unit.column])]
-            rows = seat.table("train", columns=list(dict.fromkeys(wanted)))
-            named = None if self.unit.column is None else rows.column(self.unit.column).to_pylist()
-            units = self.unit.numbers(range(rows.num_rows) if named is None else named)
-            matrix = self.columns.matrix(Table(rows))
+            matrix, units = read_rows(seat, self.columns, self.unit)
             people = None if whose is PrivacyUnit.record else units[units >= 0]
             told = compute(job, self.columns, matrix[units >= 0], people, self.unit.rows, parts, purse)
             statistics = {"statistics": [one.to_message() for one in told]} if told else {}
@@ -142,8 +135,10 @@ class _Room:
                 leave_at(begun, leaves_after(0, 0.0))
                 return Outcome(statistics)
             purse.take(price.cost)
-            found, ran = answer(job, self.parameters, matrix, units, price, begun=begun)
-            self._note(int(ran.gave.sum()), ran.cpu_s, ran.peak_mb)
+            found, ran = answer(
+                job, self.parameters, matrix, units, price, most_rows=self.unit.rows, begun=begun
+            )
+            self._note(ran.rows, ran.cpu_s, ran.peak_mb)
             if ran.fault:
                 tell_steward(seat, f"{ran.fault}\nNoise without any result has left.")
             body, sums = found.to_message()
@@ -168,24 +163,7 @@ class _Room:
             return None, pure(epsilon, unit=whose, relation=Relation.add_remove)
         delta = additive_delta(self.seat, self.seat.party, NAME)
         price = RoomPrice.of(self.job, parts.program, delta, whose)
-        require_soon(self.job, most_places(self.job, price))
         return price, approximate(epsilon, delta, unit=whose, relation=Relation.add_remove)
-
-
-def _taken(message: Message) -> tuple[Job, Parameters]:
-    try:
-        document = message.body["job"]
-    except (KeyError, TypeError):
-        raise BadInput(f"'{message.sender}' sent no job") from None
-    job = Job.from_dict(document)
-    try:
-        parameters = {
-            name: np.frombuffer(data, dtype="<f8").astype(np.float64) for name, data in message.parts.items()
-        }
-    except ValueError:
-        raise BadInput(f"'{message.sender}' sent parameters that are no numbers") from None
-    check_parameters(job, parameters)
-    return job, parameters
 
 
 def _check_clause(seat: Seat, job: Job, clause: Any) -> None:

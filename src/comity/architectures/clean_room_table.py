@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from comity.architectures.clean_room_rows import read_rows
+from comity.architectures.clean_room_terms import NAME, TOPIC
 from comity.architectures.definition import Seat
 from comity.architectures.exchange import account_of
 from comity.cleanroom.blocks import Parameters
@@ -18,7 +20,6 @@ from comity.cleanroom.cells import CellRules, Grid, Members, determined, fill, u
 from comity.cleanroom.columns import Columns, Units
 from comity.cleanroom.job import Job
 from comity.cleanroom.pace import leaves_after, paced
-from comity.data.table import Table
 from comity.plan import Outcome, Plan, Verdict
 
 if TYPE_CHECKING:
@@ -48,17 +49,11 @@ def table_plan(
     grid = Grid.of(job, seat.task.schema)
     begun, first = time.monotonic(), leaves_after(grid.size, 0.0)
 
-    def read() -> tuple[Any, Any]:
-        wanted = [*job.columns, *([] if unit.column is None else [unit.column])]
-        rows = seat.table("train", columns=list(dict.fromkeys(wanted)))
-        people = range(rows.num_rows) if unit.column is None else rows.column(unit.column).to_pylist()
-        return columns.matrix(Table(rows)), unit.numbers(people)
-
     def run() -> Outcome:
         nonlocal begun
         begun = time.monotonic()
         with paced(begun, first):
-            matrix, units = read()
+            matrix, units = read_rows(seat, columns, unit)
             table = fill(job, parameters, grid, matrix, units, rules)
             note(int((units >= 0).sum()), table.cpu_s, table.peak_mb)
         shown = [
@@ -69,13 +64,13 @@ def table_plan(
 
     def check(outcome: Outcome) -> Verdict:
         with paced(begun, first):
-            return _counted_again(outcome, job, grid, *read(), rules)
+            return _counted_again(outcome, job, grid, *read_rows(seat, columns, unit), rules)
 
     return Plan(
-        architecture="clean-room",
+        architecture=NAME,
         purpose=f"the table of the job '{job.title}' on the rows of {seat.party}",
         recipient=seat.ml_party,
-        topic="job",
+        topic=TOPIC,
         request=request,
         asks={"unsafe_exact": True},
         account=account_of(seat, unit=unit.whose),

@@ -305,7 +305,8 @@ ARCHITECTURE = Architecture(
     skip=_skip,
     attacks=_attacks,
     in_words=InWords(
-        protects="That a row can be told from k - 1 others by its quasi-identifiers.",
+        protects="Whose a row is, as far as its quasi-identifiers tell: no row can be told from k - 1 others "
+        "by them.",
         against="The ML party and whoever gets the table from it, as far as they know no more than quasi-"
         "identifiers.",
         price="Values become coarser and some rows are left out; what is not generalised is readable, and"

@@ -113,7 +113,7 @@ def receive_notice(channel: Channel, sender: str, topic: str) -> Message:
         PartyFailed: if it sent something else.
     """
     message = channel.receive(sender)
-    _raise_refusal(message)
+    raise_refusal(message)
     if message.kind is not Kind.notice or message.topic != topic:
         raise PartyFailed(
             f"'{sender}' sent a {message.kind} about '{message.topic[:40]}' where a notice of "
@@ -161,7 +161,7 @@ def receive_share(seat: Seat, channel: Channel, sender: str, topic: str) -> Mess
     return _receive_issued(seat, channel, sender, topic, Kind.share)
 
 
-def _raise_refusal(message: Message) -> None:
+def raise_refusal(message: Message) -> None:
     """Raise what the sender refused with, in its words, if it refused."""
     if message.kind is not Kind.refusal:
         return
@@ -175,39 +175,40 @@ def _raise_refusal(message: Message) -> None:
 
 def _receive_issued(seat: Seat, channel: Channel, sender: str, topic: str, kind: Kind) -> Message:
     message = channel.receive(sender)
-    _raise_refusal(message)
+    raise_refusal(message)
     if message.kind is not kind or message.topic != topic:
         raise PartyFailed(
             f"'{sender}' sent a {message.kind} about '{message.topic[:40]}' where a {kind} of "
             f"'{topic}' was due"
         )
-    receipt = _sound_receipt(seat, message)
+    receipt = sound_receipt(message, seat.agreement, seat.party)
     with open(seat.session / "receipts.jsonl", "a", encoding="utf-8") as file:
-        file.write(json.dumps({"from": sender, **receipt}) + "\n")
+        file.write(json.dumps({"from": sender, **receipt.to_dict()}) + "\n")
     return message
 
 
-def _sound_receipt(seat: Seat, message: Message) -> Mapping[str, Any]:
+def sound_receipt(message: Message, agreement: Agreement, recipient: str) -> Receipt:
     """The receipt of a release or share, if it is about this one and in the sender's signed ledger.
 
     The receipt opens the ledger's own entry of the release with an inclusion proof, so that the sender cannot
     give out what its ledger does not hold.
 
+    Args:
+        recipient: the party that the message came to.
+
     Raises:
         VerificationFailed: if it is not.
     """
-    receipt, outcome = message.body.get("receipt"), message.body.get("outcome")
-    if not isinstance(receipt, dict) or not isinstance(outcome, dict):
+    written, outcome = message.body.get("receipt"), message.body.get("outcome")
+    if not isinstance(written, dict) or not isinstance(outcome, dict):
         raise VerificationFailed(f"'{message.sender}' sent a {message.kind} without a receipt")
+    unfit = VerificationFailed(f"the receipt that '{message.sender}' sent does not fit its {message.kind}")
     try:
-        read = Receipt.from_dict(receipt)
-        read.verify(seat.agreement.party(message.sender).key, recipient=seat.party)
-        matches = (read.agreement, read.outcome) == (
-            seat.agreement.digest,
-            Outcome(body=outcome, parts=message.parts).digest,
-        )
+        receipt = Receipt.from_dict(written)
+        receipt.verify(agreement.party(message.sender).key, recipient=recipient)
+        told = agreement.digest, Outcome(body=outcome, parts=message.parts).digest
     except (KeyError, TypeError, ValueError, BadInput):
-        matches = False
-    if not matches:
-        raise VerificationFailed(f"the receipt that '{message.sender}' sent does not fit its {message.kind}")
+        raise unfit from None
+    if (receipt.agreement, receipt.outcome) != told:
+        raise unfit
     return receipt

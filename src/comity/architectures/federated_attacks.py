@@ -19,6 +19,7 @@ import numpy as np
 from comity.architectures.definition import DELTA_ADDITIVE_SHARE, Options, Pilot, rounded_delta
 from comity.architectures.federated_features import Features
 from comity.architectures.federated_terms import COLLUDERS, FEATURES, HIDDEN, SEEN, threshold
+from comity.architectures.membership_bounds import pilot_bound
 from comity.architectures.models import labels_of, membership_attack
 from comity.attack.result import AttackResult
 from comity.data.encode import Encoder, LevelColumn
@@ -29,7 +30,6 @@ from comity.train.federated.fixed_point import weighted_mean
 from comity.train.federated.networks import Network
 from comity.train.federated.shared_noise import SharedNoise
 from comity.train.private.descent import record_gradients
-from comity.validate.hosted import HostedUnit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,11 +42,8 @@ _CANARY_TRIALS: Final = 20_000
 
 def attacks(pilot: Pilot) -> dict[str, AttackResult]:
     """Membership, gradient inversion on sums and on one provider's words; in private mode a canary too."""
-    from comity.attack.membership import membership_bound
-
     exact = pilot.options.mode == "exact"
-    unit = HostedUnit.of(pilot.task.schema.unit, pilot.task.schema.columns).unit
-    bound = None if exact else membership_bound(pilot.options.epsilon, pilot.options.delta, unit=unit)
+    bound = None if exact else pilot_bound(pilot)
     found = {"membership": replace(membership_attack(pilot), bound=bound), **_inversion(pilot, bound)}
     return found if exact else {**found, "canary": canary_attack(pilot.options, len(pilot.members))}
 

@@ -85,6 +85,7 @@ def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     refusal = _unfit(seat, columns)
     if refusal is not None:
         _refuse(seat, channel, plan, refusal)
+    seat.require_table("train")  # an attempt is not charged for a table that is not there
     send_answer(seat, channel, plan)
     return {}
 
@@ -233,7 +234,9 @@ def _clause(options: Options) -> dict[str, Any]:
 
 
 def _guarantee(options: Options) -> Guarantee:
-    return Guarantee(note="None: every row is handed over as it is, because nothing in it is private.")
+    return Guarantee(
+        note="None: every row is handed over as it is, on the parties' word that nothing in it is private."
+    )
 
 
 def _skip(task: Task, providers: Sequence[str]) -> str | None:
@@ -266,7 +269,8 @@ ARCHITECTURE = Architecture(
     skip=_skip,
     attacks=_attacks,
     in_words=InWords(
-        protects="Nothing: there has to be nothing to protect, and the provider's own node checks that.",
+        protects="Nothing: there has to be nothing to protect, and the provider's own node withholds a table "
+        "in which it finds what looks personal.",
         against="Nobody. What the ML party may do with the rows is a promise in the agreement, no more.",
         price="No accuracy is lost. A table that has left cannot be called back.",
     ),

@@ -9,9 +9,11 @@ party: ordinary models are trained on all synthetic tables and the seed rows, as
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from comity.architectures.definition import (
+    ROW_ID,
     Architecture,
     Guarantee,
     InWords,
@@ -29,6 +31,7 @@ from comity.architectures.exchange import (
     send_answer,
     send_query,
 )
+from comity.architectures.membership_bounds import moved_at_one, pilot_bound
 from comity.architectures.models import boosted_scores, keep_scores, logistic_scores, membership_attack
 from comity.attack.result import AttackResult
 from comity.data.ipc import table_from_bytes, table_to_bytes
@@ -37,9 +40,13 @@ from comity.data.table import Table, concat_tables
 from comity.errors import BadInput, PartyFailed
 from comity.ledger import PrivacyUnit, Relation, approximate
 from comity.plan import Outcome, Plan
+from comity.schema import Role
+from comity.synthesize.cells import MOST_CELLS
 from comity.wire import Channel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from comity.schema import Schema
     from comity.wire import Message
 
@@ -155,6 +162,36 @@ def _clause(options: Options) -> dict[str, Any]:
     return {"method": METHOD, "rows": MOST_ROWS, "epsilon": options.epsilon, "delta": options.delta}
 
 
+def _leaves_out(task: Task) -> dict[str, str]:
+    """Columns that no synthetic table has, and why: roles and types alone say so, no value does."""
+    told: dict[str, str] = {}
+    for name, column in task.schema.columns.items():
+        if column.role is not Role.identifier or name == ROW_ID:
+            continue
+        if name in (task.id, task.schema.unit.column):
+            told[name] = "it says whose row it is"
+        elif column.type.is_numeric:
+            told[name] = "its role is identifier"
+        else:
+            told[name] = "its role is identifier, or it is text whose values the schema does not list"
+    return told
+
+
+def _skip(task: Task, providers: Sequence[str]) -> str | None:
+    many = {
+        name: len(task.schema[name].values or ())
+        for name in _columns(task)
+        if len(task.schema[name].values or ()) >= MOST_CELLS
+    }
+    if not many:
+        return None
+    told = ", ".join(f"'{name}' ({levels:,})" for name, levels in many.items())
+    return (
+        f"a synthetic table takes at most {MOST_CELLS - 1:,} levels in a column, and the schema lists more "
+        f"for {told}: group them, or give the column the role identifier"
+    )
+
+
 def _promise(options: Options, task: Task) -> Guarantee:
     return _guarantee(options, kind_of(Unit.of(task.schema.unit, task.schema.columns)))
 
@@ -180,18 +217,18 @@ def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
 
     provider = max(pilot.members, key=lambda name: pilot.members[name].num_rows)
     session = pilot.sessions[pilot.ml_party]
-    schema = pilot.task.schema
-    by_record = Unit.of(schema.unit, schema.columns).of_records
     release = SyntheticRelease(
         table=Table(pq.read_table(session / f"received-{provider}.parquet")),
         members=Table(pilot.members[provider]),
         outsiders=Table(pilot.held_against(provider)),
-        epsilon=pilot.options.epsilon if by_record else None,
-        delta=pilot.options.delta if by_record else None,
+        epsilon=pilot.options.epsilon,
+        delta=pilot.options.delta,
+        moved=moved_at_one(pilot),
     )
     return {
         **attack_synthetic(release, seed=pilot.options.seed),
-        "model-membership": membership_attack(pilot),
+        # models are made of the tables and of seed rows alone: what holds for the tables holds for them
+        "model-membership": replace(membership_attack(pilot), bound=pilot_bound(pilot)),
     }
 
 
@@ -214,11 +251,14 @@ ARCHITECTURE = Architecture(
             "which marginals each was made from, with how much noise",
         ),
     },
+    skip=_skip,
     attacks=_attacks,
+    leaves_out=_leaves_out,
     in_words=InWords(
-        protects="Every record: rows are drawn from a model of noisy counts, and nobody's row is among them.",
+        protects="Every record: rows are drawn from a model of noisy counts, and one that is like "
+        "somebody's is so by chance.",
         against="The ML party and whoever gets the tables after it, whatever they know besides.",
         price="What the noisy counts do not say is lost: small groups, and most of what three or more "
-        "features say only together.",
+        "features say only together. Ids and free text are in no table.",
     ),
 )

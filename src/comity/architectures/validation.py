@@ -48,7 +48,7 @@ from comity.crypto.canonical import digest
 from comity.data.table import Table, concat_tables
 from comity.errors import BadInput, ClauseRefused, PartyFailed
 from comity.ledger import PrivacyUnit, gaussian_noise_multiplier
-from comity.mechanism import Noise
+from comity.mechanism import LARGEST_EPSILON, Noise
 from comity.plan import Outcome, Plan
 from comity.validate.design import Design
 from comity.validate.hosted import HostedUnit
@@ -65,8 +65,6 @@ _MOST_SHIFT = 64
 MINIMUM_GROUP = 10
 QUERIES = 1
 _CANARY_TRIALS = 20_000
-# beyond it the grid's share of delta, which grows as e^epsilon, would not fit; more noise is no harm there
-_LARGEST_EPSILON = 16.0
 
 
 def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
@@ -76,7 +74,7 @@ def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
     ids = _sorted_ids(seat)
     request = _taken(message, ids)
     additive = additive_delta(seat, seat.party, "validation")
-    price = Price(min(seat.options.epsilon, _LARGEST_EPSILON), additive)
+    price = Price(min(seat.options.epsilon, LARGEST_EPSILON), additive)
     calibrate(request, price)  # what cannot be answered is refused before it is charged
     plan = Plan(
         architecture="validation",
@@ -193,7 +191,7 @@ def _total_multiplier(seat: Seat) -> float:
     variances: list[float] = []
     for provider in seat.providers:
         additive = additive_delta(seat, provider, "validation")
-        epsilon = min(seat.options.epsilon, _LARGEST_EPSILON)
+        epsilon = min(seat.options.epsilon, LARGEST_EPSILON)
         variances.append(gaussian_noise_multiplier(epsilon, additive) ** 2)
     return float(np.sqrt(sum(variances)))
 
@@ -267,7 +265,7 @@ def label_attack(pilot: Pilot) -> AttackResult:
     from comity.attack.label import infer_labels
 
     delta = rounded_delta(pilot.options.delta * DELTA_ADDITIVE_SHARE)
-    price = Price(min(pilot.options.epsilon, _LARGEST_EPSILON), delta)
+    price = Price(min(pilot.options.epsilon, LARGEST_EPSILON), delta)
     canary = _canary()
     calibration = calibrate(canary, price)
 

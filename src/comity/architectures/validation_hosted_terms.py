@@ -21,6 +21,7 @@ from comity.architectures.definition import (
     Trust,
     rounded_delta,
 )
+from comity.architectures.membership_bounds import pilot_bound
 from comity.architectures.models import membership_attack
 from comity.architectures.validation_hosted import dimensions
 from comity.attack.result import AttackResult
@@ -111,12 +112,8 @@ EXPOSURE = Exposure(
 
 def attacks(pilot: Pilot) -> dict[str, AttackResult]:
     """Membership on the resulting model, and of a canary in the whole conversation."""
-    from comity.attack.membership import membership_bound
-
-    unit = HostedUnit.of(pilot.task.schema.unit, pilot.task.schema.columns).unit
-    bound = membership_bound(pilot.options.epsilon, pilot.options.delta, unit=unit)
     return {
-        "membership": replace(membership_attack(pilot), bound=bound),
+        "membership": replace(membership_attack(pilot), bound=pilot_bound(pilot)),
         "canary": canary_attack(pilot.options),
     }
 

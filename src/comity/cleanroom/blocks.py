@@ -3,7 +3,7 @@
 Why no block learns of another one: see `block_runner`. What a block's process does see is the number of its
 place and how many places there are. So units are put at places such that one unit's coming or going changes
 what is at one place and nothing else: where each unit is a block, units take places drawn without replacement
-out of a number that is public or noisy; else each unit falls into one of the blocks by lot.
+out of a number that is public or noisy; where they share blocks, each falls into one of them by lot.
 
 What one block may use of the processor and of memory is counted for its process alone, so no block can use up
 what another one needs. The run as a whole has time for every block to take all that it may.
@@ -15,9 +15,10 @@ import json
 import platform
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,12 +47,14 @@ class Ran:
     Attributes:
         vectors: per output, (places, length); zeros where no block was or it gave nothing.
         gave: (places,) whether the block gave a result of the declared form.
+        rows: how many rows were in such blocks.
         cpu_s, peak_mb: what it took.
         fault: why the run as a whole failed, where it did; nothing of it may leave.
     """
 
     vectors: dict[str, Floats]
     gave: NDArray[np.bool_]
+    rows: int
     cpu_s: float
     peak_mb: float
     fault: str = ""
@@ -60,7 +63,7 @@ class Ran:
     def failed(cls, job: Job, places: int, fault: str) -> Ran:
         """What a run that failed gives: zeros, as of blocks that gave nothing."""
         vectors = {output.name: np.zeros((places, output.length)) for output in job.outputs}
-        return cls(vectors, np.zeros(places, dtype=np.bool_), 0.0, 0.0, fault)
+        return cls(vectors, np.zeros(places, dtype=np.bool_), 0, 0.0, 0.0, fault)
 
 
 def places_of_each(units: int, places: int, drawn: float) -> Integers:
@@ -76,9 +79,9 @@ def places_of_each(units: int, places: int, drawn: float) -> Integers:
     return found
 
 
-def places_by_lot(units: int, blocks: int) -> Integers:
-    """(units,) the block of each unit, drawn independently and evenly."""
-    return noise.uniform_below(blocks, units)
+def places_by_lot(units: int, places: int, drawn: float) -> Integers:
+    """(units,) the place of each unit's block, drawn independently and evenly; -1 for those left out."""
+    return np.where(noise.sample(units, drawn), noise.uniform_below(places, units), -1)
 
 
 def run_blocks(job: Job, parameters: Parameters, matrix: Floats, places: Integers, number: int) -> Ran:
@@ -120,11 +123,8 @@ def run_blocks(job: Job, parameters: Parameters, matrix: Floats, places: Integer
     }
     with tempfile.TemporaryDirectory(prefix="comity-room-") as name:
         folder = Path(name)
-        (folder / "terms.json").write_text(json.dumps(terms), encoding="utf-8")
-        (folder / "job.py").write_text(job.source, encoding="utf-8")
         # all but the matrices, which the room multiplies by itself
-        given = np.concatenate([np.zeros(0), *(parameters[name] for name in own)])
-        (folder / "parameters").write_bytes(given.astype("<f8").tobytes())
+        hand_over(folder, job, terms, [parameters[name] for name in own])
         (folder / "filter").write_bytes(walls.program)
         _write_rows(folder / "rows", matrix, places, number)
         inputs = {path.name: path for path in folder.iterdir()}
@@ -151,7 +151,9 @@ def run_blocks(job: Job, parameters: Parameters, matrix: Floats, places: Integer
         raise UsageError(
             f"the room could not run the job '{job.title}': {done.cut or done.printed[-300:]}", private=True
         )
-    return _read(job, done, number, size)
+    vectors, gave = _read(job, done, number, size)
+    rows = int(gave[places[places >= 0]].sum())
+    return Ran(vectors, gave, rows, done.cpu_s, done.peak_bytes / 2**20)
 
 
 def check_parameters(job: Job, parameters: Parameters) -> None:
@@ -170,6 +172,13 @@ def check_parameters(job: Job, parameters: Parameters) -> None:
             )
 
 
+def hand_over(folder: Path, job: Job, terms: Mapping[str, Any], given: Sequence[Floats]) -> None:
+    """Put into a folder what every runner reads: its terms, the program, and the parameters' numbers."""
+    (folder / "terms.json").write_text(json.dumps(terms), encoding="utf-8")
+    (folder / "job.py").write_text(job.source, encoding="utf-8")
+    (folder / "parameters").write_bytes(b"".join(values.astype("<f8").tobytes() for values in given))
+
+
 def _write_rows(path: Path, matrix: Floats, places: Integers, number: int) -> None:
     """For each place where its rows stand and how many they are, then the rows, column by column."""
     order = np.argsort(places, kind="stable")
@@ -186,8 +195,13 @@ def _write_rows(path: Path, matrix: Floats, places: Integers, number: int) -> No
             file.write(block.T.astype("<f8").tobytes())
 
 
-def _read(job: Job, done: sandbox.Finished, number: int, size: int) -> Ran:
-    """Fixed places, whatever was written: what is short is zeros, and what is not finite is nothing."""
+def _read(
+    job: Job, done: sandbox.Finished, number: int, size: int
+) -> tuple[dict[str, Floats], NDArray[np.bool_]]:
+    """What each place gave, and whether it did.
+
+    Fixed places, whatever was written: what is short is zeros, and what is not finite is nothing.
+    """
     written = done.outputs["results"][: number * size].ljust(number * size, b"\0")
     table = np.frombuffer(written, dtype="<f8").reshape(number, size // 8)
     gave = (table[:, 0] == 1.0) & np.isfinite(table).all(axis=1)
@@ -196,4 +210,4 @@ def _read(job: Job, done: sandbox.Finished, number: int, size: int) -> Ran:
     for output in job.outputs:
         vectors[output.name] = np.where(gave[:, None], table[:, first : first + output.length], 0.0)
         first += output.length
-    return Ran(vectors, gave, done.cpu_s, done.peak_bytes / 2**20)
+    return vectors, gave

@@ -23,6 +23,16 @@ _TOLD: Final = 5
 """So many absent columns are named."""
 
 
+def lacks(column: Column) -> str | None:
+    """What the schema would have to say of a column before a job can be given it; None if nothing.
+
+    By its type: `min and max` of numbers, `values` (public levels, one at least) of anything else.
+    """
+    if column.type.is_numeric:
+        return "min and max" if column.min is None or column.max is None else None
+    return None if column.values else "values"
+
+
 @dataclass(frozen=True)
 class Columns:
     """The columns of a job, with their public bounds and levels.
@@ -47,14 +57,9 @@ class Columns:
         if len(absent) > _TOLD:
             faults.append(f"and {len(absent) - _TOLD} more that it does not have")
         lacking = [
-            f"{name} ({'min and max' if schema[name].type.is_numeric else 'values'})"
+            f"{name} ({lack})"
             for name in names
-            if name in schema.columns
-            and (
-                schema[name].min is None or schema[name].max is None
-                if schema[name].type.is_numeric
-                else schema[name].values is None
-            )
+            if name in schema.columns and (lack := lacks(schema[name])) is not None
         ]
         if lacking:
             faults.append(f"a job reads columns with public bounds; add to the schema: {', '.join(lacking)}")

@@ -35,6 +35,7 @@ MOST_NUMBERS: Final = 1 << 16
 MOST_PARAMETERS: Final = 1 << 21
 MOST_BLOCKS: Final = 1 << 20
 _MOST_OUTPUTS: Final = 100
+_MOST_TOGETHER: Final = 1 << 12
 _MOST_BLOCK_MB: Final = 4_096
 """So much memory of one block every machine has: a block cannot make others fail by taking it."""
 _MOST_RESULTS: Final = 1 << 27
@@ -98,7 +99,10 @@ class Blocks:
 
     Attributes:
         number: so many blocks, each unit in one of them by lot. None: each unit is a block of its own.
-        most: where each unit is one, about so many of them are drawn by lot.
+        most: where each unit is one, about so many blocks are run: units are drawn by lot.
+        together: instead, units may share a block, up to so many rows in each, where more units heard are
+            worth more noise (`comity.cleanroom.places`). A block of n units is cut to the norm times the root
+            of n: right for vectors that point every way, as gradients do, and not for counts.
         cpu_s: processor time of one block; one that takes more is killed and counts as one that failed. The
             answer leaves when all blocks together could have taken that much.
     """
@@ -106,10 +110,11 @@ class Blocks:
     number: int | None = None
     most: int = 2_000
     cpu_s: float = 0.005
+    together: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         how = {"most": self.most} if self.number is None else {"number": self.number}
-        return {**how, "cpu_s": self.cpu_s}
+        return {**how, "cpu_s": self.cpu_s, **({} if self.together == 1 else {"together": self.together})}
 
 
 @dataclass(frozen=True)
@@ -169,8 +174,12 @@ class Job:
             faults.append("its title is one line of up to 200 characters")
         if len(self.source.encode()) > MOST_SOURCE:
             faults.append(f"its source has more than {MOST_SOURCE:,} bytes")
-        if not all(sign.isprintable() or sign in "\n\t" for sign in self.source):
-            faults.append("its source holds signs that whoever reads it cannot see")
+        unseen = next((s for s in self.source if not (s.isprintable() or s in "\n\t")), None)
+        if unseen is not None:
+            line = self.source[: self.source.index(unseen)].count("\n") + 1
+            faults.append(
+                f"its source holds signs that whoever reads it cannot see: line {line} has {unseen!a}"
+            )
         if not self.columns or len(set(self.columns)) != len(self.columns):
             faults.append("it names the columns that it reads, each once")
         if not set(self.modules) <= MODULES:
@@ -242,6 +251,8 @@ class Job:
             number = blocks.most if blocks.number is None else blocks.number
             if not 1 <= number <= MOST_BLOCKS:
                 return [f"it runs on 1 to {MOST_BLOCKS:,} blocks"]
+            if not 1 <= blocks.together <= _MOST_TOGETHER or (blocks.number and blocks.together > 1):
+                return [f"1 to {_MOST_TOGETHER:,} rows share a block, where there is no fixed number of them"]
             if sum(self.parameters[name] for name in self.given) > _MOST_GIVEN:
                 return [f"its blocks are given at most {_MOST_GIVEN:,} numbers, besides what mixes outputs"]
             if number * sum(output.length for output in self.outputs) > _MOST_RESULTS:

@@ -36,6 +36,10 @@ def read_job_file(path: Path) -> tuple[Job, Parameters]:
     program = document.pop("program", None)
     if isinstance(program, str) and "source" not in document:
         document["source"] = _text(path.parent / program, MOST_SOURCE)
+    if document.get("outputs") and not document.get("source"):
+        raise BadInput(
+            f"{path} declares outputs and has no program that gives them: name its file as program: FILE.py"
+        )
     given = document.get("parameters", {})
     if not isinstance(given, dict):
         raise BadInput(f"{path}: parameters is an object, a list of numbers for each name")

@@ -4,7 +4,12 @@ The start model is a logistic regression on the seed rows, which are disclosed o
 row's gradient over bins of the features; the room multiplies it by this side's matrix, which makes all
 directions equally well known before they are cut and noised (F^(-1/2), F the information that so many rows
 would hold, guessed from the seed rows and, where they say little, as if features were independent), and a
-direction is followed as far as the noise lets it be known. A bad guess costs precision, never privacy.
+direction is followed as far as noise, chance and the guess let it be known. A bad guess costs precision,
+never privacy.
+
+With many rows it is the guess that decides: a bin three times as common as the seed rows say would be moved
+three times too far. So what so few seed rows leave open of a bin's share counts as noise that grows with the
+rows, and neighbouring bins of a number are drawn towards each other.
 """
 
 from __future__ import annotations
@@ -29,15 +34,24 @@ Floats = NDArray[np.float64]
 
 MOST_WIDTH: Final = 1_000
 """Bins of all features together: their matrix is one of the job's parameters."""
-MOST_DRAWN: Final = 2_000
-"""Of each provider. 4,000 would give .002 more AUC at epsilon 1 on Adult, for twice the time."""
-_CPU_S: Final = 0.002
+BLOCKS: Final = 2_300
+"""Of each provider. Twice as many would give .002 more AUC at epsilon 1 on Adult, for twice the time."""
+_CPU_S: Final = 0.0015
+"""A block of 32 of Adult's rows takes a sixth of that, and on a busy machine one in 250 passes it."""
+_MOST_TOGETHER: Final = 32
+_MOST_VALUES: Final = 500
+"""Of all rows of a block, so that a slower machine has time for them as well."""
 _BINS: Final = 16
 _MOST_LEVELS: Final = 100
 _SPIKE: Final = 0.5
 _CLIP: Final = 4.0
 _CURVATURE: Final = 0.12
 _PRIOR: Final = 2.0
+_WALK: Final = 1.0
+_STEPS_ALONE: Final = 0.3
+_STEPS_TOGETHER: Final = 1.0
+"""The mean square of a bin's step, by which a wrong guess of its share counts. Less where each row's vector
+is cut by itself: that takes most from the rare bins already."""
 _SEED_WEIGHT: Final = 300.0
 _SPREAD: Final = 10.0
 _MOST_ODDS: Final = 9.0
@@ -60,7 +74,9 @@ def gradient_job(columns: Sequence[str], width: int, norm: float, lengths: Mappi
         outputs=(Output("gradient", width, norm=norm, mix="mix"),),
         parameters=dict(lengths),
         modules=("bisect", "math"),
-        blocks=Blocks(most=MOST_DRAWN, cpu_s=_CPU_S),
+        blocks=Blocks(
+            most=BLOCKS, cpu_s=_CPU_S, together=max(1, min(_MOST_TOGETHER, _MOST_VALUES // len(columns)))
+        ),
     )
 
 
@@ -92,7 +108,10 @@ class Lesson:
         self._start = _Start(schema, self.encoder, self._names, seeds, labels, seed)
         dense = self.encoder.dense(self.encoder.codes(seeds)).astype(np.float64)
         self._moments = _moments(self.encoder, dense)
-        self._rows = float(MOST_DRAWN * providers)
+        self._rows = float(BLOCKS * providers)
+        share = np.diag(self._moments)
+        # (width,) variance of a bin's share, as so many seed rows tell it
+        self._doubts = share * (1.0 - share) / (seeds.rows + _SPREAD)
         self._mix = _root(_CURVATURE * self._rows * self._moments + _PRIOR * np.eye(self.encoder.width))
         column = schema[target]
         levels = column.values or ()
@@ -133,17 +152,24 @@ class Lesson:
         }
 
     def learn(self, answers: Sequence[Answer]) -> None:
-        """Take the step that the providers' answers tell, each weighed by how little noise it has."""
-        variances = np.array([answer.deviations["gradient"] ** 2 for answer in answers])
-        weights = variances.min() / variances
-        slope = np.sum([w * a.sums["gradient"] for w, a in zip(weights, answers, strict=True)], axis=0)
-        noise = float(np.square(weights) @ variances)
-        rows = sum(w * a.drawn * max(a.units or 0, 1) for w, a in zip(weights, answers, strict=True))
-        fisher = _CURVATURE * rows * self._mix @ self._moments @ self._mix
-        pull = _PRIOR * self._mix @ self._mix
-        # each direction as far as noise and chance let it be known (Wiener)
-        keep = fisher @ np.linalg.inv(fisher + noise * np.eye(len(fisher)))
-        self._step = self._mix @ np.linalg.solve(keep @ fisher + pull, keep @ slope)
+        """Take the step that the providers' answers tell, each direction of each as far as it is known.
+
+        Generalised least squares: what is not known is chance (`fisher`), noise and the guess (`doubt`).
+        """
+        width = self.encoder.width
+        information, slope = np.zeros((width, width)), np.zeros(width)
+        for answer in answers:
+            rows = answer.drawn * max(answer.units or 0, 1)
+            fisher = _CURVATURE * rows * self._mix @ self._moments @ self._mix
+            # one guess for all providers, so that it is as wrong for the last as for the first
+            steps = len(answers) * (_STEPS_ALONE if answer.together == 1 else _STEPS_TOGETHER)
+            doubt = steps * (_CURVATURE * rows) ** 2 * self._mix @ np.diag(self._doubts) @ self._mix
+            noise = answer.deviations["gradient"] ** 2 * np.eye(width)
+            known = np.linalg.solve(fisher + noise + doubt, fisher).T
+            information += known @ fisher
+            slope += known @ answer.sums["gradient"]
+        pull = self._mix @ _prior(self.encoder) @ self._mix
+        self._step = self._mix @ np.linalg.solve(information + pull, slope)
 
     def scores(self, table: Table) -> Floats:
         """(rows,) chances of the positive value, after `learn`."""
@@ -191,6 +217,17 @@ def _moments(encoder: Encoder, seeds: Floats) -> Floats:
     moments = mixed * (owner[:, None] != owner[None, :]) + np.diag(share)
     values, vectors = np.linalg.eigh(moments)
     return np.asarray((vectors * np.maximum(values, 1e-9)) @ vectors.T, dtype=np.float64)
+
+
+def _prior(encoder: Encoder) -> Floats:
+    """(width, width) precision of the step before anything is known: small, and smooth along numbers."""
+    prior = _PRIOR * np.eye(encoder.width)
+    for column, first in zip(encoder.columns, encoder.offsets[:-1], strict=True):
+        if isinstance(column, BinnedColumn):
+            # the first bin is that of missing values, which has no neighbour
+            for left in range(first + 1, first + column.width - 1):
+                prior[left : left + 2, left : left + 2] += _WALK * np.array([[1.0, -1.0], [-1.0, 1.0]])
+    return prior
 
 
 def _root(information: Floats) -> Floats:

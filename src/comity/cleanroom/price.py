@@ -3,16 +3,19 @@
 Mechanism: sample and aggregate (Nissim, Raskhodnikova and Smith 2007; Mohan et al. 2012). The job runs on
 blocks of units that learn nothing of each other; a block gives one vector per output, cut to that output's
 norm C; the sum over blocks leaves with discrete Gaussian noise. Neighbouring tables: one unit's rows come or
-go (add-remove). Where each unit is a block of its own, one vector comes or goes: L2 sensitivity C. In a fixed
-number of blocks one unit changes the vector of the block that it falls into by lot: at most 2 C.
+go (add-remove). Where each unit is a block of its own, one vector comes or goes: L2 sensitivity C. Where
+units share blocks one unit changes the vector of the block that it falls into by lot: at most 2 C.
 
 A lot draws each unit with probability q (Poisson), independently. For vectors of sensitivity 1 and noise of
 scale s the pair of neighbours that is hardest to hide is N(0, s^2) against (1 - q) N(0, s^2) + q N(1, s^2)
 (Zhu, Dong and Wang 2022, theorem 11); delta as a function of epsilon has a closed form for it in both
-directions, and `multiplier` finds the s whose delta is that of the budget.
+directions, and `multiplier` finds the s whose delta is that of the budget. That holds for units that share
+blocks as well: wherever the others fell, the one unit is drawn with probability q and falls into one of the
+blocks, and of all these mixtures each is hidden by the noise for 2 C.
 
-Where each unit is a block, how many there are is private: a part of epsilon goes to a noisy count, by which
-the number of places and q are set. The two compose by adding up.
+Where the number of units decides how many are drawn, it is private: a part of epsilon goes to a noisy count,
+by which q, the number of places and how many units share one are set (`comity.cleanroom.places`). The two
+compose by adding up.
 """
 
 from __future__ import annotations
@@ -27,8 +30,10 @@ from numpy.typing import NDArray
 
 from comity import noise
 from comity.cleanroom.job import Job
+from comity.cleanroom.lot import Lot
 from comity.errors import UsageError
 from comity.ledger import Cost, PrivacyUnit, Relation, approximate
+from comity.noise_grid import norm_bounds
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +56,6 @@ class RoomPrice:
         unit: `record` or `person`.
         dimensions: how many numbers leave.
         counted: whether a count of units is paid for.
-        moved: L2 sensitivity over the norm: 1, or 2 for a fixed number of blocks.
     """
 
     epsilon: float
@@ -59,7 +63,6 @@ class RoomPrice:
     unit: PrivacyUnit
     dimensions: int
     counted: bool
-    moved: int
 
     @classmethod
     def of(cls, job: Job, epsilon: float, delta: float, unit: PrivacyUnit) -> RoomPrice:
@@ -68,13 +71,13 @@ class RoomPrice:
         Raises:
             UsageError: if delta is too small for so many numbers on the grid, or a share for its noise.
         """
-        each = job.blocks is not None and job.blocks.number is None
+        counted = job.blocks is not None and job.blocks.number is None
         dimensions = sum(output.length for output in job.outputs)
-        price = cls(epsilon, delta, unit, dimensions, each, 1 if each else 2)
+        price = cls(epsilon, delta, unit, dimensions, counted)
         total = sum(output.share for output in job.outputs)
         for output in job.outputs:
-            # noise has room in 64 bits, whatever the number of blocks: found out before anything is charged
-            sigma = price.deviation(1.0, output.share / total, 1.0) * _CAP
+            # noise has room in 64 bits, whatever lot is drawn: found out before anything is charged
+            sigma = price.deviation(1.0, output.share / total, Lot.of_all(1)) * _CAP
             noise.require_room(float(_CAP) * _MOST_PLACES, sigma)
         return price
 
@@ -100,10 +103,13 @@ class RoomPrice:
             )
         return max(multiplier(epsilon, left, drawn), 0.1)
 
-    def count(self, units: int) -> tuple[int, int]:
-        """A noisy count, and how many places hold all units but for a chance of 1e-9. After the charge."""
-        counted = int(noise.add_discrete_laplace(np.array([units], dtype=np.int64), self._scale)[0])
-        return counted, min(max(counted, 0) + self.margin, _MOST_PLACES)
+    def count(self, units: int) -> int:
+        """A noisy count. After the charge."""
+        return int(noise.add_discrete_laplace(np.array([units], dtype=np.int64), self._scale)[0])
+
+    def room(self, counted: int) -> int:
+        """How many places hold all units but for a chance of 1e-9, by a noisy count of them."""
+        return min(max(counted, 0) + self.margin, _MOST_PLACES)
 
     @property
     def margin(self) -> int:
@@ -115,22 +121,28 @@ class RoomPrice:
         """Of the noise on the count."""
         return 1 / (min(self.epsilon, _LARGEST_EPSILON) * COUNT_SHARE)
 
-    def noisy(self, vectors: Floats, norm: float, part: float, drawn: float) -> Floats:
-        """(length,) the sum of (blocks, length) vectors, each cut to the norm, with noise. After the charge.
+    def noisy(self, vectors: Floats, norm: float, part: float, lot: Lot) -> Floats:
+        """(length,) the sum of (blocks, length) vectors, each cut, with noise. After the charge.
 
         Args:
+            norm: as declared; what a block's vector is cut to follows from it and the lot.
             part: of the privacy, the parts of all outputs adding up to 1.
         """
+        cut = lot.cut(norm)
         whole = np.zeros(vectors.shape[1], dtype=np.int64)
         for first in range(0, len(vectors), 4096):
-            whole += whole_vectors(vectors[first : first + 4096], norm).sum(axis=0)
-        sigma = self.deviation(1.0, part, drawn) * _CAP
+            whole += whole_vectors(vectors[first : first + 4096], cut).sum(axis=0)
+        sigma = self._over_cut(part, lot) * _CAP
         noise.require_room(float(_CAP) * max(len(vectors), 1), sigma)
-        return noise.add_discrete_gaussian(whole, sigma).astype(np.float64) * (norm / _CAP)
+        return noise.add_discrete_gaussian(whole, sigma).astype(np.float64) * (cut / _CAP)
 
-    def deviation(self, norm: float, part: float, drawn: float) -> float:
+    def deviation(self, norm: float, part: float, lot: Lot) -> float:
         """Standard deviation of the noise on each number of an output."""
-        return self.multiplier(drawn) * self.moved * norm / math.sqrt(part) * (1 + 2.0**-40)
+        return self._over_cut(part, lot) * lot.cut(norm)
+
+    def _over_cut(self, part: float, lot: Lot) -> float:
+        """That deviation over the length that a block's vector is cut to."""
+        return self.multiplier(lot.drawn) * lot.moved / math.sqrt(part) * (1 + 2.0**-40)
 
 
 def whole_vectors(vectors: Floats, norm: float) -> NDArray[np.int64]:
@@ -148,7 +160,7 @@ def whole_vectors(vectors: Floats, norm: float) -> NDArray[np.int64]:
         # a little below the cap, by more than all roundings together
         factor = np.minimum(largest / norm, 1.0 / np.maximum(length, 1.0)) * (_CAP * (1 - 1e-9))
         whole = np.trunc(direction * np.where(fine, factor, 0.0)[:, None]).astype(np.int64)
-    return np.where((noise.norm_bounds(whole) <= _CAP)[:, None], whole, 0)
+    return np.where((norm_bounds(whole) <= _CAP)[:, None], whole, 0)
 
 
 @lru_cache(maxsize=256)

@@ -43,7 +43,7 @@ def read_job(document: object) -> dict[str, Any]:
     given["outputs"] = tuple(_output(entry) for entry in given["outputs"])
     given["statistics"] = tuple(_asked(entry) for entry in given["statistics"])
     if "blocks" in given:
-        fields = {"number": int, "most": int, "cpu_s": float}
+        fields = {"number": int, "most": int, "cpu_s": float, "together": int}
         given["blocks"] = Blocks(**_entries(given["blocks"], fields, needed=set(), where="a job's blocks"))
     if "cells" in given:
         cells = _entries(

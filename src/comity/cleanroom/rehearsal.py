@@ -15,11 +15,16 @@ from comity.cleanroom.blocks import Parameters, Ran, run_blocks
 from comity.cleanroom.columns import Columns
 from comity.cleanroom.job import Job, Kind
 from comity.cleanroom.mock import mock_table
+from comity.cleanroom.statistic import mixed
 from comity.cleanroom.whole import Whole, run_whole
 from comity.errors import BadInput, UsageError
 from comity.schema import Schema
 
+Integers = NDArray[np.int64]
+
 _BLOCKS: Final = 16
+_TURN: Final = 17
+"""Among so many rows of a mock table, after its first ones, each column has a missing value."""
 _LONGEST_S: Final = 60.0
 
 
@@ -29,7 +34,8 @@ class Rehearsed:
 
     Attributes:
         blocks: how many blocks were run, and `gave` how many gave what was declared; None for a model.
-        longest: per output, the longest vector (L2) before it is cut; for a model, its length.
+        longest: per output, the longest vector (L2) before it is cut, over the root of its rows where rows
+            share a block; for a model, its length.
         fault: why it gave nothing, where it did not.
         partly: why the first of the blocks that gave nothing did not, where others did.
         ms: processor time of a block, or of the whole run, in milliseconds.
@@ -51,13 +57,13 @@ def rehearse(job: Job, parameters: Parameters, schema: Schema, *, rows: int = 20
         NoSandbox: if there is none on this machine.
     """
     columns = Columns.of(schema, job.columns)
-    matrix = columns.matrix(mock_table(schema, rows, job.columns))
+    most = max((len(schema[name].values or ()) for name in columns.names), default=0)
+    matrix = columns.matrix(mock_table(schema, max(rows, most + 2 * _TURN), job.columns))
     if job.kind is Kind.model:
         return _of_whole(job, run_whole(job, parameters, matrix, made_up=True))
-    number = _BLOCKS if job.blocks is None or job.blocks.number is None else min(_BLOCKS, job.blocks.number)
-    each = job.blocks is not None and job.blocks.number is None
-    places = np.arange(len(matrix), dtype=np.int64)
-    places = np.where(places < number, places, -1) if each else places % number
+    blocks = _blocks(job, len(matrix))
+    number, sizes = len(blocks), [len(block) for block in blocks]
+    matrix, places = matrix[np.concatenate(blocks)], np.repeat(np.arange(number, dtype=np.int64), sizes)
     try:
         ran = run_blocks(job, parameters, matrix, places, number)
     except UsageError:
@@ -66,7 +72,7 @@ def rehearse(job: Job, parameters: Parameters, schema: Schema, *, rows: int = 20
     partly = ""
     if ran.gave.any() and not ran.gave.all():
         partly = _why(job, parameters, matrix[places == int(np.argmin(ran.gave))])
-    longest = _longest(job, parameters, ran)
+    longest = _longest(job, parameters, ran, np.array(sizes if _by_lot(job) else [1] * number))
     return Rehearsed(number, int(ran.gave.sum()), longest, fault, 1e3 * ran.cpu_s / number, partly)
 
 
@@ -90,13 +96,33 @@ def _of_whole(job: Job, done: Whole) -> Rehearsed:
     return Rehearsed(None, None, lengths, done.fault, 1e3 * done.cpu_s)
 
 
-def _longest(job: Job, parameters: Parameters, ran: Ran) -> dict[str, float]:
+def _by_lot(job: Job) -> bool:
+    """Whether units are drawn by lot, each a block of its own or several in one."""
+    return job.blocks is not None and job.blocks.number is None
+
+
+def _blocks(job: Job, rows: int) -> list[Integers]:
+    """The rows of each block of a rehearsal.
+
+    Where units are drawn by lot, single rows and then blocks as large as may be. The first rows have every
+    bound; among the last `_TURN` each column has a missing value.
+    """
+    every = np.arange(rows, dtype=np.int64)
+    if _by_lot(job):
+        together = job.blocks.together if job.blocks is not None else 1
+        alone = [every[at : at + 1] for at in (*range(_BLOCKS), *range(rows - _TURN, rows))]
+        large = [(every[:1] + at * together + np.arange(together)) % rows for at in range(_BLOCKS // 2)]
+        return alone + (large if together > 1 else [])
+    number = _BLOCKS if job.blocks is None else min(_BLOCKS, job.blocks.number or _BLOCKS)
+    return [every[at::number] for at in range(number)]
+
+
+def _longest(job: Job, parameters: Parameters, ran: Ran, rows: Integers) -> dict[str, float]:
+    """Per output; `rows`, (blocks,), by whose root each block's vector may be longer."""
     longest: dict[str, float] = {}
     for output in job.outputs:
-        vectors: NDArray[np.float64] = ran.vectors[output.name]
-        if output.mix is not None:
-            vectors = vectors @ parameters[output.mix].reshape(output.length, output.length).T
-        longest[output.name] = float(np.linalg.norm(vectors, axis=1).max(initial=0.0))
+        vectors = mixed(output, ran.vectors[output.name], parameters)
+        longest[output.name] = float((np.linalg.norm(vectors, axis=1) / np.sqrt(rows)).max(initial=0.0))
     return longest
 
 

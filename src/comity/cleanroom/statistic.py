@@ -1,8 +1,8 @@
 """Statistics of a job, with differential privacy whatever the job does.
 
 Who sees what: the provider the job, its parameters and the exact sums; the ML party, for each output, the
-noisy sum over blocks, the share of units that was drawn and, where each unit is a block, a noisy count of
-them. How many blocks failed, how long they took and what they printed goes nowhere.
+noisy sum over blocks, the share of units that was drawn, how many shared a block and, where a lot draws them,
+a noisy count of them. How many blocks failed, how long they took and what they printed goes nowhere.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from comity.cleanroom.blocks import (
     places_of_each,
     run_blocks,
 )
-from comity.cleanroom.job import Job
+from comity.cleanroom.job import Job, Output
+from comity.cleanroom.lot import Lot
 from comity.cleanroom.pace import Overhead, leave_at, leaves_after
+from comity.cleanroom.places import choose
 from comity.cleanroom.price import RoomPrice
 from comity.errors import BadInput, UsageError
 
@@ -37,17 +39,25 @@ class Answer:
     Attributes:
         drawn: the probability with which each unit was drawn; 1 for a fixed number of blocks.
         units: a noisy count of the units; None for a fixed number of blocks.
+        together: about how many units shared a block that was cut to the norm times the root of their number;
+            1 where none did, and for a fixed number of blocks.
         sums: per output, (length,) noisy sum over blocks.
         deviations: per output, the standard deviation of the noise on each number.
     """
 
     drawn: float
     units: int | None
+    together: int
     sums: dict[str, Floats]
     deviations: dict[str, float]
 
     def to_message(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        body: dict[str, Any] = {"drawn": self.drawn, "units": self.units, "deviations": self.deviations}
+        body: dict[str, Any] = {
+            "drawn": self.drawn,
+            "units": self.units,
+            "together": self.together,
+            "deviations": self.deviations,
+        }
         return body, {name: values.astype("<f8").tobytes() for name, values in self.sums.items()}
 
     @classmethod
@@ -58,7 +68,7 @@ class Answer:
             BadInput: for anything else.
         """
         try:
-            drawn, units = float(body["drawn"]), body["units"]
+            drawn, units, together = float(body["drawn"]), body["units"], body["together"]
             deviations = {output.name: float(body["deviations"][output.name]) for output in job.outputs}
             sums = {
                 output.name: np.frombuffer(parts[output.name], dtype="<f8").astype(np.float64)
@@ -69,6 +79,8 @@ class Answer:
         sound = (
             0 < drawn <= 1
             and (units is None or type(units) is int)
+            and type(together) is int
+            and together >= 1
             and all(np.isfinite(value) and value > 0 for value in deviations.values())
             and all(
                 sums[output.name].shape == (output.length,) and bool(np.isfinite(sums[output.name]).all())
@@ -77,7 +89,7 @@ class Answer:
         )
         if not sound:
             raise BadInput("an answer of a clean room that cannot be")
-        return cls(drawn, units, sums, deviations)
+        return cls(drawn, units, together, sums, deviations)
 
 
 def answer(
@@ -87,6 +99,7 @@ def answer(
     units: Integers,
     price: RoomPrice,
     *,
+    most_rows: int = 1,
     begun: float | None = None,
 ) -> tuple[Answer, Ran]:
     """Run the job on blocks and add the noise. To be called after the charge is durable.
@@ -94,6 +107,7 @@ def answer(
     Args:
         matrix: (rows, columns) what the job is given.
         units: (rows,) the number of each row's unit, 0 up, -1 for rows that do not count.
+        most_rows: how many rows of one unit count.
         begun: when the work on the rows began (`time.monotonic`); by default now.
     """
     begun = time.monotonic() if begun is None else begun
@@ -101,60 +115,43 @@ def answer(
     if blocks is None:
         raise BadInput(f"the job '{job.title}' is none of statistics")
     count = int(units.max(initial=-1)) + 1
-    if blocks.number is None:
-        noisy, room = price.count(count)
-        drawn = min(1.0, blocks.most / max(noisy, 1))
-        # places for those that are drawn: more than 6 deviations above what is expected, a public number
-        places = min(room, _most_drawn(room, drawn))
-        of_unit = places_of_each(count, places, drawn)
-        told: int | None = noisy
-    else:
-        drawn, places, told = 1.0, blocks.number, None
-        of_unit = places_by_lot(count, places)
-    of_row = np.where(units >= 0, of_unit[np.maximum(units, 0)], -1) if count else units
-    try:
-        ran = run_blocks(job, parameters, matrix, of_row, places)
-    except UsageError as error:
-        if not error.private:
-            raise
-        # that a run failed may be one record's doing: the answer keeps its form, its noise and its time
-        ran = Ran.failed(job, places, str(error))
+    told = price.count(count) if blocks.number is None else None
+    lot = Lot.of_all(blocks.number or 0) if told is None else choose(job, price, told, most_rows)
+    ran = _run(job, parameters, matrix, _places_of_rows(units, count, lot), lot.places)
     total = sum(output.share for output in job.outputs)
     sums: dict[str, Floats] = {}
     deviations: dict[str, float] = {}
     for output in job.outputs:
-        vectors = ran.vectors[output.name]
-        if output.mix is not None:
-            square = parameters[output.mix].reshape(output.length, output.length)
-            with np.errstate(over="ignore", invalid="ignore"):
-                vectors = vectors @ square.T
         norm, part = output.norm or 0.0, output.share / total
-        sums[output.name] = price.noisy(vectors, norm, part, drawn)
-        deviations[output.name] = price.deviation(norm, part, drawn)
-    leave_at(begun, leaves_after(places, blocks.cpu_s, Overhead.of(job)))
-    return Answer(drawn, told, sums, deviations), ran
+        sums[output.name] = price.noisy(mixed(output, ran.vectors[output.name], parameters), norm, part, lot)
+        deviations[output.name] = price.deviation(norm, part, lot)
+    leave_at(begun, leaves_after(lot.places, blocks.cpu_s, Overhead.of(job)))
+    return Answer(lot.drawn, told, lot.together, sums, deviations), ran
 
 
-def most_places(job: Job, price: RoomPrice) -> int:
-    """So many blocks may be run, whatever the noisy count says; a public number."""
-    blocks = job.blocks
-    if blocks is None:
-        return 0
-    if blocks.number is not None:
-        return blocks.number
-    expected = blocks.most + price.margin
-    return expected + _beyond(expected, 1.0)
+def mixed(output: Output, vectors: Floats, parameters: Parameters) -> Floats:
+    """(blocks, length) vectors, each multiplied by the matrix that the output names, if it does."""
+    if output.mix is None:
+        return vectors
+    square = parameters[output.mix].reshape(output.length, output.length)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is cut to zeros later
+        return vectors @ square.T
 
 
-def _most_drawn(units: int, drawn: float) -> int:
-    """So many places hold all that a lot draws out of `units`, but for a chance below 1e-9 (Bernstein)."""
-    if drawn == 1.0:
+def _places_of_rows(units: Integers, count: int, lot: Lot) -> Integers:
+    """(rows,) the place of each row's block: that of its unit; -1 for rows that are not run."""
+    if not count:
         return units
-    expected = units * drawn
-    return int(np.ceil(expected)) + _beyond(expected, 1 - drawn)
+    of_unit = (places_of_each if lot.alone else places_by_lot)(count, lot.places, lot.drawn)
+    return np.where(units >= 0, of_unit[np.maximum(units, 0)], -1)
 
 
-def _beyond(expected: float, left: float) -> int:
-    """So many more than expected, a part `left` of all not drawn, are drawn with a chance below 1e-9."""
-    wide = 20.8  # -log of 1e-9, rounded up
-    return int(np.ceil(wide / 3 + np.sqrt(wide**2 / 9 + 2 * wide * expected * left))) + 1
+def _run(job: Job, parameters: Parameters, matrix: Floats, places: Integers, number: int) -> Ran:
+    """What the blocks gave; nothing, if the run as a whole fails."""
+    try:
+        return run_blocks(job, parameters, matrix, places, number)
+    except UsageError as error:
+        if not error.private:
+            raise
+        # that a run failed may be one record's doing: the answer keeps its form, its noise and its time
+        return Ran.failed(job, number, str(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 
 from comity import sandbox
 from comity.cleanroom.answers import faults_on_made_up_rows, most_bytes, read_answer
-from comity.cleanroom.blocks import Parameters, check_parameters
+from comity.cleanroom.blocks import Parameters, check_parameters, hand_over
 from comity.cleanroom.job import Job
+from comity.errors import BadInput
 
 Floats = NDArray[np.float64]
 
@@ -49,8 +49,6 @@ def run_whole(job: Job, parameters: Parameters, matrix: Floats, *, made_up: bool
         NoSandbox: if there is none on this machine.
         BadInput: if parameters do not fit the declaration.
     """
-    from comity.errors import BadInput
-
     check_parameters(job, parameters)
     terms = {
         "modules": list(job.modules),
@@ -61,10 +59,7 @@ def run_whole(job: Job, parameters: Parameters, matrix: Floats, *, made_up: bool
     }
     with tempfile.TemporaryDirectory(prefix="comity-room-") as name:
         folder = Path(name)
-        (folder / "terms.json").write_text(json.dumps(terms), encoding="utf-8")
-        (folder / "job.py").write_text(job.source, encoding="utf-8")
-        given = np.concatenate([np.zeros(0), *(parameters[name] for name in job.parameters)])
-        (folder / "parameters").write_bytes(given.astype("<f8").tobytes())
+        hand_over(folder, job, terms, [parameters[name] for name in job.parameters])
         (folder / "rows").write_bytes(np.ascontiguousarray(matrix.T, dtype="<f8").tobytes())
         inputs = {path.name: path for path in folder.iterdir()}
         done = sandbox.run(

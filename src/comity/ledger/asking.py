@@ -10,10 +10,10 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from comity.errors import ClauseRefused, Refused
+from comity.errors import Refused
 from comity.ledger.accounts import Account, Budget
 from comity.ledger.costs import Cost
-from comity.ledger.refusals import refusal_of_charge
+from comity.ledger.refusals import refusal_of_charge, refusal_of_queries, refused_body
 from comity.ledger.replay import Accounts, Charge
 
 
@@ -40,11 +40,6 @@ class Asking:
     allowed: int | None = None
     refused: Refused | None = None
 
-    def refusal_body(self, refusal: Refused) -> dict[str, Any]:
-        """The `refused` entry of a no that is not a budget's."""
-        named = {name: self.asked[name] for name in ("account", "plan", "recipient")}
-        return {**named, "clause": refusal.clause, "reason": str(refusal)}
-
 
 Answered = tuple[str, dict[str, Any], Refused | None]
 """The kind and body of an entry, and the refusal that it records, if it does."""
@@ -69,7 +64,7 @@ def decisions(
 def _decided(asking: Asking, accounts: Accounts) -> Answered:
     refused = asking.refused or _over_queries(asking, accounts)
     if refused is not None:
-        return "refused", asking.refusal_body(refused), refused
+        return "refused", refused_body(asking.asked, refused), refused
     charge = accounts.settled(Charge(asking.account, asking.cost, asking.clause, asking.limit))
     body = {**charge.to_dict(), "purpose": asking.purpose, "request": asking.request}
     if asking.queries != 1:
@@ -87,10 +82,4 @@ def _over_queries(asking: Asking, accounts: Accounts) -> Refused | None:
     left = max(0, asking.allowed - accounts.queries(asking.account, asking.clause))
     if asking.queries <= left:
         return None
-    return ClauseRefused(
-        "the clause's queries are used up" if not left else "the clause's queries do not reach",
-        clause=f"{asking.asked['clause']}.queries",
-        asked="one more query" if asking.queries == 1 else f"{asking.queries} queries",
-        left=f"{left} of {asking.allowed}",
-        would_pass=None if not left else f"{left} queries or fewer",
-    )
+    return refusal_of_queries(asking.queries, left, asking.allowed, str(asking.asked["clause"]))

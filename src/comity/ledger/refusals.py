@@ -1,10 +1,12 @@
-"""What a refused charge is told: what was asked, what is left, what would pass. Public facts only."""
+"""What a no says and how it is written down: asked, left, what would pass. Public facts only."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
-from comity.errors import BudgetRefused
+from comity.errors import BudgetRefused, ClauseRefused, Refused
 from comity.ledger.accounts import Account, Budget
 from comity.ledger.implications import steps
 from comity.ledger.replay import Accounts, Charge
@@ -47,6 +49,28 @@ def refusal_of_charge(charge: Charge, obstacle: str, accounts: Accounts) -> Budg
         left=left.words(),
         would_pass=_passing(charge, left),
     )
+
+
+def refusal_of_queries(wanted: int, left: int, allowed: int, clause: str) -> ClauseRefused:
+    """The queries that a clause allows on an account do not reach.
+
+    Args:
+        wanted, left, allowed: how many are asked for, are left of those allowed, and are allowed.
+        clause: the architecture's.
+    """
+    return ClauseRefused(
+        "the clause's queries do not reach" if left else "the clause's queries are used up",
+        clause=f"{clause}.queries",
+        asked="one more query" if wanted == 1 else f"{wanted:,} queries",
+        left=f"{left:,} of {allowed:,}",
+        would_pass=f"{left:,} queries or fewer" if left else None,
+    )
+
+
+def refused_body(asked: Mapping[str, Any], refusal: Refused) -> dict[str, Any]:
+    """The `refused` entry of a no that is not a budget's; `asked` is the body of the `asked` entry."""
+    named = {name: asked[name] for name in ("account", "plan", "recipient")}
+    return {**named, "clause": refusal.clause, "reason": str(refusal)}
 
 
 def _passing(charge: Charge, left: Remaining) -> str:

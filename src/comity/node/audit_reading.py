@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from comity.architectures.exchange import agreed_additive_delta
 from comity.crypto.canonical import digest
 from comity.errors import BadInput, VerificationFailed
 from comity.ledger import Cost
-from comity.mechanism import Noise
+from comity.mechanism import LARGEST_EPSILON, Noise
 from comity.node.audit_evidence import Asked, Evidence
 from comity.node.books import Grouping, task_of
 from comity.node.durable import OPEN
@@ -32,9 +32,6 @@ from comity.validate.group_sums import GroupSum
 from comity.validate.mechanism import NoisySums, Price
 from comity.validate.request import ScoreStatistics
 from comity.wire import Kind, Message, open_message
-
-LARGEST_EPSILON: Final = 16.0
-"""Beyond it `validation` charges and adds noise as at it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,6 +193,7 @@ def _of_session(about: _Messages, provider: str, agreement: Agreement) -> tuple[
     if opened.body.get("architecture") != "validation" or options.mode == "hosted":
         raise BadInput("only answers of linked validation can be computed again from a table")
     additive = agreed_additive_delta(agreement, provider, "validation")
+    # as `validation` charges and adds noise
     price = Price(min(options.epsilon, LARGEST_EPSILON), additive)
     parts = {name: hashlib.sha256(data).hexdigest() for name, data in question.parts.items()}
     request = {"query": dict(question.body), "parts": parts}

@@ -14,20 +14,18 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from comity.errors import BadInput, ClauseRefused, ComityError, Refused, VerificationFailed
+from comity.errors import BadInput, ClauseRefused, ComityError, Refused
 from comity.gate import refusal_of
 from comity.gate_batch import BatchGate
-from comity.node.books import Book, book_key, task_of
-from comity.node.committed import bind_table
 from comity.node.conversations import Answered, Conversations
+from comity.node.live_talks import LiveTalks
 from comity.node.rounds import Rounds
 from comity.node.sessions import require_ml_party
 from comity.node.talks import TOPIC, Asked, Left, Talk, plan_of, read_grouping, read_questions
 from comity.node.told import Told
 from comity.plan import Release, Share
 from comity.validate.group_sums import Draws
-from comity.validate.monitor import Monitor
-from comity.wire import Issued, Kind, Message, Sealer, open_message
+from comity.wire import Issued, Kind, Message
 
 if TYPE_CHECKING:
     from comity.agreement import Agreement
@@ -82,13 +80,10 @@ class Desk:
     def __init__(self, node: Node) -> None:
         self._node = node
         self.kept = Conversations(node.state.engine, node.state.name)
-        self._books: dict[str, Book] = {}
-        self._monitors: dict[str, Monitor] = {}
-        self._talks: dict[str, Talk] = {}
+        self.talks = LiveTalks(node, self.kept)
         self._gates: dict[str, BatchGate] = {}
         self._left = Left(node.ledger)
         self._standing: dict[str, int] = {}
-        self._replay()
         released = {entry.body["plan"] for entry in node.ledger.events("released")}
         self._lost = released - self.kept.plans()
         self._rounds = Rounds("feedback", self._round, _fail, lambda arrival: arrival.session)
@@ -106,9 +101,7 @@ class Desk:
     def end(self, agreement: str) -> None:
         """Let go of the conversations under an agreement that has ended; further messages are refused."""
         self._standing.pop(agreement, None)
-        for session, talk in list(self._talks.items()):
-            if talk.digest == agreement:
-                self._talks.pop(session, None)
+        self.talks.end(agreement)
 
     # one round: what has arrived, through the gate together
 
@@ -119,7 +112,7 @@ class Desk:
         this = _Round()
         for arrival in waiting:
             try:
-                message = arrival.message = arrival.message or self._opened(arrival.data)
+                message = arrival.message = arrival.message or self.talks.read(arrival.data)
                 if message.session in this.sessions:
                     later.append(arrival)
                 elif self._taken(message, arrival, this):
@@ -141,7 +134,7 @@ class Desk:
         except BaseException as error:
             _log.error("a round of feedback failed: %s", type(error).__name__)
             for session, arrival in now.items():
-                self._talks.pop(session, None)  # what is stored counts
+                self.talks.drop(session)
                 if arrival.asked is not None:
                     self._lost.add(arrival.asked.plan.name)
                 _fail(arrival, error)
@@ -149,14 +142,11 @@ class Desk:
                 raise
         return later
 
-    def _opened(self, data: bytes) -> Message:
-        return open_message(data, keys=self._node.peer_keys(), recipient=self._node.name)
-
     def _taken(self, message: Message, arrival: _Arrival, this: _Round) -> bool:
         """Check a message and make its plan or its answer; False if it was answered before."""
         agreement = self._agreement(message)
         digest = hashlib.sha256(arrival.data).hexdigest()
-        talk = self._talk(message, agreement)
+        talk = self.talks.of(message)
         due = 0 if talk is None else talk.due
         if message.number < due:
             arrival.answer.set_result(self._repeated(message, digest))
@@ -164,7 +154,7 @@ class Desk:
         if message.number > due:
             raise _Early(f"message {message.number} came where {due} was due")
         if talk is None:
-            arrival.talk = self._new_talk(message, agreement)
+            arrival.talk = self.talks.opened(message, agreement)
             arrival.registers = True
             return True
         arrival.talk = talk
@@ -191,14 +181,6 @@ class Desk:
             self._standing[message.agreement] = changed
         require_ml_party(agreement, message.sender)
         return agreement
-
-    def _talk(self, message: Message, agreement: Agreement) -> Talk | None:
-        talk = self._talks.get(message.session)
-        if talk is None:
-            talk = self._restored(message.session)
-        if talk is not None and (talk.sender, talk.digest) != (message.sender, message.agreement):
-            raise VerificationFailed("the message names another agreement or sender than its conversation")
-        return talk
 
     def _repeated(self, message: Message, digest: str) -> bytes:
         stored = self.kept.find(message.session, message.number)
@@ -254,7 +236,7 @@ class Desk:
         for arrival, row in zip(arrivals, rows, strict=True):
             if arrival.talk is not None:
                 arrival.talk.due += 1
-                self._talks[row.session] = arrival.talk
+                self.talks.keep(row.session, arrival.talk)
             arrival.answer.set_result(row.answer)
 
     def _noted(self, message: Message | None, error: ComityError) -> None:
@@ -262,34 +244,6 @@ class Desk:
             self._node.note_refusal(message, error)
 
     # what messages ask for
-
-    def _new_talk(self, message: Message, agreement: Agreement) -> Talk:
-        body = message.body
-        if message.topic != "open" or set(body) != {"task", "frame"} or not isinstance(body["task"], dict):
-            raise BadInput("a conversation begins with 'open', which names a task and a frame")
-        clause: Any = agreement.clause("validation")
-        if str(getattr(clause, "mode", "")) != "linked":
-            raise ClauseRefused(
-                "feedback conversations are linked validation",
-                clause="architectures.validation.mode",
-                would_pass="linked",
-            )
-        task = task_of(body["task"], agreement, self._node.name)
-        bind_table(self._node.folder, agreement, self._node.ledger)
-        key = book_key(agreement, task.to_dict())
-        if key not in self._books or self._books[key].is_old:
-            table = self._node.folder.tables_path / "train.parquet"
-            book = self._books[key] = Book(table, task, clause.minimum_group, key)
-            # whatever is asked of these records, under whichever task or agreement, adds up
-            book.monitor = self._monitors.setdefault(book.frame, book.monitor)
-        book = self._books[key]
-        if body["frame"] != book.frame:
-            raise BadInput(
-                f"'{message.sender}' asks about other records than those both ends know: "
-                "agree on the ids of the frame first"
-            )
-        lineage = agreement.data_of(self._node.name).lineage
-        return Talk(message.sender, agreement, book, self._sealer(message.session, agreement), lineage)
 
     def _register(self, message: Message, talk: Talk, arrival: _Arrival) -> None:
         name, grouping = read_grouping(message, talk.book)
@@ -324,62 +278,6 @@ class Desk:
             )
         this.asking.update(questions.digests[at] for at in asked.new)
         return asked
-
-    # after a restart
-
-    def _replay(self) -> None:
-        """Take up the conversations that were opened before: what the monitor has admitted stays admitted."""
-        for row in self.kept.registered():
-            try:
-                self._replayed(row)
-            except ComityError as error:
-                _log.warning("a conversation of %s cannot go on: %s", row.sender, error.code)
-
-    def _replayed(self, row: Answered) -> None:
-        message = self._opened(row.request or b"")
-        if message.topic == "open":
-            talk = self._new_talk(message, self._node.agreement_of(message))
-            self._brought_up(row.session, talk)
-            return
-        talk = self._talks.get(row.session)
-        if talk is None:
-            raise BadInput("the conversation was not opened")
-        name, grouping = read_grouping(message, talk.book)
-        talk.book.monitor.replay([grouping.codes])
-        talk.groupings[name] = grouping
-
-    def _restored(self, session: str) -> Talk | None:
-        """A conversation again as it is stored, after a round of it failed."""
-        if not self.kept.due(session):
-            return None
-        talk: Talk | None = None
-        for row in self.kept.registered():
-            if row.session != session:
-                continue
-            message = self._opened(row.request or b"")
-            if message.topic == "open":
-                talk = self._new_talk(message, self._node.agreement_of(message))
-            elif talk is not None:
-                name, grouping = read_grouping(message, talk.book)
-                talk.groupings[name] = grouping
-        if talk is None:
-            raise BadInput("this conversation cannot go on here: open a new one")
-        return self._brought_up(session, talk)
-
-    def _brought_up(self, session: str, talk: Talk) -> Talk:
-        talk.due = self.kept.due(session)
-        talk.sealer.set_back(talk.sender, talk.due)
-        self._talks[session] = talk
-        return talk
-
-    def _sealer(self, session: str, agreement: Agreement) -> Sealer:
-        return Sealer(
-            session=session,
-            agreement=agreement.digest,
-            party=self._node.name,
-            key=self._node.key,
-            may_query=False,
-        )
 
 
 def _told(arrival: _Arrival) -> Iterator[Told]:

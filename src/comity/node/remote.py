@@ -18,16 +18,18 @@ from numpy.typing import NDArray
 
 from comity.agreement import Agreement
 from comity.architectures.definition import Task
+from comity.architectures.exchange import raise_refusal, sound_receipt
 from comity.crypto.canonical import digest
 from comity.crypto.pads import random_name
 from comity.crypto.tls import client_context
 from comity.errors import BadInput, ClauseRefused, PartyFailed, UsageError, VerificationFailed
+from comity.gate import FAILED
 from comity.ledger import Cost, PrivacyUnit, Relation, Remaining, pure
 from comity.node.folder import PartyFolder
 from comity.node.line import Line, code_of
 from comity.node.scored import Sums, scored
 from comity.node.transcript import Transcript
-from comity.plan import Outcome, Receipt
+from comity.plan import Receipt
 from comity.validate.arguments import finite_scores
 from comity.validate.frame import Frame
 from comity.validate.group_sums import GroupSum, margin
@@ -253,8 +255,7 @@ class RemoteValidator:
             message = open_message(answer, keys={self._provider: self._key}, recipient=self._me)
         if (message.session, message.number) != (self.conversation, number):
             raise VerificationFailed(f"'{self._provider}' answered another message than the one it was sent")
-        if message.kind is Kind.refusal:
-            raise _refused(self._provider, message.body)
+        raise_refusal(message)
         return message
 
     def _catch_up(self) -> None:
@@ -288,21 +289,10 @@ class RemoteValidator:
 
     def _checked(self, message: Message) -> tuple[Mapping[str, Any], Receipt]:
         """Outcome and receipt, if they belong together and the provider's ledger holds the release."""
-        outcome, written = message.body.get("outcome"), message.body.get("receipt")
-        if message.kind is not Kind.release or not isinstance(outcome, dict) or not isinstance(written, dict):
+        if message.kind is not Kind.release:
             raise VerificationFailed(f"'{self._provider}' answered with something that is no release")
-        try:
-            receipt = Receipt.from_dict(written)
-        except BadInput as error:
-            raise VerificationFailed(f"the receipt of '{self._provider}' cannot be read: {error}") from None
-        receipt.verify(self._key, recipient=self._me)
-        fits = (receipt.agreement, receipt.outcome) == (
-            self._agreement.digest,
-            Outcome(outcome, message.parts).digest,
-        )
-        if not fits:
-            raise VerificationFailed(f"the receipt that '{self._provider}' sent does not fit its answer")
-        return outcome, receipt
+        receipt = sound_receipt(message, self._agreement, self._me)
+        return message.body["outcome"], receipt
 
     def _read(
         self, questions: Sequence[GroupSum], epsilon: float, told: Mapping[str, Any], receipt: Receipt
@@ -377,13 +367,6 @@ def _remaining(left: Mapping[str, Any]) -> Remaining:
     )
 
 
-def _refused(provider: str, body: Mapping[str, Any]) -> ClauseRefused:
-    text = f"'{provider}' refused: {body.get('message', body.get('code', 'no reason given'))}"
-    refusal = ClauseRefused(text, clause=str(body.get("clause", "not named")))
-    refusal.args = (text,)
-    return refusal
-
-
 def _raised(provider: str, status: int, code: str) -> Exception:
     if code == ClauseRefused.code:
         refusal = ClauseRefused(f"'{provider}' refused the message", clause="not named")
@@ -396,4 +379,6 @@ def _raised(provider: str, status: int, code: str) -> Exception:
             f"'{provider}' cannot use the message: ids of the frame, a name, a group or an epsilon is not "
             "what both ends have agreed on"
         )
+    if code == FAILED:
+        return PartyFailed(f"'{provider}' could not take the message: its steward knows why")
     return PartyFailed(f"the node of '{provider}' answered with HTTP {status} ({code})")

@@ -171,12 +171,16 @@ def require_records(records: Any) -> None:
 
 
 def rows_of(records: Any) -> int:
-    """How many records a frame, a column or an array has; private unless the caller says otherwise."""
+    """How many records a frame, a column or an array has; private unless the caller says otherwise.
+
+    Raises:
+        UsageError: private, for 2^31 or more, which sums have no room for.
+    """
     records = collected(records)
     rows = rows_known(records)
     rows = len(np.asarray(records)) if rows is None else rows
     if rows >= MOST_RECORDS:
-        raise UsageError("statistics are of fewer than 2^31 records at once")
+        raise UsageError("statistics are of fewer than 2^31 records at once", private=True)
     return int(rows)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from comity.data.declaration import checked_bounds
 from comity.data.declared import declared_numbers
 from comity.errors import UsageError
-from comity.noise import Grid
+from comity.noise_grid import Grid
 from comity.statistics.terms import Floats, Integers
 
 VALUE_BITS: Final = 28

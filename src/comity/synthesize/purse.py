@@ -29,13 +29,12 @@ import numpy as np
 from comity import noise
 from comity.errors import BudgetRefused, UsageError
 from comity.ledger import gaussian_noise_multiplier
+from comity.mechanism import LARGEST_EPSILON, Noise, grid_shift
 from comity.noise_choice import choose
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LARGEST_EPSILON = 16.0
-"""More than this buys no less noise: the grid's share of delta grows as e^epsilon."""
 _FINE_BITS = 36
 _MOST_COUNTS = 1 << 31
 """More counts than are ever bought from one purse: what the grid's share of delta is worked out for."""
@@ -102,13 +101,13 @@ class Purse:
 
         Raises:
             BudgetRefused: if the purse holds less than `price`.
+            UsageError: private, for counts of so many rows that they have no room on the noise's grid (from
+                2^24 on where epsilon is 16 or more, from 2^28 on where it is 1).
         """
         self._pay(price)
         sigma = self.sigma(price) * (1 + 2.0**-40)
-        shift = max(0, _FINE_BITS - math.frexp(sigma)[1] + 1)
-        scale = math.ldexp(sigma, shift)
-        drawn = noise.add_discrete_gaussian(counts.ravel() << shift, scale)
-        return Noisy(np.ldexp(drawn.astype(np.float64), -shift).reshape(counts.shape), sigma)
+        shift = grid_shift(sigma, _FINE_BITS)
+        return Noisy(Noise("gaussian", shift, math.ldexp(sigma, shift)).answer(counts), sigma)
 
     def choose(
         self, exact: list[NDArray[np.int64]], fitted: list[NDArray[np.float64]], less: list[float],

@@ -25,7 +25,6 @@ from comity.validate.mechanism import NoisySums, Sizes
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-ERROR_METRICS: Final = ("bias", "mae", "mean", "mse", "r2", "records", "rmse")
 _GRAIN: Final = 1 << 20
 _SUMS: Final = 6
 _SQUARE: Final = 4.3125  # 1 + 1 + 1 + 1 + 1/4 + 1/16
