@@ -28,6 +28,12 @@ find_python() {
     Install it (Debian, Ubuntu: apt-get install python3.11 python3.11-venv) or name it: make venv PYTHON=/path/to/python3.11"
 }
 
+# two makes at once would each clear what the other builds: the second one waits, and finds it done
+if command -v flock >/dev/null; then
+    exec 9<requirements.lock
+    flock 9
+fi
+
 has_pip() { "$1" -c 'import pip' >/dev/null 2>&1; }
 
 if ! is_311 .venv/bin/python || ! has_pip .venv/bin/python; then

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from comity.cli import (
@@ -43,6 +45,18 @@ app.add_typer(insight.app, name="insight")
 app.add_typer(clean_room.app, name="clean-room")
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from comity import __version__
+
+        typer.echo(f"comity {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and end.")
+    ] = False,
+) -> None:
     """Build machine-learning models together without handing the data over."""
