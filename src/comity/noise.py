@@ -132,7 +132,8 @@ def require_room(largest_sum: float, scale: float) -> None:
     if not (largest_sum + _TAIL * scale < LARGEST and scale < _LARGEST_SCALE):
         raise UsageError(
             f"a sum of up to {largest_sum:.3g} plus noise of scale {scale:.3g} does not fit into "
-            "64-bit integers; ask for a larger epsilon, for sums of fewer or smaller values, or use a coarser grid"
+            "64-bit integers; ask for a larger epsilon, for sums of fewer or smaller values, or use "
+            "a coarser grid"
         )
 
 

@@ -50,7 +50,7 @@ def lesson(providers: int, seed: int = 1) -> Lesson:
     seeds, _ = table(200, seed)
     labels = np.array([label == "yes" for label in seeds.strings("y")], dtype=np.uint8)
     names = [name for name in schema() if name != "y"]
-    return Lesson(schema(), names, "y", "yes", seeds, labels, providers=providers, seed=1)
+    return Lesson(schema(), names, "y", 1.0, seeds, labels, providers=providers, seed=1)
 
 
 def told(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from comity.architectures.clean_room_exact import exact_job, score
+from comity.architectures.clean_room_exact import exact_job, positive_code, score
 from comity.architectures.clean_room_terms import TOPIC, send_job
 from comity.architectures.definition import Seat
 from comity.architectures.exchange import receive_release
@@ -80,7 +80,7 @@ def _learn(seat: Seat, channel: Channel) -> dict[str, Any]:
         task.schema,
         task.features,
         task.target,
-        task.positive,
+        positive_code(task),
         seeds,
         labels_of(seeds.arrow, task),
         providers=len(seat.providers),

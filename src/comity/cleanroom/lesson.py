@@ -47,11 +47,10 @@ _SPIKE: Final = 0.5
 _CLIP: Final = 4.0
 _CURVATURE: Final = 0.12
 _PRIOR: Final = 2.0
-_WALK: Final = 1.0
-_STEPS_ALONE: Final = 0.3
-_STEPS_TOGETHER: Final = 1.0
-"""The mean square of a bin's step, by which a wrong guess of its share counts. Less where each row's vector
-is cut by itself: that takes most from the rare bins already."""
+_ALONE: Final = (0.1, 0.5)
+_TOGETHER: Final = (1.0, 2.0)
+"""The mean square of a bin's step, by which a wrong guess of its share counts, and how close neighbouring
+bins are. Less where each row's vector is cut by itself: that takes most from the rare bins already."""
 _SEED_WEIGHT: Final = 300.0
 _SPREAD: Final = 10.0
 _MOST_ODDS: Final = 9.0
@@ -86,7 +85,7 @@ class Lesson:
     Args:
         schema: the agreed columns; `names` are the features, in order, and `target` the target.
         seeds: the seed rows, with `labels`, (rows,) 0 or 1.
-        positive: the target's value that counts as 1.
+        positive: what a job is given for the target's value that counts as 1.
         providers: how many are asked.
         seed: of the start model.
     """
@@ -96,7 +95,7 @@ class Lesson:
         schema: Schema,
         names: Sequence[str],
         target: str,
-        positive: str,
+        positive: float,
         seeds: Table,
         labels: NDArray[np.uint8],
         *,
@@ -113,14 +112,7 @@ class Lesson:
         # (width,) variance of a bin's share, as so many seed rows tell it
         self._doubts = share * (1.0 - share) / (seeds.rows + _SPREAD)
         self._mix = _root(_CURVATURE * self._rows * self._moments + _PRIOR * np.eye(self.encoder.width))
-        column = schema[target]
-        levels = column.values or ()
-        if not column.type.is_numeric and positive not in levels:
-            raise BadInput(f"'{positive}' is not among the public levels of {target}")
-        try:
-            self._positive = float(positive) if column.type.is_numeric else float(levels.index(positive))
-        except ValueError:
-            raise BadInput(f"'{positive}' is no number, and {target} holds numbers") from None
+        self._positive = positive
 
     @property
     def job(self) -> Job:
@@ -158,17 +150,18 @@ class Lesson:
         """
         width = self.encoder.width
         information, slope = np.zeros((width, width)), np.zeros(width)
+        steps, walk = _TOGETHER if any(answer.together > 1 for answer in answers) else _ALONE
         for answer in answers:
             rows = answer.drawn * max(answer.units or 0, 1)
             fisher = _CURVATURE * rows * self._mix @ self._moments @ self._mix
             # one guess for all providers, so that it is as wrong for the last as for the first
-            steps = len(answers) * (_STEPS_ALONE if answer.together == 1 else _STEPS_TOGETHER)
-            doubt = steps * (_CURVATURE * rows) ** 2 * self._mix @ np.diag(self._doubts) @ self._mix
+            doubts = len(answers) * steps * (_CURVATURE * rows) ** 2 * self._doubts
+            doubt = self._mix @ np.diag(doubts) @ self._mix
             noise = answer.deviations["gradient"] ** 2 * np.eye(width)
             known = np.linalg.solve(fisher + noise + doubt, fisher).T
             information += known @ fisher
             slope += known @ answer.sums["gradient"]
-        pull = self._mix @ _prior(self.encoder) @ self._mix
+        pull = self._mix @ _prior(self.encoder, walk) @ self._mix
         self._step = self._mix @ np.linalg.solve(information + pull, slope)
 
     def scores(self, table: Table) -> Floats:
@@ -219,14 +212,18 @@ def _moments(encoder: Encoder, seeds: Floats) -> Floats:
     return np.asarray((vectors * np.maximum(values, 1e-9)) @ vectors.T, dtype=np.float64)
 
 
-def _prior(encoder: Encoder) -> Floats:
-    """(width, width) precision of the step before anything is known: small, and smooth along numbers."""
+def _prior(encoder: Encoder, walk: float) -> Floats:
+    """(width, width) precision of the step before anything is known: small, and smooth along numbers.
+
+    Args:
+        walk: precision of the difference between neighbouring bins of a number.
+    """
     prior = _PRIOR * np.eye(encoder.width)
     for column, first in zip(encoder.columns, encoder.offsets[:-1], strict=True):
         if isinstance(column, BinnedColumn):
             # the first bin is that of missing values, which has no neighbour
             for left in range(first + 1, first + column.width - 1):
-                prior[left : left + 2, left : left + 2] += _WALK * np.array([[1.0, -1.0], [-1.0, 1.0]])
+                prior[left : left + 2, left : left + 2] += walk * np.array([[1.0, -1.0], [-1.0, 1.0]])
     return prior
 
 
