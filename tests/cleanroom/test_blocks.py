@@ -193,6 +193,47 @@ def run(rows, parameters):
     assert few.vectors["told"][0] == many.vectors["told"][0]
 
 
+EVERY_NUMBER = """
+import sys
+def run(rows, parameters):
+    numbers = []
+    def look(thing, depth):
+        if isinstance(thing, (int, float)):
+            numbers.append(float(thing))
+        elif isinstance(thing, (str, bytes)):
+            shown = thing[:64]
+            codes = shown if isinstance(shown, bytes) else map(ord, shown)
+            numbers.extend([float(len(thing)), *map(float, codes)])
+        elif isinstance(thing, dict) and depth:
+            for key, value in list(thing.items()):
+                look(key, depth - 1)
+                look(value, depth - 1)
+        elif isinstance(thing, (list, tuple)) and depth:
+            for value in thing:
+                look(value, depth - 1)
+    frame = sys._getframe().f_back
+    while frame is not None:
+        look({name: value for name, value in frame.f_locals.items() if name != 'names_of_job'}, 4)
+        frame = frame.f_back
+    return {'told': [len(numbers), *(numbers + [0.0] * 2000)[:1999]]}
+"""
+
+
+def test_no_frame_of_a_blocks_process_has_a_number_that_other_places_rows_change(rooms: Any) -> None:
+    """Where its rows stood among all would be how many rows others have; the control is its own rows."""
+    job = rooms.blocks(EVERY_NUMBER, length=2_000, blocks=Blocks(most=100, cpu_s=1.0))
+    table = np.repeat(ORDINARY[:1], 400, axis=0)
+    alone = np.full(400, -1)
+    alone[0] = 3
+    crowded = np.concatenate([[3], np.arange(399) % 3])
+    both = np.where(np.arange(400) < 2, 3, -1)
+    first, second, third = (run_blocks(job, {}, table, places, 4) for places in (alone, crowded, both))
+    assert first.gave[3]
+    assert first.vectors["told"][3][0] > 20
+    assert np.array_equal(first.vectors["told"][3], second.vectors["told"][3])
+    assert not np.array_equal(first.vectors["told"][3], third.vectors["told"][3])
+
+
 def test_numbers_of_installed_modules_work(rooms: Any) -> None:
     source = (
         "import numpy as np\ndef run(rows, parameters):\n"

@@ -4,7 +4,9 @@ Every block gets a process of its own, forked from this one before any private b
 time. It reads its own rows, gives up everything but computing (`sandbox.calls.computing_filter`) and the
 clock, and only then runs the job. What it can do is write its result, of fixed size, at the block's place in
 the file of results. This process never reads rows, results, how a block ended or how long it took, and each
-block starts from a copy of it: so no block learns of another one from here.
+block starts from a copy of it: so no block learns of another one from here. Nor does it from where its own
+rows are: each place has a file of its own, named by its number. In one file for all, the position of a
+block's rows would be the number of rows before them, and a program can find any number in its own memory.
 
 Standard library only: it has no access to comity.
 """
@@ -32,7 +34,7 @@ _TIMER_CALLS = {"x86_64": (222, 223), "aarch64": (107, 110)}  # timer_create, ti
 _READ_WRITE, _READ_RUN, _FIXED_PRIVATE = 3, 5, 0x32
 _NOTHING = b"\x90"  # x86: does nothing
 _NO_FUNCTION = b"\xb8\xda\xff\xff\xff\xc3"  # x86: return -ENOSYS
-_HEAD = struct.Struct("<QQ")
+_PIECE = 1 << 16
 
 
 class _Program(ctypes.Structure):
@@ -58,7 +60,6 @@ def main(folder: str, out: str) -> None:
         first += length
     with open(f"{folder}/filter", "rb") as file:
         walls = bytearray(file.read())
-    rows = os.open(f"{folder}/rows", os.O_RDONLY)
     results = os.open(out, os.O_WRONLY)
     os.dup2(results, terms["file"])
     libc = ctypes.CDLL(None, use_errno=True)
@@ -73,7 +74,7 @@ def main(folder: str, out: str) -> None:
             continue
         if child:
             try:
-                _block(slot, terms, rows, walls, libc, code, parameters)
+                _block(slot, terms, f"{folder}/rows/{slot}", walls, libc, code, parameters)
             finally:
                 os._exit(0)
         # without a place to put it, the system tells nothing of how the block ended
@@ -83,19 +84,21 @@ def main(folder: str, out: str) -> None:
 def _block(
     slot: int,
     terms: dict[str, Any],
-    rows: int,
+    rows: str,
     walls: bytearray,
     libc: ctypes.CDLL,
     code: CodeType,
     parameters: dict[str, list[float]],
 ) -> None:
     """In a process of its own: read the block's rows, give everything else up, run the job, write."""
-    offset, count = _HEAD.unpack(os.pread(rows, _HEAD.size, _HEAD.size * slot))
-    if not count:
+    try:
+        file = os.open(rows, os.O_RDONLY)
+    except FileNotFoundError:  # nobody is at this place
         return
     names = terms["columns"]
-    data = array("d", _all_of(rows, 8 * count * len(names), offset))
-    os.close(rows)
+    data = array("d", _all_of(file))
+    os.close(file)
+    count = len(data) // len(names)
     columns = {name: data[at * count : (at + 1) * count].tolist() for at, name in enumerate(names)}
     place = slot * terms["size"]
     _shut(place, terms, walls, libc)
@@ -111,12 +114,9 @@ def _block(
     os.pwrite(terms["file"], result.tobytes(), place)
 
 
-def _all_of(file: int, size: int, offset: int) -> bytes:
+def _all_of(file: int) -> bytes:
     found = b""
-    while len(found) < size:
-        part = os.pread(file, size - len(found), offset + len(found))
-        if not part:
-            raise OSError("the file of rows is short")
+    while part := os.read(file, _PIECE):
         found += part
     return found
 

@@ -1,9 +1,10 @@
 """Runs a job on blocks of units in one sandbox, each block in a process of its own.
 
-Why no block learns of another one: see `block_runner`. What a block's process does see is the number of its
-place and how many places there are. So units are put at places such that one unit's coming or going changes
-what is at one place and nothing else: where each unit is a block, units take places drawn without replacement
-out of a number that is public or noisy; where they share blocks, each falls into one of them by lot.
+Why no block learns of another one: see `block_runner`. What a block's process does see is its own rows, the
+number of its place and how many places there are. So units are put at places such that one unit's coming or
+going changes what is at one place and nothing else: where each unit is a block, units take places drawn
+without replacement out of a number that is public or noisy; where they share blocks, each falls into one of
+them by lot.
 
 What one block may use of the processor and of memory is counted for its process alone, so no block can use up
 what another one needs. The run as a whole has time for every block to take all that it may.
@@ -179,20 +180,16 @@ def hand_over(folder: Path, job: Job, terms: Mapping[str, Any], given: Sequence[
     (folder / "parameters").write_bytes(b"".join(values.astype("<f8").tobytes() for values in given))
 
 
-def _write_rows(path: Path, matrix: Floats, places: Integers, number: int) -> None:
-    """For each place where its rows stand and how many they are, then the rows, column by column."""
+def _write_rows(folder: Path, matrix: Floats, places: Integers, number: int) -> None:
+    """For each place that has rows a file of its own with them, column by column."""
+    folder.mkdir()
     order = np.argsort(places, kind="stable")
     order = order[np.searchsorted(places[order], 0) :]
     counts = np.bincount(places[order], minlength=number)
     ends = np.cumsum(counts)
-    heads = np.empty((number, 2), dtype="<u8")
-    heads[:, 0] = 16 * number + 8 * matrix.shape[1] * (ends - counts)
-    heads[:, 1] = counts
-    with open(path, "wb") as file:
-        file.write(heads.tobytes())
-        for at in np.flatnonzero(counts):
-            block = matrix[order[ends[at] - counts[at] : ends[at]]]
-            file.write(block.T.astype("<f8").tobytes())
+    for at in np.flatnonzero(counts):
+        block = matrix[order[ends[at] - counts[at] : ends[at]]]
+        (folder / str(at)).write_bytes(block.T.astype("<f8").tobytes())
 
 
 def _read(
