@@ -41,6 +41,7 @@ def pilot(**unit: Any) -> Pilot:
         member_labels=np.zeros(40),
         outsider_scores=scores,
         outsider_labels=np.zeros(40),
+        outsiders_of={"north": others},
     )
 
 
@@ -66,6 +67,11 @@ def test_members_against_others_is_an_exchanged_row_or_person(
     exact = dataclasses.replace(of_records, options=Options(mode="exact"))
     if attacks != "hosted":
         assert run(exact)["membership"].bound is None
+
+
+def test_none_is_shown_for_test_rows_that_were_brought_along() -> None:
+    """Scores that depend on no table may tell another population's rows from the tables'."""
+    assert pilot_bound(dataclasses.replace(pilot(), outsiders_of={})) is None
 
 
 def test_people_with_rows_on_both_sides_are_four_steps() -> None:

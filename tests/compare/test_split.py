@@ -238,3 +238,32 @@ def test_blind_validation_that_is_left_out_points_to_the_clause(tmp_path: Path) 
     assert "two providers hold records with the same id" in skipped["reason"]
     assert "architectures.blind-validation.providers_per_record" in skipped["reason"]
     assert "keep each such record in one table" in skipped["reason"]
+
+
+def test_nobody_has_rows_among_the_seeds_and_in_training() -> None:
+    """People with several rows, some at both providers: a model of the seeds alone would tell members."""
+    schema = Schema(
+        columns={**SCHEMA.columns, "who": Column(type=ColumnType.text, role=Role.identifier)},
+        unit=Unit(column="who", max_rows=10),
+    )
+    tables = {}
+    for name, first in (("north", 0), ("south", 30)):
+        table = table_of([f"{name}-{row}" for row in range(ROWS)], seed=first)
+        whose = pa.array([f"p{first + row // 4}" for row in range(ROWS)])
+        tables[name] = Table(table.arrow.append_column("who", whose))
+    split = split_tables(
+        settings_of(), Task(schema=schema, target="ill", positive="yes", id="pid"), tables, None
+    )
+    seeded = {one for table in split.seeds.values() for one in table.strings("who")}
+    trained = {one for table in split.train.values() for one in table.strings("who")}
+    assert sum(table.rows for table in split.seeds.values()) == 20
+    assert 3 <= len(seeded) <= 7
+    assert seeded.isdisjoint(trained)
+
+
+def test_an_id_among_the_seeds_is_in_no_other_table() -> None:
+    ids = [f"r{row}" for row in range(ROWS)]
+    split = split_tables(settings_of(), TASK, {"north": table_of(ids, 1), "south": table_of(ids, 2)}, None)
+    seeded = {one for table in split.seeds.values() for one in table.strings("pid")}
+    trained = {one for table in split.train.values() for one in table.strings("pid")}
+    assert seeded.isdisjoint(trained)

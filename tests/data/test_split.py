@@ -85,6 +85,25 @@ def test_seed_rows_come_from_all_and_have_both_classes(
     assert all(np.array_equal(one, two) for one, two in zip(chosen, again, strict=True))
 
 
+@given(st.lists(LABELS, min_size=1, max_size=4), st.integers(2, 20), st.integers(0, 9), st.integers(1, 5))
+def test_seed_rows_are_of_as_few_people_as_can_be(
+    labels: list[np.ndarray], count: int, seed: int, rows_each: int
+) -> None:
+    together = np.concatenate(labels)
+    if len(together) <= count or len(np.unique(together)) < 2:
+        return
+    alone = [[(part, row) for row in range(len(own))] for part, own in enumerate(labels)]
+    single = seed_rows(labels, seed=seed, count=count, people=alone)
+    plain = seed_rows(labels, seed=seed, count=count)
+    assert all(np.array_equal(one, two) for one, two in zip(single, plain, strict=True))
+    people = [[(part, row // rows_each) for row in range(len(own))] for part, own in enumerate(labels)]
+    chosen = seed_rows(labels, seed=seed, count=count, people=people)
+    taken = [people[part][row] for part, rows in enumerate(chosen) for row in rows]
+    sizes = {one: sum(each == one for own in people for each in own) for one in set(taken)}
+    # all but two have every row of theirs chosen: the last one, and one brought in for its class
+    assert sum(taken.count(one) < sizes[one] for one in sizes) <= 2
+
+
 def test_a_single_rare_row_is_found() -> None:
     labels = np.zeros(5000, dtype=int)
     labels[4321] = 1

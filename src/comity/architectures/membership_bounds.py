@@ -20,12 +20,22 @@ def pilot_bound(pilot: Pilot) -> float | None:
     """The bound on telling members from others by what all providers' answers made together.
 
     Each provider has a guarantee of its own, or they share one noise: who is at several is in as many tables,
-    and what coming or going costs adds up.
+    and what coming or going costs adds up. None where members and others differ by more (`drawn_alike`).
     """
     from comity.attack.membership import membership_bound
 
+    if not drawn_alike(pilot):
+        return None
     moved = moved_at_one(pilot) * _tables_of_one(pilot)
     return membership_bound(pilot.options.epsilon, pilot.options.delta, moved=moved)
+
+
+def drawn_alike(pilot: Pilot) -> bool:
+    """Whether chance alone decided who is a member and who was held out.
+
+    Rows of `--test` may be of other people than the tables': what tells them apart need not be the tables.
+    """
+    return bool(pilot.outsiders_of)
 
 
 def moved_at_one(pilot: Pilot) -> int:

@@ -31,7 +31,7 @@ from comity.architectures.exchange import (
     send_answer,
     send_query,
 )
-from comity.architectures.membership_bounds import moved_at_one, pilot_bound
+from comity.architectures.membership_bounds import drawn_alike, moved_at_one, pilot_bound
 from comity.architectures.models import boosted_scores, keep_scores, logistic_scores, membership_attack
 from comity.attack.result import AttackResult
 from comity.data.ipc import table_from_bytes, table_to_bytes
@@ -221,7 +221,7 @@ def _attacks(pilot: Pilot) -> dict[str, AttackResult]:
         table=Table(pq.read_table(session / f"received-{provider}.parquet")),
         members=Table(pilot.members[provider]),
         outsiders=Table(pilot.held_against(provider)),
-        epsilon=pilot.options.epsilon,
+        epsilon=pilot.options.epsilon if drawn_alike(pilot) else None,
         delta=pilot.options.delta,
         moved=moved_at_one(pilot),
     )

@@ -57,7 +57,7 @@ def prepare_columns(settings: Settings, folder: Path) -> Inputs:
     task = Task(schema=schema, target=settings.target, positive=positive, id=settings.id)
     split = split_tables(settings, task, {_JOINED: together}, read_test(settings, task))
     seeds, members = split.seeds[_JOINED], sample(split.train[_JOINED], settings.seed)
-    taken = {*_ids(split.test, task), *_ids(seeds, task)} if settings.test is None else set(_ids(seeds, task))
+    taken = {*_ids(together, task)} - {*_ids(split.train[_JOINED], task)}
     train = {name: _without(table, task, taken) for name, table in tables.items()}
     folders = {name: folder / name for name in (*tables, ML_PARTY, MEDIATOR)}
     _write(folders, task, train, split.test, seeds, members)

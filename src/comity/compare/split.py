@@ -65,8 +65,8 @@ def split_tables(settings: Settings, task: Task, tables: Mapping[str, Table], te
         notes += _known_test_people(task, test, people)
         own = {}
     _require_two_classes(binary_labels(test, task.target, task.positive).values)
-    train, seeds = _without_seed_rows(settings, task, train)
-    return Split(train, test, seeds, tuple(notes), own)
+    train, seeds, more = _without_seed_rows(settings, task, train)
+    return Split(train, test, seeds, (*notes, *more), own)
 
 
 def held_out_everywhere(
@@ -186,23 +186,37 @@ def _known_test_people(task: Task, test: Table, people: Mapping[str, Sequence[st
 
 def _without_seed_rows(
     settings: Settings, task: Task, train: Mapping[str, Table]
-) -> tuple[dict[str, Table], dict[str, Table]]:
-    """Per provider, what is left of the training rows, and the seed rows."""
+) -> tuple[dict[str, Table], dict[str, Table], list[str]]:
+    """Per provider, what is left of the training rows, and the seed rows; and what to say of it.
+
+    Whose rows the ML party starts with is outside every guarantee, so nobody's rows are on both sides: what
+    the start tells of such people is nothing that a release has told.
+    """
     labels = [binary_labels(table, task.target, task.positive).values for table in train.values()]
-    chosen = seed_rows(labels, seed=settings.seed, count=settings.seed_rows)
+    ids = {name: _ids(table, task) for name, table in train.items()} if settings.id is not None else {}
+    namings = [names for names in (ids, _people(task, train)) if names]
+    whose = list(namings[-1].values()) if namings else None
+    chosen = seed_rows(labels, seed=settings.seed, count=settings.seed_rows, people=whose)
+    seeds = {name: table.take(rows) for (name, table), rows in zip(train.items(), chosen, strict=True)}
+    rests = [
+        ~np.isin(np.arange(table.rows), rows) for table, rows in zip(train.values(), chosen, strict=True)
+    ]
+    for names in namings:
+        known = {each[row] for each, rows in zip(names.values(), chosen, strict=True) for row in rows}
+        known.discard(None)
+        rests = [rest & ~_among(each, known) for rest, each in zip(rests, names.values(), strict=True)]
     left: dict[str, Table] = {}
-    seeds: dict[str, Table] = {}
-    for (name, table), rows in zip(train.items(), chosen, strict=True):
-        seeds[name] = table.take(rows)
-        rest = np.ones(table.rows, dtype=bool)
-        rest[rows] = False
+    fewer = -settings.seed_rows
+    for (name, table), rest in zip(train.items(), rests, strict=True):
+        fewer += int((~rest).sum())
         left[name] = table.take(rest)
         if not rest.any():
             raise BadTable(
                 f"provider '{name}' has no rows left after the seed rows were taken; lower --seed-rows",
                 private=False,
             )
-    return left, seeds
+    notes = [f"{fewer} more rows of those whose rows the ML party starts with are left out"] if fewer else []
+    return left, seeds, notes
 
 
 def _require_two_classes(labels: NDArray[np.uint8]) -> None:

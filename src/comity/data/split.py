@@ -82,7 +82,11 @@ def hold_out_people(
 
 
 def seed_rows(
-    labels: Sequence[NDArray[np.integer]], *, seed: int, count: int = SEED_ROWS
+    labels: Sequence[NDArray[np.integer]],
+    *,
+    seed: int,
+    count: int = SEED_ROWS,
+    people: Sequence[Sequence[object]] | None = None,
 ) -> list[NDArray[np.int64]]:
     """Choose the rows that the ML party may start with: at random from all providers' training rows.
 
@@ -92,6 +96,9 @@ def seed_rows(
         labels: per provider, (rows,) 0 or 1, of the training rows only.
         seed: of the run.
         count: rows in total, at least 2.
+        people: per provider, (rows,) whose row each one is: people are drawn then, each with all rows, but
+            for the last one of whom there may be more than `count` has room for. Where everybody has one row
+            it is the same draw.
 
     Returns:
         Per provider, ascending indices into its training rows.
@@ -111,6 +118,8 @@ def seed_rows(
             "together; lower --seed-rows or bring more rows"
         )
     order = np.random.default_rng([seed, _SEED_ROWS_STREAM]).permutation(len(together))
+    if people is not None:
+        order = _one_after_another(order, [one for part in people for one in part])
     chosen, rest = order[:count].copy(), order[count:]
     if len(np.unique(together)) < 2:
         raise BadTable("the providers' training rows have one class only; a model needs rows of two classes")
@@ -119,6 +128,15 @@ def seed_rows(
     ends = np.cumsum([0, *(len(part) for part in labels)])
     chosen.sort()
     return [chosen[(chosen >= start) & (chosen < end)] - start for start, end in pairwise(ends)]
+
+
+def _one_after_another(order: NDArray[np.int64], people: Sequence[object]) -> NDArray[np.int64]:
+    """Rows in order of the first row of whom they are, so that a person's rows stand together."""
+    known: dict[object, int] = {}
+    codes = np.fromiter((known.setdefault(one, len(known)) for one in people), np.int64, len(people))[order]
+    first = np.full(len(known), len(order))
+    np.minimum.at(first, codes, np.arange(len(order)))
+    return order[np.argsort(first[codes], kind="stable")]
 
 
 def parts(rows: int, shares: Sequence[float], *, seed: int) -> list[NDArray[np.int64]]:

@@ -167,6 +167,11 @@ def _against_bound(attack: Attack, result: Result) -> str:
         return "No bound: nothing here has differential privacy."
     if result.privacy.unit == "label" and attack.name in _ABOUT_MEMBERS:
         return "No bound: the guarantee is about labels, and says nothing of who is in the table."
+    if attack.name in _ABOUT_MEMBERS:
+        return (
+            "No bound: the test rows were brought along, and may differ from the tables' rows by more than "
+            "chance."
+        )
     return "No bound follows from the guarantee for what this attack counts."
 
 
