@@ -84,7 +84,7 @@ columns:
   job: {role: quasi_identifier, type: category, values: [a, b, c]}
   pulse: {role: sensitive, type: number, min: 20, max: 120}
   ill: {role: target, type: category, values: ["no", "yes"]}
-unit: {column: job, max_rows: 600}
+unit: {column: pid, max_rows: 600}
 """
 
 
