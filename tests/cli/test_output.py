@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from comity.cli.output import PRIVATE, check_apart, write_json
+from comity.cli.output import PRIVATE, check_apart, write_json, write_text
 from comity.errors import UsageError
 
 ROWS = [f"p{row},{20 + row % 50},{'yes' if row % 3 else 'no'}" for row in range(200)]
@@ -64,3 +65,18 @@ def test_what_describes_raw_rows_is_its_owners_alone(table: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == PRIVATE
     write_json({}, str(written))
     assert stat.S_IMODE(written.stat().st_mode) & 0o600 == 0o600
+
+
+def test_a_pipe_or_a_link_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    """As root, a file in the place of a device would take it from the whole machine."""
+    pipe, link, file = tmp_path / "pipe", tmp_path / "link", tmp_path / "file"
+    os.mkfifo(pipe)
+    read = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_text("through", pipe)
+    assert os.read(read, 100) == b"through"
+    os.close(read)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    link.symlink_to(file)
+    write_json({"a": 1}, str(link))
+    assert link.is_symlink()
+    assert file.read_text(encoding="utf-8") == '{\n  "a": 1\n}\n'

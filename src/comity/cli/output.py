@@ -34,7 +34,29 @@ def write_json(document: Any, target: str, *, mode: int = 0o666) -> None:
 
 
 def write_text(text: str, path: Path, *, mode: int = 0o666) -> None:
-    """Write a file whole or not at all. It has its mode from the start."""
+    """Write a file whole or not at all. It has its mode from the start.
+
+    A device, a pipe, or a link to anything (`/dev/null`, `/dev/stdout`) is written to as it is: a file put in
+    its place would take it from everybody else.
+
+    Raises:
+        BadInput: if it cannot be written; what was there before is still there.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
+        _write_through(text, path)
+    else:
+        _put_in_place(text, path, mode)
+
+
+def _write_through(text: str, path: Path) -> None:
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror}; choose another place") from None
+
+
+def _put_in_place(text: str, path: Path, mode: int) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
