@@ -70,6 +70,18 @@ def test_words_where_numbers_were_declared_are_refused_in_public() -> None:
         declared_table(pd.DataFrame(COLUMNS), {"jo": False})
 
 
+@pytest.mark.parametrize("column", [pd.Series([1]), pl.Series("a", [1]), pa.chunked_array([[1]])])
+def test_a_single_column_is_no_frame(column: Any) -> None:
+    with pytest.raises(BadTable, match="a frame with named columns is needed"):
+        declared_column(column, "a")
+
+
+@pytest.mark.parametrize("name", [5, None])
+def test_a_name_that_is_no_text_is_a_column_that_is_not_there(name: Any) -> None:
+    with pytest.raises(BadTable, match="has no column"):
+        declared_column(pd.DataFrame({"a": [1]}), name)
+
+
 def test_labels_that_were_not_declared_have_no_code() -> None:
     assert declared_codes([1, 0, 7, 1], [0, 1], "labels").tolist() == [1, 0, -1, 1]
     assert declared_codes([1.0, np.nan], [0, 1], "labels").tolist() == [1, -1]

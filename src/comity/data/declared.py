@@ -235,6 +235,8 @@ def _shape(records: Sequence[Any]) -> tuple[int, ...]:
 
 def _named(frame: Any) -> Sequence[Any]:
     """The columns' names as the frame has them; a lazy frame's are known without reading it."""
+    if type(frame).__name__ in ("Series", "ChunkedArray"):
+        raise BadTable("a frame with named columns is needed, not a single column", private=False)
     if library_of(frame) == "pandas":
         return list(frame.columns)
     if hasattr(frame, "collect_schema"):

@@ -167,7 +167,7 @@ def no_such_column(name: str, names: Sequence[str], source: str) -> BadTable:
     """The error for a column that is not there. Column names are public, so the message is too."""
     from difflib import get_close_matches
 
-    near = get_close_matches(name, names, n=3)
+    near = get_close_matches(str(name), names, n=3)  # from Python anything may come for a name
     offer = f"did you mean {' or '.join(near)}?" if near else f"its columns are: {', '.join(names)}"
     return BadTable(f"{source} has no column {name!r}; {offer}")
 
