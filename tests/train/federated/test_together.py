@@ -6,13 +6,14 @@ import logging
 import os
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.datasets import make_classification
 from sklearn.metrics import roc_auc_score
 
-from comity.errors import BadInput, MissingExtra, UsageError
+from comity.errors import BadInput, BadTable, MissingExtra, UsageError
 from comity.train.federated import engine, memory
 from comity.train.federated.clients import TRAIN, Work
 from comity.train.federated.fixed_point import weighted
@@ -76,12 +77,45 @@ def test_the_server_cuts_what_one_that_lies_moves_to_what_members_bear() -> None
 
 
 def test_an_update_that_is_no_number_ends_the_run() -> None:
-    tables, _ = made(0)
-    broken = tables["b"][0].copy()
-    broken[3, 2] = np.nan
+    network = Network(2)
+
+    def work_of(far: float) -> Work:
+        return lambda number, arrays, config: weighted(np.full(network.size, far), 10)
+
+    together = memory.assemble(
+        {"a": work_of(0.1), "b": work_of(np.nan), "c": work_of(0.1)}, rounds=1, threshold=3
+    )
+    strategy = secure_fedavg(together.secure, lambda number: 2.0)
     with pytest.raises(BadInput) as caught:
-        memory.train_together({**tables, "b": (broken, tables["b"][1])}, rounds=2)
+        run_server(together.grid, together.secure, strategy, {WEIGHTS: network.start(0)}, 1)
     assert caught.value.public_message == "bad-input: the holder of the data has the details"
+
+
+def test_features_that_are_missing_are_told_by_the_members_name() -> None:
+    tables, _ = made(0)
+    for odd in (np.nan, np.inf, 1e300):
+        broken = tables["b"][0].copy().astype(float)
+        broken[3, 2] = odd
+        with pytest.raises(BadTable, match="features of 'b' have missing or infinite") as caught:
+            memory.train_together({**tables, "b": (broken, tables["b"][1])}, rounds=2)
+        assert caught.value.private
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"seed": -1}, {"hidden": 1.5}, {"rounds": "3"}, {"threshold": 0}, {"threshold": True},
+     {"proximal": np.nan}, {"proximal": -1.0}, {"proximal": "much"}],
+)  # fmt: skip
+def test_settings_out_of_range_are_refused_in_words(odd: dict[str, Any]) -> None:
+    tables, _ = made(0)
+    with pytest.raises(UsageError, match=next(iter(odd))):
+        memory.train_together(tables, **odd)
+
+
+def test_members_have_names_of_text() -> None:
+    tables, _ = made(0)
+    with pytest.raises(UsageError, match="named by texts"):
+        memory.train_together(dict(enumerate(tables.values())))  # type: ignore[arg-type]
 
 
 def test_tables_that_do_not_fit_together_are_refused() -> None:

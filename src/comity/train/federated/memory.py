@@ -6,6 +6,7 @@ architecture `federated` that runs the same members and server.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -145,9 +146,11 @@ def train_together(
         threshold: how many have to stay; all of them by default.
 
     Raises:
-        UsageError: for fewer than 3 members, or tables that do not fit together.
+        UsageError: for fewer than 3 members, tables that do not fit together, and settings out of range.
         BadTable: naming the member, for features that are no numbers and labels of neither class.
     """
+    needed = len(tables) if threshold is None else threshold
+    _require_settings(tables, proximal, hidden=hidden, rounds=rounds, threshold=needed, seed=seed)
     read = {
         name: (_numbers(features, name), _marks(labels, classes, name))
         for name, (features, labels) in tables.items()
@@ -178,7 +181,7 @@ def train_together(
     together = assemble(
         {name: work_of(*table) for name, table in read.items()},
         rounds=rounds,
-        threshold=threshold or len(tables),
+        threshold=needed,
         colluders=colluders,
         drops=drops,
     )
@@ -189,20 +192,37 @@ def train_together(
     return Trained(network, result.arrays[WEIGHTS].numpy(), strategy.rows)
 
 
+def _require_settings(tables: Mapping[str, Any], proximal: float, **whole: int) -> None:
+    for name, value in whole.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+            raise UsageError(f"{name} is a whole number from 0 on, not {value!r}")
+    if not isinstance(proximal, int | float) or not 0 <= proximal < math.inf:
+        raise UsageError(f"proximal is a finite number from 0 on, not {proximal!r}")
+    if not all(isinstance(name, str) for name in tables):
+        raise UsageError("members are named by texts")
+
+
 def _numbers(features: Any, member: str) -> NDArray[np.float32]:
-    """Features as numbers.
+    """Features as finite numbers.
 
     Raises:
         BadTable: naming the member.
     """
     try:
-        return np.asarray(features, dtype=np.float32)
+        with np.errstate(over="ignore"):  # what is too large for a short number is refused below
+            numbers = np.asarray(features, dtype=np.float32)
     except (TypeError, ValueError):
         raise BadTable(
             f"the features of '{member}' are not numbers throughout: make a number of every column, of words "
             "a column of 0 and 1 for each",
             private=False,
         ) from None
+    if not np.isfinite(numbers).all():
+        raise BadTable(
+            f"the features of '{member}' have missing or infinite numbers: fill them in, or leave these rows "
+            "out"
+        )
+    return numbers
 
 
 def _marks(labels: Any, classes: tuple[Any, Any] | None, member: str) -> NDArray[np.uint8]:
