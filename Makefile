@@ -16,6 +16,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 # a file of tests stays with one of them; many tests mostly wait for processes that they started
 WORKERS ?= 2
+# linear algebra that takes a thread for each core, in each of them, spends most of them on waiting for others
+SINGLE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 STAMP := .venv/.built-from-lock
 
 venv: $(STAMP)
@@ -28,7 +30,7 @@ demo: $(STAMP)
 	@$(BIN)/comity demo
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(SINGLE) $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 explore: $(STAMP)
 	@$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=explore $(PYTEST_ARGS)
