@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comity.advise import QUESTIONS, Choice, Facts, Situation, advise, decide, draft
+from comity.advise import BY_ID, QUESTIONS, Choice, Facts, Situation, advise, decide, draft
 from comity.advise.advice import ARCHITECTURES
 from comity.advise.drafting import scored_columns, scoring_note
 from comity.advise.process import path
-from comity.advise.results import Measured
+from comity.advise.results import Measured, Results
+from comity.advise.rules import NOTHING
 from comity.agreement import agreement_from
 from comity.architectures import find, names
 from comity.architectures.definition import Parties
@@ -80,7 +81,9 @@ def test_every_advice_is_whole(answers: dict[str, str]) -> None:
     advice = advise(Situation(answers))
     ranked = [choice.architecture for choice in advice.ranked]
     assert len(set(ranked)) == len(ranked)
-    assert sorted([*ranked, *(one.architecture for one in advice.against)]) == sorted(ARCHITECTURES)
+    fit = [name for name in ranked if name != NOTHING]
+    assert NOTHING not in ranked or ranked == [NOTHING]
+    assert sorted([*fit, *(one.architecture for one in advice.against)]) == sorted(ARCHITECTURES)
     assert all(one.why for one in advice.against)
     assert all(answers[change.question] != change.answer for change in advice.changes)
     json.dumps(advice.to_dict(), allow_nan=False)
@@ -183,6 +186,126 @@ def test_the_smallest_epsilon_that_is_of_use_is_pointed_out() -> None:
     assert measured.epsilon == 0.3
 
 
+def test_what_says_that_there_are_enough_records_is_the_smallest_epsilon_of_use() -> None:
+    asked = {name: answer for name, answer in HOSPITALS.items() if name != "enough"}
+    swept = [
+        result("blind-validation", gap, mode="linked", epsilon=epsilon)
+        for epsilon, gap in ((1.0, 1.06), (50.0, 1.26))
+    ]
+    known = advise(Situation(asked), comparison(*swept)).known["enough"]
+    assert known.answer == "yes"
+    assert "at epsilon 1," in known.evidence
+
+
+CANARY = {"canary": {"advantage": 0.83, "low": 0.8, "high": 0.86, "bound": 1.0}}
+TRAINED = {
+    **HOSPITALS,
+    "providers": "many",
+    "sight": "model",
+    "start": "no",
+    "columns": "provider",
+    "mediator": "none",
+    "suits": "no",
+}
+"""The process speaks for federated; synthetic and others fit as well."""
+
+
+def trained(*more: dict[str, Any]) -> dict[str, Any]:
+    """A comparison where federated is of use at an epsilon alone that protects little."""
+    swept = [
+        result("federated", -1.64, mode="private", epsilon=1.0),
+        result("federated", 0.9, mode="private", epsilon=50.0, attacks=CANARY),
+    ]
+    return comparison(*swept, *more, providers=3)
+
+
+def test_each_epsilon_is_shown_and_one_that_protects_little_is_said_to() -> None:
+    first = advise(Situation(TRAINED), trained()).first
+    assert first.name == "federated (private)"
+    assert [one.epsilon for one in first.sweep] == [1.0, 50.0]
+    assert "worse than alone" in first.sweep[0].outcome()
+    assert "epsilon 50 protects little" in first.weakness
+    assert "10^22" in first.weakness
+    assert "right 91.5 of 100" in first.weakness
+    assert first.measured is not None
+    assert "protects little" in first.measured.words()
+    fine = advise(
+        Situation(TRAINED), comparison(result("federated", 0.6, mode="private", epsilon=10.0), providers=3)
+    )
+    assert fine.first.weakness == ""
+
+
+def test_what_closes_half_of_the_gap_at_a_smaller_epsilon_comes_first() -> None:
+    advice = advise(Situation(TRAINED), trained(result("synthetic", 0.55, epsilon=1.0)))
+    assert advice.first.architecture == "synthetic"
+    assert any("speak for federated (private), but it needs epsilon 50" in note for note in advice.notes)
+    little = advise(Situation(TRAINED), trained(result("synthetic", 0.3, epsilon=1.0)))
+    assert little.first.architecture == "federated"
+
+
+def test_another_mode_of_the_same_architecture_is_advised_where_the_first_was_of_no_use() -> None:
+    answers = {**HOSPITALS, "sight": "model", "suits": "no"}
+    results = comparison(
+        result("validation", 0.0, mode="linked", epsilon=1.0),
+        result("validation", 0.7, mode="hosted", epsilon=1.0),
+    )
+    advice = advise(Situation(answers), results)
+    assert advice.first.name == "validation (hosted)"
+    assert any("speak for validation (linked)" in note for note in advice.notes)
+
+
+@pytest.mark.parametrize("answers", [TRAINED, HOSPITALS, {**HOSPITALS, "columns": "spread"}])
+@pytest.mark.parametrize("others", [(), (result("synthetic", 0.55, epsilon=1.0),)])
+@pytest.mark.parametrize("left_out", [(), ("suits", "mixes", "want")])
+def test_each_change_is_what_a_second_decision_says(
+    answers: dict[str, str], others: tuple[dict[str, Any], ...], left_out: tuple[str, ...]
+) -> None:
+    """Every answer is tried with the same measurements: those told change the advice, the others do not."""
+    results = trained(*others, result("clean-room", 0.7, mode="private", epsilon=1.0))
+    given = {name: answer for name, answer in answers.items() if name not in left_out}
+    given |= {name: answers[name] for name in needed(given, answers, results)}
+    advice = advise(Situation(given), results)
+    told = {(change.question, change.answer): change.then for change in advice.changes}
+    assert told
+    for question, known in advice.known.items():
+        for answer in BY_ID[question].choices:
+            if answer == known.answer:
+                continue
+            again = decided({**given, question: answer}, results)
+            then = told.get((question, answer), (advice.first.name,))
+            assert set(then) == again if then else len(again) > 3, (question, answer)
+
+
+def needed(given: dict[str, str], answers: dict[str, str], results: dict[str, Any]) -> set[str]:
+    """What has to be answered besides."""
+    more: set[str] = set()
+    while (question := asked_next({**given, **{name: answers[name] for name in more}}, results)) is not None:
+        more.add(question)
+    return more
+
+
+def asked_next(given: dict[str, str], results: dict[str, Any]) -> str | None:
+    known = Situation(given).known(Results.of(results))
+    return decide({name: one.answer for name, one in known.items()})[1]
+
+
+def decided(given: dict[str, str], results: dict[str, Any]) -> set[str]:
+    """What is advised, whatever is answered to what is asked besides."""
+    question = asked_next(given, results)
+    if question is None:
+        return {advise(Situation(given), results).first.name}
+    return set().union(*(decided({**given, question: answer}, results) for answer in BY_ID[question].choices))
+
+
+def test_nothing_fits_where_columns_are_spread_and_a_bound_is_required() -> None:
+    advice = advise(Situation({**HOSPITALS, "columns": "spread", "proof": "yes"}))
+    assert advice.first.architecture == NOTHING
+    moved = {(change.question, change.answer): change.then for change in advice.changes}
+    assert moved["proof", "no"] == ("encrypted (exact)",)
+    with pytest.raises(UsageError, match="nothing to draft"):
+        draft(advice.first, Parties(("north", "south"), "analyst", "court"))
+
+
 def test_a_much_better_one_is_pointed_out() -> None:
     results = comparison(
         result("blind-validation", 0.5, mode="linked", epsilon=1.0), result("synthetic", 0.9, epsilon=1.0)
@@ -243,7 +366,7 @@ def every_choice() -> dict[str, tuple[Choice, str]]:
 def test_the_draft_of_every_advice_is_an_agreement() -> None:
     """Whatever is advised, the clause drafted for it holds against the agreement's own checks."""
     choices = every_choice()
-    assert {choice.architecture for choice, _ in choices.values()} == set(ARCHITECTURES)
+    assert {choice.architecture for choice, _ in choices.values()} == {*ARCHITECTURES, NOTHING}
     for name, (choice, providers) in choices.items():
         if choice.architecture in names():
             agreement_from(document_of(choice, {"one": 1, "two": 2, "many": 3}[providers]), where=name)
@@ -339,7 +462,7 @@ def test_a_bound_for_a_model_that_nobody_sees_is_training_on_shares_with_noise()
         ({"columns": "spread"}, "it needs whole records at each provider"),
     ):
         other = advise(Situation({**HIDDEN, **change}))
-        assert other.first.architecture == "synthetic"
+        assert other.first.architecture == (NOTHING if "columns" in change else "synthetic")
         why = {one.architecture: one.why for one in other.against}
         assert why["encrypted"] == (lacks,)  # and not that it has no bound: it has one in its other mode
         assert "cannot train" not in other.first.reason

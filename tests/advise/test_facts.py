@@ -80,6 +80,11 @@ def test_personal_data_is_found_and_ids_are_not_evidence() -> None:
     assert [one.column for one in found.personal] == ["mail"]
     things = measure({"north": people(100, 1, pid=number)}, target="ill", id="pid")
     assert "personal" not in things.told
+
+    def customer(_draw: random.Random, row: int) -> str:
+        return f"C{row:06d}"
+
+    assert "personal" not in measure({"north": people(100, 1, customer=customer)}, target="ill").told
     serial = measure({"north": people(100, 1, serial=number)}, target="ill")
     assert "personal" not in serial.told
     assert [(one.column, one.of_persons) for one in serial.personal] == [("serial", False)]

@@ -10,8 +10,8 @@ import pytest
 
 from comity.advise import BY_ID, QUESTIONS, RULES, Rule, Situation, advise, decide, missing
 from comity.advise.advice import ARCHITECTURES
-from comity.advise.process import outcomes, path, settled, standing
-from comity.advise.rules import BETTER, LACKS
+from comity.advise.process import path, settled, standing
+from comity.advise.rules import BETTER, LACKS, NOTHING
 from comity.architectures import find, names
 
 BLUEPRINT = ("sensitive", "personal", "suits", "providers", "mixes", "sight")
@@ -94,7 +94,7 @@ def test_every_combination_of_answers_has_an_advice() -> None:
 
 
 def test_every_architecture_can_be_advised_and_no_baseline() -> None:
-    assert {rule.architecture for _, rule in every()} == set(ARCHITECTURES)
+    assert {rule.architecture for _, rule in every()} == {*ARCHITECTURES, NOTHING}
     assert not [name for name in ARCHITECTURES if name in names() and find(name).baseline]
     assert {name for name in names() if not find(name).baseline} <= set(ARCHITECTURES)
 
@@ -117,6 +117,8 @@ FORBIDDEN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "encrypted (private)": {"columns": ("spread",), "compute": ("no",), "providers": ("one",)},
     "homomorphic": {"start": ("no",), "want": ("model", "rows", "program"), "sight": ("nothing",)},
     "clean-room": {"sight": ("nothing", "predictions"), "columns": ("spread",)},
+    "synthetic": {"columns": ("spread",)},
+    NOTHING: {"columns": ("linked", "provider"), "proof": ("no",)},
 }
 """Answers that contradict an architecture, from docs/privacy.md and the agreement's own checks."""
 
@@ -134,17 +136,21 @@ def test_nothing_is_advised_that_an_answer_contradicts() -> None:
         if rule.name == "encrypted (private)":  # three compute, and none of them is the ML party
             assert answers["providers"] == "many" or answers["mediator"] != "none"
         if answers["proof"] == "yes":
-            assert rule.architecture in ("plain", *BOUNDED), rule.name
+            assert rule.architecture in ("plain", NOTHING, *BOUNDED), rule.name
         if rule.architecture == "mediated-release":
             assert answers["personal"] == "no" or answers["suits"] == "yes"
-        if (
-            rule.architecture == "synthetic"
-        ):  # of whole rows, or of each one's columns where none may join them
-            assert settled(answers)["columns"] != "spread" or answers["proof"] == "yes"
         if rule.mode == "exact":
             assert answers["proof"] == "no"
         if rule.name == "validation (hosted)":
             assert answers["sight"] == "model"
+
+
+def test_what_is_advised_for_split_columns_runs_on_them() -> None:
+    """As `comity compare --partition columns` has it; where nothing needs protection, nothing has to run."""
+    for answers, rule in every():
+        if settled(answers)["columns"] == "spread" and rule.architecture not in ("plain", NOTHING):
+            found = find(rule.architecture)
+            assert "columns" in (found.exposure(rule.mode).partitions or found.partitions), rule.name
 
 
 def test_scores_and_no_prediction_contradict_each_other() -> None:
@@ -206,6 +212,8 @@ def test_rules_are_about_questions_that_are_asked() -> None:
     for rule in RULES:
         assert rule.reason.endswith(".")
         assert rule.source
+        if rule.architecture == NOTHING:
+            continue
         assert rule.architecture in BETTER
         for name, allowed in {**rule.needs, **rule.prefers}.items():
             assert set(allowed) < set(BY_ID[name].choices)
@@ -227,12 +235,6 @@ def test_an_open_rule_says_what_it_does_not_know() -> None:
     assert not stands.feasible
     assert stands.unknown == ("columns", "proof")
     assert standing(rule, {"sensitive": "yes"}).broken == ("sensitive",)
-
-
-def test_outcomes_of_a_half_known_situation() -> None:
-    known = {"sensitive": "no", "personal": "yes", "suits": "yes", "columns": "linked", "proof": "no"}
-    assert outcomes(known, most=3) == ("direct-release",)
-    assert outcomes({}, most=3) == ()
 
 
 def _word(flag: bool) -> str:

@@ -339,6 +339,56 @@ def test_persons_are_not_what_the_noise_hides(
     refused(stage.play("encrypted", mode="private", change=change), "hides one record")
 
 
+@pytest.mark.parametrize("more", [False, True])
+def test_persons_with_one_row_each_are(more: bool, stage_of: Callable[..., Any], tmp_path: Path) -> None:
+    """Where the agreement says that a person has one row, a table that holds more is cut to it."""
+    stage = stage_of(tmp_path)
+    rows: dict[str, int] = {}
+    for name in stage.inputs.providers:
+        path = stage.folder / name / "tables" / "train.parquet"
+        table = pq.read_table(path)
+        people = [f"{name}-{row}" for row in range(table.num_rows)]
+        rows[name] = table.num_rows
+        if more:
+            people[1], people[2] = people[0], None
+            rows[name] -= 2
+        pq.write_table(table.append_column("who", pa.array(people)), path)
+
+    def change(document: dict[str, Any]) -> None:
+        for data in document["data"]:
+            data["columns"]["who"] = {"role": "identifier", "type": "text"}
+            data["unit"] = {"column": "who", "max_rows": 1}
+
+    outcome = stage.play("encrypted", mode="private", change=change)
+    assert outcome.errors == {}
+    for name, count in rows.items():
+        assert outcome.figures[name]["rows_used"] == count
+        (charged,) = outcome.ledgers[name].events("charged")
+        assert charged.body["account"].endswith("/person")
+
+
+def test_what_is_promised_to_persons_with_one_row_each() -> None:
+    columns = {
+        "pid": {"role": "identifier", "type": "text"},
+        "who": {"role": "identifier", "type": "text"},
+        "age": {"role": "quasi_identifier", "type": "integer", "min": 0, "max": 90},
+        "ill": {"role": "target", "type": "category", "values": ["no", "yes"]},
+    }
+
+    def task_of(most: int) -> Task:
+        unit = {"column": "who", "max_rows": most}
+        return Task(parse_schema({"columns": columns, "unit": unit}, where="s"), "ill", "yes", "pid")
+
+    found = find("encrypted")
+    skip = found.exposure("private").skip
+    assert skip(task_of(1), ("a", "b")) is None
+    assert "hides one record" in str(skip(task_of(2), ("a", "b")))
+    promised = found.promised(Options(mode="private"), task_of(1))
+    assert promised.unit == "person"
+    assert "uses one row of each" in promised.note
+    assert len(promised.note) < MAX_TEXT
+
+
 def nothing_of_a_share_lies_about(stage: Any, outcome: Any) -> None:
     """No part of a message that carried shares is in any file of any party."""
     shares = [

@@ -305,6 +305,31 @@ def compared(epsilon: float) -> str:
 ROWS = ("--set", "want=rows", "--set", "mediator=none")
 
 
+def test_each_epsilon_that_was_measured_is_shown(comity: Comity, tmp_path: Path) -> None:
+    document = json.loads(compared(50.0))
+    document["results"][0]["privacy"]["attacks"] = {"canary": {"advantage": 0.83}}
+    document["results"] += json.loads(compared(1.0))["results"]
+    document["results"][1]["utility"] = {"auc": 0.608, "gap_closed": -1.64}
+    (tmp_path / "r.json").write_text(json.dumps(document), encoding="utf-8")
+    done = comity("advise", "--answers", "answers.yaml", *ROWS, "--results", "r.json")
+    assert done.code == 0, done.error
+    said = " ".join(done.out.split())
+    assert "At epsilon 1: AUC 0.608, -164% of the gap closed, worse than alone." in said
+    assert "At epsilon 50: AUC 0.800, 70% of the gap closed." in said
+    assert "epsilon 50 protects little" in said
+    assert "was right 91.5 of 100 times" in said
+
+
+def test_nothing_fits(comity: Comity) -> None:
+    answers = ("--set", "columns=spread", "--set", "proof=yes", "--set", "providers=two")
+    done = comity("advise", "--answers", "answers.yaml", *answers)
+    assert done.code == 0, done.error
+    said = " ".join(done.out.split())
+    assert "Advised: nothing that comity has fits" in said
+    assert "One of the two has to change" in said
+    assert "This comity does not have it" not in said
+
+
 def test_a_draft_asks_for_the_epsilon_that_was_given(folders: Comity, tmp_path: Path) -> None:
     """Not for one that a comparison found on the tables, which is told to their holders."""
     (tmp_path / "answers.yaml").write_text(ANSWERS.replace("want: model\n", "") + AGREEMENT, encoding="utf-8")

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from comity.cli.interrupt import ENDINGS, Interrupted, ended_once
+from comity.cli.interrupt import ENDINGS, Interrupted, ended_once, undisturbed
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -84,3 +84,21 @@ def test_a_run_under_nohup_outlives_its_terminal() -> None:
         [sys.executable, "-c", text], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.stdout.splitlines()[-1] == "True", done.stderr
+
+
+def test_what_is_undisturbed_is_done_before_the_end_is_heard() -> None:
+    done: list[str] = []
+
+    def ended_on_the_way() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+        done.append("all")
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), undisturbed():
+            ended_on_the_way()
+        assert done == ["all"]
+        assert signal.getsignal(signal.SIGTERM) == signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)

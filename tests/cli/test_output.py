@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from comity.cli.output import PRIVATE, check_apart, write_json, write_text
-from comity.errors import UsageError
+from comity.cli.output import PRIVATE, check_apart, made_whole, write_json, write_text
+from comity.errors import BadInput, UsageError
 
 ROWS = [f"p{row},{20 + row % 50},{'yes' if row % 3 else 'no'}" for row in range(200)]
 TABLE = "\n".join(["id,age,ill", *ROWS, ""])
@@ -80,3 +80,23 @@ def test_a_pipe_or_a_link_is_written_to_and_not_replaced(tmp_path: Path) -> None
     write_json({"a": 1}, str(link))
     assert link.is_symlink()
     assert file.read_text(encoding="utf-8") == '{\n  "a": 1\n}\n'
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_whatever_ends_writing_leaves_what_was_there_and_no_more(
+    ending: BaseException | type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("before", encoding="utf-8")
+    write = Path.write_text
+
+    def fails_at_two(self: Path, text: str, **words: str) -> int:
+        if text == "2":
+            raise ending
+        return write(self, text, **words)
+
+    monkeypatch.setattr(Path, "write_text", fails_at_two)
+    with pytest.raises((KeyboardInterrupt, BadInput)), made_whole({one: "1", two: "2"}) as put_in_place:
+        put_in_place()
+    assert list(tmp_path.iterdir()) == [one]
+    assert one.read_text(encoding="utf-8") == "before"

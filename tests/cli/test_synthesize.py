@@ -84,6 +84,8 @@ def test_nothing_is_written_over_and_nothing_half(app: typer.Typer, table: Path,
     out = tmp_path / "made.csv"
     for options, error in (
         (["--method", "gan"], UsageError),
+        (["--delta", "1.1"], UsageError),
+        (["--rows", "1000000000000"], UsageError),
         (["--schema", str(tmp_path / "no.yaml")], BadInput),
     ):
         done = CliRunner().invoke(app, [str(table), "--epsilon", "2", "--out", str(out), *options])

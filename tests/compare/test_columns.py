@@ -20,6 +20,8 @@ from comity.compare.run import run_comparison
 from comity.compare.settings import ML_PARTY, Settings
 from comity.data.table import Table
 from comity.errors import BadInput, UsageError
+from comity.report.results import Report
+from comity.report.summary import opening
 
 
 def columns_in(folder: Path, rows: int = 400) -> dict[str, Path]:
@@ -86,6 +88,45 @@ def test_the_baselines_run_on_the_joined_tables(tmp_path: Path, elsewhere: Path,
     by_name = {result["architecture"]: result for result in comparison.document["results"]}
     assert by_name["pooled"]["utility"]["rows_used"] > 200
     assert by_name["pooled"]["utility"]["auc"] > 0.6
+
+
+def test_the_gap_starts_at_the_own_columns_of_the_target_s_holder(
+    tmp_path: Path, elsewhere: Path, runs: ModuleType
+) -> None:
+    """Seed rows are joined already: what the label holder knows by itself is the start that there is."""
+    settings = settings_of(columns_in(tmp_path, 1500), runs, elsewhere)
+    asked = settings_of(
+        columns_in(tmp_path, 1500), runs, elsewhere, architectures=["alone", "alone-provider", "pooled"]
+    )
+    inputs = prepare_columns(settings, tmp_path / "parties")
+    seen = pq.read_table(inputs.folders["south"] / "tables" / "probe.parquet")
+    assert seen.column_names == ["pid", "job"]
+    assert not (inputs.folders["north"] / "tables" / "probe.parquet").exists()
+    document = run_comparison(asked, quiet).document
+    by_name = {result["architecture"]: result["utility"] for result in document["results"]}
+    own, pooled = by_name["alone-provider"], by_name["pooled"]
+    assert own["auc"] < pooled["auc"] - 0.05
+    assert own["rows_used"] > pooled["rows_used"]  # those that nobody else knows count too
+    assert own["gap_closed_own"] == 0.0
+    assert pooled["gap_closed_own"] == 1.0
+    assert pooled["gap_closed"] in (1.0, None)  # from the seed rows, as ever
+    assert document["references"]["alone-provider"] == {"auc": own["auc"]}
+    read = Report.read(document)
+    assert f"own columns to an AUC of {own['auc']:.3f}" in opening(read)
+    assert "hardly a gap" not in opening(read)
+
+
+def test_a_holder_of_the_target_alone_has_nothing_to_tell_by(
+    tmp_path: Path, elsewhere: Path, runs: ModuleType
+) -> None:
+    paths = columns_in(tmp_path)
+    lines = paths["south"].read_text(encoding="utf-8").splitlines()
+    kept = [line.split(",")[0] + "," + line.split(",")[2] for line in lines]
+    paths["south"].write_text("\n".join(kept) + "\n", encoding="utf-8")
+    asked = settings_of(paths, runs, elsewhere, architectures=["alone-provider"])
+    comparison = run_comparison(asked, quiet)
+    assert comparison.exit_code == 0, comparison.document
+    assert comparison.document["results"][0]["utility"]["auc"] == 0.5
 
 
 @pytest.mark.parametrize(

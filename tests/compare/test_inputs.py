@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import pyarrow as pa
 import pyarrow.parquet as parquet
+import pytest
 
+from comity.architectures import find
 from comity.compare.columns import prepare_columns
 from comity.compare.inputs import Inputs, prepare_inputs
 from comity.compare.settings import Settings
 from comity.data import read_table
+from comity.errors import BadTable
 from comity.schema import ColumnType
 
 
@@ -44,6 +50,23 @@ def test_of_a_test_table_it_is_noted_too(tmp_path: Path, runs: ModuleType) -> No
     settings = runs.settings_for(tmp_path, test=str(path))
     notes = notes_of(settings, prepare_inputs(settings, tmp_path / "run"))
     assert notes == [f"test: column pulse of {path} has decimal commas: 3,5 is read as 3.5"]
+
+
+@pytest.mark.parametrize(("yes", "written"), [("1.5", "1,5"), ("1", "1.0"), ("1", "1")])
+def test_a_number_to_predict_is_one_number_however_the_test_table_writes_it(
+    yes: str, written: str, tmp_path: Path, runs: ModuleType
+) -> None:
+    test = runs.write_table(tmp_path / "more.csv", 60, 9)
+    settings = runs.settings_for(tmp_path, test=str(test), positive=yes)
+    for name, word in (("north", yes), ("south", yes), ("more", written.replace(",", "."))):
+        path = tmp_path / f"{name}.csv"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace(",yes", f",{word}").replace(",no", ",0"), encoding="utf-8")
+    if "," in written:
+        with_commas(test)
+    found = prepare_inputs(settings, tmp_path / "run")
+    assert 0 < found.test_labels.sum() < 60
+    assert found.task.positive == yes
 
 
 def test_commas_that_no_file_speaks_for_are_noted(tmp_path: Path, runs: ModuleType) -> None:
@@ -103,3 +126,108 @@ def test_split_by_columns_it_is_the_same_and_a_unit_may_be_one_providers(
     assert notes_of(inferred, prepare_columns(inferred, tmp_path / "again"))[0].startswith(
         "left: column pulse"
     )
+
+
+def with_column(path: Path, name: str, values: list[str]) -> None:
+    """The table with one more column, its values over and over."""
+    head, *rows = path.read_text(encoding="utf-8").splitlines()
+    longer = [f"{row},{values[at % len(values)]}" for at, row in enumerate(rows)]
+    path.write_text("\n".join([f"{head},{name}", *longer]) + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("count", [50, 51])
+@pytest.mark.parametrize("partition", ["rows", "columns"])
+def test_a_column_of_many_levels_is_noted(
+    count: int, partition: str, tmp_path: Path, runs: ModuleType
+) -> None:
+    settings = runs.settings_for(tmp_path, partition=partition)
+    for name in ("north", "south"):
+        with_column(tmp_path / f"{name}.csv", "day", [f"d{day % 28}/{day}" for day in range(count)])
+    if partition == "columns":
+        north = (tmp_path / "north.csv").read_text(encoding="utf-8").splitlines()
+        (tmp_path / "south.csv").write_text(
+            "\n".join(f"{row.split(',')[0]},{row.split(',')[1]}" for row in north) + "\n", encoding="utf-8"
+        )
+        cut = [",".join([row.split(",")[0], *row.split(",")[2:]]) for row in north]
+        (tmp_path / "north.csv").write_text("\n".join(cut) + "\n", encoding="utf-8")
+    prepare = prepare_columns if partition == "columns" else prepare_inputs
+    notes = [note for note in prepare(settings, tmp_path / "run").notes if note.startswith("day has")]
+    assert len(notes) == (count > 50)
+    assert all("51 different values" in note and "role identifier" in note for note in notes)
+
+
+def relabelled(path: Path, words: dict[str, list[str]]) -> None:
+    """The table with each of its target's values written in several ways, by turns."""
+    head, *rows = path.read_text(encoding="utf-8").splitlines()
+    cut = [row.rsplit(",", 1) for row in rows]
+    longer = [f"{row},{words[ill][at % len(words[ill])]}" for at, (row, ill) in enumerate(cut)]
+    path.write_text("\n".join([head, *longer]) + "\n", encoding="utf-8")
+
+
+def test_labels_that_differ_in_case_only_are_told(tmp_path: Path, runs: ModuleType) -> None:
+    settings = runs.settings_for(tmp_path, positive="JA")
+    for name in ("north", "south"):
+        relabelled(tmp_path / f"{name}.csv", {"yes": ["JA", "JA", "ja"], "no": ["NEIN", "nein"]})
+    told = "values differ in case only ('JA', 'ja'; 'NEIN', 'nein'): write them alike in the table"
+    with pytest.raises(BadTable, match=re.escape(told)):
+        prepare_inputs(replace(settings, positive=None), tmp_path / "none")
+    (note,) = [note for note in prepare_inputs(settings, tmp_path / "run").notes if "as 0" in note]
+    assert note == f"ill = JA counts as 1, and every other value as 0: 'NEIN', 'ja', 'nein'; {told}"
+
+
+def test_two_labels_need_no_word(tmp_path: Path, runs: ModuleType) -> None:
+    notes = prepare_inputs(runs.settings_for(tmp_path), tmp_path / "run").notes
+    assert not any("as 0" in note for note in notes)
+
+
+@pytest.mark.parametrize("where", ["north", "more"])
+def test_visits_are_no_ids_and_it_is_said_what_to_give(where: str, tmp_path: Path, runs: ModuleType) -> None:
+    runs.write_table(tmp_path / "more.csv", 60, 9)
+    settings = runs.settings_for(tmp_path, test=str(tmp_path / "more.csv"))
+    path = tmp_path / f"{where}.csv"
+    head, *rows = path.read_text(encoding="utf-8").splitlines()
+    visits = [f"P{at // 3},{row.split(',', 1)[1]}" for at, row in enumerate(rows)]
+    path.write_text("\n".join([head, *visits]) + "\n", encoding="utf-8")
+    with pytest.raises(BadTable, match=r"unit: \{column: pid, max_rows: 3\}"):
+        prepare_inputs(settings, tmp_path / "run")
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_tables_of_different_columns_are_pointed_to_the_partition(
+    given: bool, tmp_path: Path, runs: ModuleType
+) -> None:
+    settings = runs.settings_for(tmp_path)
+    (tmp_path / "south.csv").write_text("pid,spent\n0-1,3\n0-2,5\n", encoding="utf-8")
+    if given:
+        schema = tmp_path / "schema.yaml"
+        schema.write_text(
+            "columns:\n  pid: {role: identifier, type: text}\n  spent: {role: sensitive, type: number}\n"
+            "  ill: {role: target, type: category}\n",
+            encoding="utf-8",
+        )
+        settings = replace(settings, schema=schema)
+    with pytest.raises(BadTable, match=r"no column '(ill|spent)'.*give --partition columns, and --id"):
+        prepare_inputs(settings, tmp_path / "run")
+    with pytest.raises(BadTable, match="no column 'iller'") as refused:
+        prepare_inputs(replace(settings, target="iller"), tmp_path / "run")
+    assert "--partition" not in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.float64()])
+def test_a_column_without_any_value_is_left_out_and_noted(
+    kind: pa.DataType, tmp_path: Path, runs: ModuleType
+) -> None:
+    settings = runs.settings_for(tmp_path)
+    changed = []
+    for name in ("north", "south"):
+        table = read_table(tmp_path / f"{name}.csv").arrow
+        table = table.append_column("leer", pa.nulls(table.num_rows, kind))
+        parquet.write_table(table, tmp_path / f"{name}.parquet")
+        changed.append((name, f"{tmp_path / name}.parquet"))
+    settings = replace(settings, providers=tuple(changed))
+    found = prepare_inputs(settings, tmp_path / "run")
+    assert found.task.features == ("age", "job", "pulse")
+    assert "leer is left out: it has no value in any row" in found.notes
+    room = find("clean-room")
+    assert room.skip(found.task, found.providers) is None
+    assert all(room.exposure(mode).skip(found.task, found.providers) is None for mode in room.modes)

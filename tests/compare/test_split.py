@@ -217,7 +217,7 @@ def test_too_few_people_to_hold_any_out_is_said() -> None:
     table = visits_of(["a", "b"], "n", 0)
     labels = ["yes" if person == "a" else "no" for person in table.strings("person")]
     table = table.with_column("ill", pa.array(labels))
-    with pytest.raises(BadTable, match="one value of the target only"):
+    with pytest.raises(BadTable, match="there are no test rows"):
         split_tables(settings_of(providers=["north=north.csv"], id=None), task, {"north": table}, None)
 
 

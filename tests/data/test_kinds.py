@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -142,6 +143,29 @@ COLUMNS = {
     "month": ["april", "juni", "mei", "oktober"],
     "free_text": drawn(lambda: f"The visit on day {DRAW.randint(1, 900)} went well for everybody."),
 }
+
+
+@pytest.mark.parametrize("prefix", ["C", "AB", "K-", "BMW-", "TK "])
+@pytest.mark.parametrize("width", [4, 5, 6, 7])
+def test_serial_ids_are_no_licence_plates(prefix: str, width: int) -> None:
+    values = [f"{prefix}{row:0{width}d}" for row in DRAW.sample(range(10_000), 300)]
+    assert "licence_plate" not in {found.kind for found in find_kinds("customer", values)}
+
+
+@pytest.mark.parametrize(
+    "plate",
+    [
+        lambda: f"{letters(1)}{number(3)}{letters(2)}77",
+        lambda: f"{letters(1)}{number(6)}",
+        lambda: f"{letters(2)} {number(2)} {number(3)}",
+    ],
+)
+def test_licence_plates_of_many_places(plate: Callable[[], str]) -> None:
+    assert find_kinds("column", drawn(plate))[0].kind == "licence_plate"
+
+
+def letters(count: int) -> str:
+    return "".join(DRAW.choice("ABEKMHOPCTYX") for _ in range(count))
 
 
 @pytest.mark.parametrize("kind", COLUMNS)

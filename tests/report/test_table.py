@@ -60,6 +60,21 @@ def test_says_what_a_reader_of_a_row_has_to_know_besides(document: dict[str, Any
         assert "linkage: Point at the released row of a known person. Chance is any row" in text
 
 
+@pytest.mark.parametrize("width", [60, 80, 100])
+@pytest.mark.parametrize("name", ["extract-few", "inversion-masked", "singling-out", "membership"])
+def test_no_figure_of_an_attack_is_cropped(document: dict[str, Any], name: str, width: int) -> None:
+    """Not even by one column: what does not fit the console, it cuts off without a word."""
+    worst = {"advantage": -0.0123, "low": -0.04, "high": -0.02, "bound": 0.4612}
+    document["results"][-1] |= {"architecture": "blind-validation", "mode": "encrypted"}
+    document["results"][-1]["privacy"]["attacks"] = {name: worst}
+    buffer = io.StringIO()
+    Console(file=buffer, width=width).print(render_table(document), crop=False)
+    text = buffer.getvalue()
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert "0.46" in text
+    assert "−0.02]" in text
+
+
 def test_one_provider_has_nothing_to_add_up(document: dict[str, Any]) -> None:
     document["inputs"]["providers"] = document["inputs"]["providers"][:1]
     assert "at two providers" not in show(document, 120)

@@ -270,13 +270,22 @@ def test_dates_are_refused_by_name_unless_their_values_are_public() -> None:
         ({"target": "wealth"}, UsageError),
         ({"bins": 0}, UsageError),
         ({"epsilon": 0.0}, UsageError),
+        ({"epsilon": "1"}, UsageError),
+        ({"epsilon": True}, UsageError),
+        ({"epsilon": math.nan}, UsageError),
         ({"delta": 0.0}, UsageError),
+        ({"delta": 1}, UsageError),
+        ({"delta": 1.1}, UsageError),
+        ({"delta": True}, UsageError),
+        ({"delta": None}, UsageError),
+        ({"schema": 5}, UsageError),
+        ({"rows": 10**12}, UsageError),
         ({"engine": "gan"}, UsageError),
     ],
 )
 def test_settings_that_cannot_be_are_refused(change: dict[str, Any], error: type[Exception]) -> None:
     given = {"epsilon": 1.0, "delta": 1e-6} | change
-    with pytest.raises(error):
+    with pytest.raises(error, match=next(iter(change))):
         synthesize(people(60), **given)
 
 

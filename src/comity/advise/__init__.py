@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from comity.advise.advice import Advice, Against, Change, Choice, advise
+    from comity.advise.advice import Advice, Against, Choice, advise
+    from comity.advise.changes import Change
     from comity.advise.drafting import draft
     from comity.advise.facts import measure
     from comity.advise.process import decide, missing
@@ -24,7 +25,7 @@ _HOME = {
     "RULES": "rules",
     "Advice": "advice",
     "Against": "advice",
-    "Change": "advice",
+    "Change": "changes",
     "Choice": "advice",
     "Facts": "situation",
     "Question": "questions",

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from comity.advise.process import decide, missing, outcomes, path, settled, standing
+from comity.advise.changes import Change, changes
+from comity.advise.process import decide, missing, path, settled, standing
 from comity.advise.questions import BY_ID, QUESTIONS, YES
+from comity.advise.ranking import ranked as ranked_rules
 from comity.advise.results import Measured, Results
 from comity.advise.rules import BETTER, LACKS, RULES, Rule, name_of
 from comity.advise.situation import Facts, Known, Situation
@@ -27,9 +29,6 @@ ARCHITECTURES: Final = (
 )
 """Every architecture that can be advised, in the order in which people read them; baselines are not."""
 
-_MOST: Final = 3
-"""Of more architectures than this that an answer may lead to, none is named."""
-
 _MUCH: Final = 0.2
 """A share of the gap by which another architecture has to be better before it is pointed out."""
 
@@ -42,7 +41,9 @@ class Choice:
         reason, source: why it stands here, and where that is from.
         cites: the answers that it rests on, by question.
         caution: what to think about; "" for nothing.
-        measured: what a comparison found of it; None if it was not measured.
+        measured: what a comparison found of it; None if it was not measured. Of several epsilons it is the
+            smallest that closed half of the gap, else the one that closed most.
+        sweep: what it found at each epsilon, the smallest first.
     """
 
     architecture: str
@@ -52,6 +53,12 @@ class Choice:
     cites: Mapping[str, str]
     caution: str
     measured: Measured | None = None
+    sweep: tuple[Measured, ...] = ()
+
+    @property
+    def weakness(self) -> str:
+        """Why the epsilon that it needs protects little; "" where it is not so large, or not known."""
+        return "" if self.measured is None else self.measured.weakness
 
     @property
     def name(self) -> str:
@@ -67,6 +74,8 @@ class Choice:
             "cites": dict(self.cites),
             "caution": self.caution,
             "measured": None if self.measured is None else self.measured.to_dict(),
+            "sweep": [one.to_dict() for one in self.sweep],
+            "weakness": self.weakness,
         }
 
 
@@ -82,27 +91,11 @@ class Against:
 
 
 @dataclass(frozen=True)
-class Change:
-    """One answer that would change the advice.
-
-    Attributes:
-        then: what it would be; several where more is asked then; empty where that may be nearly anything.
-    """
-
-    question: str
-    answer: str
-    then: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"question": self.question, "answer": self.answer, "then": list(self.then)}
-
-
-@dataclass(frozen=True)
 class Advice:
     """The answer to a situation. It may tell of raw rows: for the holders of the tables, not a release.
 
     Attributes:
-        ranked: architectures that fit, the advised one first.
+        ranked: architectures that fit, the advised one first; where none does, one that is named `none`.
         against: the others, with why not.
         changes: single answers that would change the advice.
         known: every answer that there is, and how it is known.
@@ -158,34 +151,23 @@ def advise(situation: Situation, results: Mapping[str, Any] | None = None) -> Ad
             f"these answers are missing: {', '.join(missing(answers))}; which of them are needed depends on "
             f"the answers, and {question} is"
         )
-    ranked = _ranked(rule, answers, compared)
+    ranked = tuple(
+        _choice(each, answers, compared, leads=each is rule) for each in ranked_rules(answers, compared)
+    )
     chosen = {choice.architecture for choice in ranked}
     return Advice(
         ranked=ranked,
         against=tuple(
             Against(name, _why_not(name, answers, rule)) for name in ARCHITECTURES if name not in chosen
         ),
-        changes=_changes(answers, rule),
+        # with results, answers off the way to the rule matter too: what it passes over may be advised
+        changes=changes(
+            situation, compared, ranked[0].name, tuple(dict.fromkeys((*path(answers), *answers)))
+        ),
         known={name.id: known[name.id] for name in QUESTIONS if name.id in known},
         facts=situation.facts,
         notes=_notes(known, rule, ranked, compared),
     )
-
-
-def _ranked(first: Rule, answers: Mapping[str, str], results: Results | None) -> tuple[Choice, ...]:
-    """What holds at its place, then what is feasible; each architecture once, the useless ones behind."""
-    stands = [standing(rule, answers) for rule in RULES]
-    order = [one.rule for one in stands if one.holds]
-    order += [one.rule for one in stands if one.feasible and not one.holds]
-    found: dict[tuple[str, str | None], Choice] = {}
-    for rule in order:
-        choice = _choice(rule, answers, results, leads=rule is first)
-        found.setdefault((choice.architecture, choice.mode), choice)
-    ranked = sorted(found.values(), key=lambda one: one.measured is not None and one.measured.useless)
-    kept: dict[str, Choice] = {}
-    for choice in ranked:
-        kept.setdefault(choice.architecture, choice)
-    return tuple(kept.values())
 
 
 def _choice(rule: Rule, answers: Mapping[str, str], results: Results | None, *, leads: bool) -> Choice:
@@ -199,6 +181,7 @@ def _choice(rule: Rule, answers: Mapping[str, str], results: Results | None, *, 
         cites={name: answers[name] for name in cited},
         caution=rule.caution,
         measured=None if results is None else results.best(rule.architecture, rule.mode),
+        sweep=() if results is None else results.sweep(rule.architecture, rule.mode),
     )
 
 
@@ -224,19 +207,6 @@ def said(name: str, answer: str) -> str:
     return BY_ID[name].choices[answer].said
 
 
-def _changes(answers: Mapping[str, str], rule: Rule) -> tuple[Change, ...]:
-    """Every single answer that leads elsewhere, of those that the advice rests on."""
-    found: list[Change] = []
-    for question in (BY_ID[name] for name in path(answers)):
-        for answer in question.choices:
-            if answer == answers[question.id]:
-                continue
-            then = outcomes({**answers, question.id: answer}, most=_MOST)
-            if then != (rule.name,):
-                found.append(Change(question.id, answer, then))
-    return tuple(found)
-
-
 def _notes(
     known: Mapping[str, Known], rule: Rule, ranked: tuple[Choice, ...], results: Results | None
 ) -> tuple[str, ...]:
@@ -256,10 +226,8 @@ def _notes(
             "advised instead learns from their rows. One of the two answers has to change"
         )
     first = ranked[0]
-    if (first.architecture, first.mode) != (rule.architecture, rule.mode):
-        passed = next(one for one in ranked[1:] if one.architecture == rule.architecture)
-        words = "" if passed.measured is None else passed.measured.words()
-        notes.append(f"the answers speak for {passed.name}, but the comparison against it: {words}")
+    if first.name != rule.name and results is not None:
+        notes.append(_passed(rule, first, results))
     if first.measured is not None and first.measured.useless:
         notes.append(
             "the comparison found nothing that fits to be of use: look at the target, more records or "
@@ -273,6 +241,21 @@ def _notes(
     elif results is not None:
         notes += _better(first, ranked)
     return tuple(notes)
+
+
+def _passed(rule: Rule, first: Choice, results: Results) -> str:
+    """Why the rule that holds is not what is advised."""
+    measured, needed = (
+        results.best(rule.architecture, rule.mode),
+        results.needed(rule.architecture, rule.mode),
+    )
+    if needed is not None and first.measured is not None:
+        return (
+            f"the answers speak for {rule.name}, but it needs epsilon {needed:g} to close half of the gap, "
+            f"and {first.name} did so at epsilon {first.measured.epsilon:g}"
+        )
+    words = "" if measured is None else measured.words()
+    return f"the answers speak for {rule.name}, but the comparison against it: {words}"
 
 
 def _better(first: Choice, ranked: tuple[Choice, ...]) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from comity.advise.advice import Choice
+from comity.advise.rules import NOTHING
 from comity.errors import UsageError
 from comity.schema import Schema
 
@@ -53,6 +54,8 @@ def draft(
     from comity.architectures import find, names
     from comity.architectures.definition import Options
 
+    if choice.architecture == NOTHING:
+        raise UsageError(f"there is nothing to draft: {choice.reason} {choice.caution}")
     if choice.architecture not in names():
         raise UsageError(f"this comity cannot run '{choice.architecture}', so no agreement is drafted for it")
     found = find(choice.architecture)
@@ -96,7 +99,7 @@ def _require_private(parties: Parties, schema: Schema | None) -> None:
             "numbers only: name it with --mediator NAME"
         )
     unit = Unit() if schema is None else Unit.of(schema.unit, schema.columns)
-    if not unit.of_records:
+    if not unit.of_one_row:
         raise UsageError(
             f"'encrypted (private)' hides one record, and the schema's unit is all rows with one value of "
             f"'{unit.column}': take 'federated' or 'synthetic', which hide a person's rows, or keep one row "

@@ -103,19 +103,3 @@ def missing(answers: Answers) -> tuple[str, ...]:
             found[question] = None
         todo += [{**known, question: answer} for answer in BY_ID[question].choices]
     return tuple(found)
-
-
-def outcomes(answers: Answers, *, most: int) -> tuple[str, ...]:
-    """The advice that these answers may still lead to, by name; empty if there are more than `most`."""
-    found: dict[str, None] = {}
-    todo = [dict(answers)]
-    while todo:
-        known = todo.pop()
-        rule, question = decide(known)
-        if rule is not None:
-            found[rule.name] = None
-        elif question is not None:
-            todo += [{**known, question: answer} for answer in BY_ID[question].choices]
-        if len(found) > most:
-            return ()
-    return tuple(found)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 from comity.errors import BadInput
@@ -18,6 +19,16 @@ USELESS: Final = 0.1
 SLIGHT: Final = 0.02
 """A gap between alone and pooled below this is too small to say who closes how much of it."""
 
+PROTECTS_LITTLE: Final = 10.0
+"""An epsilon above this is said to protect little: Ponomareva et al. 2023 ("How to DP-fy ML")
+call up to 1 strong, up to 10 reasonable, and more weak at best."""
+
+_GUESSED: Final[Mapping[str, str]] = {
+    "canary": "whether one record was in the table",
+    "label": "one record's label",
+}
+"""Attacks on the record that is the easiest to guess, with what they guess; half are right by chance."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -26,6 +37,7 @@ class Measured:
     Attributes:
         gap_closed: share of the gap between alone and pooled; None where there was no gap to close.
         above: attacks whose interval lies above the bound that was promised.
+        attacks: the advantage of each attack that was measured, in [-1, 1].
         error: why it did not run to its end; "" if it did.
     """
 
@@ -38,6 +50,7 @@ class Measured:
     bytes_sent: int | None
     above: tuple[str, ...]
     error: str
+    attacks: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @classmethod
     def of(cls, result: Mapping[str, Any]) -> Self:
@@ -54,6 +67,11 @@ class Measured:
             bytes_sent=cost.get("bytes_sent"),
             above=tuple(name for name, attack in attacks.items() if _above(attack)),
             error="" if error is None else str(error.get("message", error)),
+            attacks={
+                name: advantage
+                for name, attack in attacks.items()
+                if (advantage := _number(attack.get("advantage"))) is not None
+            },
         )
 
     @property
@@ -66,11 +84,48 @@ class Measured:
         """Whether it failed, leaked more than promised, or taught no more than the ML party knew."""
         return bool(self.error or self.above) or self.no_better
 
+    @property
+    def useful(self) -> bool:
+        """Whether it closed half of the gap, and leaked no more than promised."""
+        return not self.useless and (self.gap_closed or 0) >= USEFUL
+
+    @property
+    def weakness(self) -> str:
+        """In plain words, why its epsilon protects little; "" where it is not so large, or there is none."""
+        if self.epsilon is None or self.epsilon <= PROTECTS_LITTLE:
+            return ""
+        told = (
+            f"epsilon {self.epsilon:g} protects little: what is told may raise the odds of a guess about one "
+            f"record e^{self.epsilon:g}-fold, about {_large(self.epsilon)} times. Above {PROTECTS_LITTLE:g} "
+            "such a bound counts as weak at best (Ponomareva et al. 2023)"
+        )
+        tried = [
+            f"the {name} attack guessed {_GUESSED[name]}, and was right {50 + 50 * advantage:.1f} of 100 "
+            "times; 50 are chance"
+            for name, advantage in self.attacks.items()
+            if name in _GUESSED
+        ]
+        return "; in the comparison ".join([told, *tried[:1]])
+
+    def outcome(self) -> str:
+        """What it taught, for a list by epsilon: its AUC, and how much of the gap it closed."""
+        if self.error:
+            return f"it did not run to its end ({self.error})"
+        told = [] if self.auc is None else [f"AUC {self.auc:.3f}"]
+        if self.gap_closed is not None:
+            told.append(f"{self.gap_closed:.0%} of the gap closed")
+            if self.no_better:
+                told.append("worse than alone" if self.gap_closed < 0 else "no better than alone")
+        if self.above:
+            told.append(f"the attack {', '.join(self.above)} lies ABOVE its bound")
+        return ", ".join(told) or "nothing was measured"
+
     def words(self) -> str:
         """What was measured, in one line."""
         if self.error:
             return f"it did not run to its end ({self.error})"
         at = "" if self.epsilon is None else f" at epsilon {self.epsilon:g}"
+        at += " (which protects little)" if self.weakness else ""
         told = [] if self.auc is None else [f"AUC {self.auc:.3f}{at}"]
         if self.gap_closed is not None:
             told.append(f"{self.gap_closed:.0%} of the gap between alone and pooled closed")
@@ -83,7 +138,8 @@ class Measured:
         return ", ".join(told) or "nothing was measured"
 
     def to_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"above": list(self.above)}
+        told = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return told | {"above": list(self.above), "attacks": dict(self.attacks)}
 
 
 @dataclass(frozen=True)
@@ -126,13 +182,22 @@ class Results:
 
     def best(self, architecture: str, mode: str | None) -> Measured | None:
         """Its result in this mode: the useful one of the smallest epsilon, else the one that learned most."""
+        return _best(self._of(architecture, mode))
+
+    def sweep(self, architecture: str, mode: str | None) -> tuple[Measured, ...]:
+        """Its results in this mode that have an epsilon, the smallest first."""
+        found = [(row.epsilon, row) for row in self._of(architecture, mode) if row.epsilon is not None]
+        return tuple(row for _, row in sorted(found, key=lambda each: each[0]))
+
+    def needed(self, architecture: str, mode: str | None) -> float | None:
+        """The smallest epsilon at which it closed half of the gap; None where none did, or it has none."""
+        best = self.best(architecture, mode)
+        return best.epsilon if best is not None and best.useful else None
+
+    def _of(self, architecture: str, mode: str | None) -> list[Measured]:
         own = [row for row in self.rows if row.architecture == architecture]
         # what was held back in the default mode is listed without one
-        rows = [row for row in own if row.mode == mode or (row.error and row.mode is None)]
-        useful = [row for row in rows if not row.useless and (row.gap_closed or 0) >= USEFUL]
-        if useful:
-            return min(useful, key=lambda row: row.epsilon or 0)
-        return max(rows, key=lambda row: (not row.error, row.gap_closed or 0), default=None)
+        return [row for row in own if row.mode == mode or (row.error and row.mode is None)]
 
     def answers(self) -> dict[str, tuple[str, str]]:
         """The questions that these results answer, each with its answer and the evidence."""
@@ -142,11 +207,24 @@ class Results:
             answer = "yes" if release.gap_closed >= USEFUL else "no"
             told["suits"] = (answer, f"comity compare, direct-release: {release.words()}")
         noisy = [row for row in self.rows if row.epsilon is not None and row.gap_closed is not None]
-        if noisy:
-            most = max(noisy, key=lambda row: row.gap_closed or 0)
-            answer = "no" if (most.gap_closed or 0) < USELESS else "yes"
-            told["enough"] = (answer, f"comity compare, {most.architecture}: {most.words()}")
+        best = _best(noisy)
+        if best is not None:
+            answer = "no" if (best.gap_closed or 0) < USELESS else "yes"
+            told["enough"] = (answer, f"comity compare, {best.architecture}: {best.words()}")
         return told
+
+
+def _best(rows: Sequence[Measured]) -> Measured | None:
+    """The useful one of the smallest epsilon (of several, what taught most), else what taught most of all."""
+    useful = [row for row in rows if row.useful]
+    if useful:
+        return min(useful, key=lambda row: (row.epsilon or 0, -(row.gap_closed or 0)))
+    return max(rows, key=lambda row: (not row.error, row.gap_closed or 0), default=None)
+
+
+def _large(epsilon: float) -> str:
+    """e^epsilon for people: 20 million is no clearer than a power of ten."""
+    return f"{math.exp(epsilon):,.0f}" if epsilon < math.log(1e6) else f"10^{epsilon / math.log(10):.0f}"
 
 
 def _number(value: Any) -> float | None:

@@ -18,6 +18,9 @@ from typing import Final
 
 Conditions = Mapping[str, tuple[str, ...]]
 
+NOTHING: Final = "none"
+"""Stands for an architecture where no one fits."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -150,14 +153,14 @@ RULES: Final[tuple[Rule, ...]] = (
         caution="Records are matched first, which tells the providers who is in both; the model is exact.",
     ),
     Rule(
-        "synthetic",
+        NOTHING,
         None,
-        {"providers": _SEVERAL, "proof": ("yes",)},
-        "No party has whole rows, and a proven bound is required: nothing here trains across columns with "
-        "one. What is left is a synthetic table of each provider's own columns.",
-        "docs/encrypted.md; McKenna et al. 2022 (AIM)",
-        prefers={"columns": ("spread",)},
-        caution="What columns of different providers say together is lost: look for parties with whole rows.",
+        {"columns": ("spread",), "providers": _SEVERAL, "proof": ("yes",)},
+        "Nothing fits: no party has whole rows, a proven bound is required, and what runs here on columns of "
+        "different providers (training on secret shares) has none.",
+        "docs/encrypted.md",
+        caution="One of the two has to change: that all that leaves is differentially private, or that no "
+        "party has whole rows.",
     ),
     Rule(
         "synthetic",
@@ -347,7 +350,6 @@ LACKS: Final[Mapping[tuple[str, tuple[str, ...]], str]] = {
     ("columns", ("spread",)): "it is meant for columns at different parties",
     ("start", ("yes",)): "it needs a first model of the ML party's",
     ("proof", ("no",)): "it has no proven bound",
-    ("proof", ("yes",)): "what columns of different providers say together would be lost",
     ("want", ("model",)): "it is for learning or judging a model",
     ("want", ("scores",)): "nothing is learned by it",
     ("compute", ("yes",)): "it needs providers that can run a training",

@@ -35,7 +35,7 @@ from comity.architectures.definition import (
     Trust,
 )
 from comity.architectures.models import membership_attack
-from comity.architectures.validation import label_attack
+from comity.architectures.validation import as_charged, label_attack
 from comity.attack.result import AttackResult
 from comity.wire import Channel
 
@@ -93,15 +93,17 @@ _AGAINST = {
 
 def _guarantee(options: Options) -> Guarantee:
     against = _AGAINST[options.mode or "linked"]
-    return Guarantee(
-        epsilon=options.epsilon,
-        delta=options.delta,
-        unit="label",
-        relation="change-one",
-        prior_knowledge=("features", "ids"),
-        note="Holds for each record's label, at all providers together that hold the record (at most one, "
-        f"which the mediator checks), {against}. It says nothing about who is in the "
-        "frame, which all parties know; the seed rows are outside it.",
+    return as_charged(
+        Guarantee(
+            epsilon=options.epsilon,
+            delta=options.delta,
+            unit="label",
+            relation="change-one",
+            prior_knowledge=("features", "ids"),
+            note="Holds for each record's label, at all providers together that hold the record (at most "
+            f"one, which the mediator checks), {against}. It says nothing about who is in the "
+            "frame, which all parties know; the seed rows are outside it.",
+        )
     )
 
 

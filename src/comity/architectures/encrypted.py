@@ -8,6 +8,7 @@ provider shares a part of noise in as well, and the model has differential priva
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from comity.architectures.definition import (
@@ -62,9 +63,24 @@ def _skip(task: Task, providers: Sequence[str]) -> str | None:
     return lacking_bounds(task.schema, task.features)
 
 
+def _promise(options: Options, task: Task) -> Guarantee:
+    """Of persons, where the schema says that each has one row and rows have ids of their own besides."""
+    guarantee = _guarantee(options)
+    unit = Unit.of(task.schema.unit, task.schema.columns)
+    if guarantee.epsilon is None or unit.of_records:
+        return guarantee
+    return replace(
+        guarantee,
+        unit="person",
+        note=guarantee.note.replace(
+            "for each record at each provider", "for each person at each provider, which uses one row of each"
+        ),
+    )
+
+
 def _skip_private(task: Task, providers: Sequence[str]) -> str | None:
     unit = Unit.of(task.schema.unit, task.schema.columns)
-    if unit.of_records:
+    if unit.of_one_row:
         return None
     return (
         f"its noise hides one record, and the schema's unit is '{unit.column}'; 'federated' hides a person's "
@@ -124,6 +140,7 @@ ARCHITECTURE = Architecture(
     clause=_clause,
     clause_among=clause,
     guarantee=_guarantee,
+    promise=_promise,
     trust=_PRIVATE.trust,
     seen_by=_PRIVATE.seen_by,
     modes=("private", "exact"),

@@ -1,7 +1,8 @@
 """`encrypted`, what a provider shares: its rows, encoded and split after the charge, each part by its gate.
 
 A provider's sealed share to the first compute party opens everything: it is charged, and what goes to the
-other ones draws on it. One of the shares alone is uniform words; charged is what they open to.
+other ones draws on it. One of the shares alone is uniform words; charged is what they open to. Where noise
+hides a person, the first row of each is shared and no further one, whatever the table holds.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from comity.architectures.encrypted_compute import ALIGNMENT, SHARES, Computing,
 from comity.architectures.encrypted_terms import LEAST_ROWS, NAME, Terms
 from comity.architectures.exchange import account_of, receive_share, send_answer
 from comity.architectures.models import labels_of
+from comity.data.people import Unit
 from comity.data.table import Table
 from comity.errors import BadTable, PartyFailed
 from comity.ledger import Account, PrivacyUnit
@@ -37,7 +39,7 @@ class Sharer:
     """A provider's rows: encoded and split after the charge, and gone once they are sent.
 
     Attributes:
-        held: how many rows there are to share, a public fact.
+        held: how many rows there are to share, of those that count, a public fact.
         rows: how many of them are shared; they are spread evenly over the table.
         parts: by rank: what the compute party of this rank gets; empty until the rows are due.
     """
@@ -45,7 +47,8 @@ class Sharer:
     def __init__(self, seat: Seat, terms: Terms) -> None:
         self._seat, self._terms = seat, terms
         _require_columns(seat, terms)
-        self.held = self.rows = _rows_of(seat)
+        self._unit = _unit_of(seat, terms)
+        self.held = self.rows = _rows_of(seat, self._unit)
         self.parts: list[dict[str, bytes]] = []
         self._opening: Plan | None = None
         self._common: list[str] | None = None
@@ -98,7 +101,12 @@ class Sharer:
 
     @property
     def _account(self) -> Account:
-        return account_of(self._seat, unit=PrivacyUnit.record)
+        return account_of(self._seat, unit=self._hidden)
+
+    @property
+    def _hidden(self) -> PrivacyUnit:
+        """Whose coming or going is charged for."""
+        return PrivacyUnit.record if self._unit.of_records else PrivacyUnit.person
 
     def _plan(self, recipient: str, training: Training, program: str, *, opens: int) -> Plan:
         """The share of one compute party. The first one opens, and is checked; the others draw on it."""
@@ -114,7 +122,7 @@ class Sharer:
             request={"program": program, "training": training.to_dict(), "rank": rank},
             asks=terms.asks(),
             account=self._account,
-            cost=None if noise is None else noise.cost,
+            cost=None if noise is None else replace(noise.cost, unit=self._hidden),
             run=lambda: Outcome(body={"rank": rank}, parts=self._split(training)[rank]),
             check=self._check if noise is None else None,
             sealed=True,
@@ -155,7 +163,7 @@ class Sharer:
 
     def _table(self) -> pa.Table:
         """The rows that are shared."""
-        table = self._seat.table("train")
+        table = self._unit.kept(Table(self._seat.table("train"))).arrow
         if self._common is not None:
             place = {id_: at for at, id_ in enumerate(Table(table).strings(self._seat.task.id))}
             table = table.take([place[id_] for id_ in self._common])
@@ -200,14 +208,27 @@ def _require_columns(seat: Seat, terms: Terms) -> None:
     wanted = [column.name for column in (*block.numbers, *block.levels)]
     wanted += [seat.task.target] if seat.party in terms.labelled else []
     wanted += [seat.task.id] if terms.partition is Partition.columns else []
+    wanted += [column] if (column := _unit_of(seat, terms).column) else []
     held = set(pq.read_schema(seat.require_table("train")).names)
     lacking = [name for name in wanted if name not in held]
     if lacking:
         raise BadTable(f"the table 'train' of '{seat.party}' lacks the columns {', '.join(lacking)}")
 
 
-def _rows_of(seat: Seat) -> int:
-    """How many rows the provider's table has, read off the file's own count: no row is read."""
+def _unit_of(seat: Seat, terms: Terms) -> Unit:
+    """Whose coming or going the noise hides, as the agreement says of this provider's data; each row's, where
+    there is no noise."""
+    if terms.privacy is None:
+        return Unit()
+    data = seat.agreement.data_of(seat.party)
+    return Unit.of(data.unit, data.columns)
+
+
+def _rows_of(seat: Seat, unit: Unit) -> int:
+    """How many rows of the provider's table count; all of them, where each row is a unit, and then it is read
+    off the file's own count: no row is read."""
     import pyarrow.parquet as pq
 
+    if unit.column is not None:
+        return unit.kept(Table(seat.table("train", columns=[unit.column]))).rows
     return int(pq.read_metadata(seat.require_table("train")).num_rows)

@@ -236,13 +236,13 @@ def _privacy(seat: Seat, partition: Partition, allowed: float) -> tuple[float, f
     for name in seat.providers:
         terms = seat.agreement.data_of(name)
         unit = Unit.of(terms.unit, terms.columns)
-        if not unit.of_records:
+        if not unit.of_one_row:
             raise ClauseRefused(
                 f"the noise hides one record, and the privacy unit of the data of '{name}' is all rows with "
                 f"one '{unit.column}'",
                 clause=f"data.{name}.unit",
                 asked="training on shares with noise",
-                would_pass="records as the unit, or the architecture 'federated'",
+                would_pass="records as the unit, max_rows: 1, or the architecture 'federated'",
             )
     return seat.options.epsilon, min(additive_delta(seat, name, NAME) for name in seat.providers)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -239,14 +240,30 @@ def _promise(options: Options, task: Task) -> Guarantee:
 def _guarantee(options: Options) -> Guarantee:
     if options.mode == "hosted":
         return hosted_terms.guarantee(options)
-    return Guarantee(
-        epsilon=options.epsilon,
-        delta=options.delta,
-        unit="label",
-        relation="change-one",
-        prior_knowledge=("features", "ids"),
-        note="Holds for each record's label at each provider, given that features and ids are known. It says "
-        "nothing about who is in the table; the seed rows are outside it.",
+    return as_charged(
+        Guarantee(
+            epsilon=options.epsilon,
+            delta=options.delta,
+            unit="label",
+            relation="change-one",
+            prior_knowledge=("features", "ids"),
+            note="Holds for each record's label at each provider, given that features and ids are known. It "
+            "says nothing about who is in the table; the seed rows are outside it.",
+        )
+    )
+
+
+def as_charged(guarantee: Guarantee) -> Guarantee:
+    """The guarantee with the epsilon that is charged, which holds: noise is never less than that of
+    `LARGEST_EPSILON`, and no more than this is charged, however much a run asks for and its clause allows."""
+    asked = guarantee.epsilon
+    if asked is None or asked <= LARGEST_EPSILON:
+        return guarantee
+    return replace(
+        guarantee,
+        epsilon=LARGEST_EPSILON,
+        note=f"ε = {asked:g} was asked for, and the clause allows it; the noise is at least that of ε = "
+        f"{LARGEST_EPSILON:g}, and this is all that is charged. {guarantee.note}",
     )
 
 
@@ -276,7 +293,7 @@ def label_attack(pilot: Pilot) -> AttackResult:
     return infer_labels(
         draw,
         canary.row(0).astype(np.float64),
-        epsilon=pilot.options.epsilon,
+        epsilon=price.epsilon,
         delta=pilot.options.delta,
         trials=_CANARY_TRIALS,
         seed=pilot.options.seed,

@@ -56,5 +56,5 @@ def main() -> None:
         print("comity: this is a defect in comity; the lines above say where", file=sys.stderr)
         code = 70
     if code == _INTERRUPTED:
-        print(f"comity: interrupted; every party's process has been ended{told}", file=sys.stderr)
+        print(f"comity: interrupted{told}", file=sys.stderr)
     sys.exit(code or 0)

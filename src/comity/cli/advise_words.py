@@ -23,10 +23,11 @@ def told(advice: Advice) -> Iterator[Any]:
     """The parts to print, in their order."""
     from rich.text import Text
 
+    from comity.advise.rules import NOTHING
     from comity.advise.trust import trust_of
 
     first, table = advice.first, trust_of(advice.first.architecture, advice.first.mode)
-    yield Text(f"\nAdvised: {first.name}", style="bold")
+    yield Text(f"\nAdvised: {_named(first.name)}", style="bold")
     if table.summary:
         yield Text(table.summary)
     yield Text("")
@@ -43,7 +44,7 @@ def told(advice: Advice) -> Iterator[Any]:
         yield _section("What each of them sees", _by_role(seen))
         if table.unavailable:
             yield _section("On this machine", [("", table.unavailable)])
-    else:
+    elif first.architecture != NOTHING:
         yield Text("This comity does not have it: whom it trusts with what is not known here.\n")
     if len(advice.ranked) > 1:
         yield _section("These fit as well", [line for one in advice.ranked[1:] for line in _other(one)])
@@ -72,7 +73,18 @@ def _section(title: str, rows: Sequence[tuple[str, str]], width: int = _FIRST) -
 
 def _beside(choice: Choice) -> list[tuple[str, str]]:
     lines = [] if choice.measured is None else [("", f"Measured: {choice.measured.words()}.")]
+    if len(choice.sweep) > 1:
+        lines += [("", f"At epsilon {one.epsilon:g}: {one.outcome()}.") for one in choice.sweep]
+    if choice.weakness:
+        lines.append(("", f"Think about: {choice.weakness}."))
     return lines + ([("", f"Think about: {choice.caution}")] if choice.caution else [])
+
+
+def _named(name: str) -> str:
+    """An architecture by its name, or that nothing fits."""
+    from comity.advise.rules import NOTHING
+
+    return "nothing that comity has fits" if name == NOTHING else name
 
 
 def _rests_on(advice: Advice) -> Grid:
@@ -124,7 +136,7 @@ def _changes(advice: Advice) -> Iterator[tuple[str, str]]:
 
     ends: dict[str, list[str]] = {}
     for change in advice.changes:
-        then = " or ".join(change.then) or "something else: more would be asked"
+        then = " or ".join(map(_named, change.then)) or "something else: more would be asked"
         ends.setdefault(then, []).append(said(change.question, change.answer))
     for then, conditions in ends.items():
         yield (f"If {', or '.join(conditions)}", then)

@@ -11,6 +11,8 @@ import typer
 from comity.errors import UsageError, Withheld
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from comity.cli.progress import Steps
     from comity.compare.run import Comparison
 
@@ -108,9 +110,10 @@ def compare(
     asked = None if architectures is None else [a.strip() for a in architectures.split(",") if a.strip()]
     comparison = _run(
         provider, target, positive, id, test, schema, epsilon, delta, k, seed_rows, asked, mode, partition,
-        seed, keep, json, html, progress,
+        seed, keep, json, html, progress, told=lambda found: found.document,
+        advice="; comity compare --architectures A,B,... runs fewer at a time",
     )  # fmt: skip
-    return _print(comparison, comparison.document, json, html)
+    return _print(comparison, json, html)
 
 
 def try_one(
@@ -142,13 +145,22 @@ def try_one(
         raise UsageError("comity try runs one epsilon; use comity compare for a list of them")
     comparison = _run(
         provider, target, positive, id, test, schema, epsilon, delta, k, seed_rows, [architecture], mode,
-        partition, seed, keep, json, html, progress,
+        partition, seed, keep, json, html, progress, told=_only_result, advice="",
     )  # fmt: skip
+    return _print(comparison, json, html)
+
+
+def _only_result(comparison: Comparison) -> object:
+    """The result of the one architecture that was asked for.
+
+    Raises:
+        Withheld, UsageError: if there is none, with the reason.
+    """
     if comparison.document["results"]:
-        return _print(comparison, comparison.document["results"][0], json, html)
+        return comparison.document["results"][0]
     skipped = comparison.document["skipped"][0]
     if "withheld" in skipped:
-        withheld = Withheld(skipped["reason"], clause=f"architectures.{architecture}")
+        withheld = Withheld(skipped["reason"], clause=f"architectures.{skipped['architecture']}")
         withheld.args = (skipped["reason"],)  # the party's words name the clause already
         raise withheld
     raise UsageError(skipped["reason"])
@@ -173,10 +185,20 @@ def _run(
     json: str | None,
     html: str | None,
     lines: bool,
+    *,
+    told: Callable[[Comparison], object],
+    advice: str,
 ) -> Comparison:
+    """Run it, and write the results.
+
+    Args:
+        told: what of them goes to --json.
+        advice: what somebody who interrupted it may do instead.
+    """
     from comity.cli.interrupt import ended_once
     from comity.cli.output import check_apart, check_writable
     from comity.cli.progress import Steps, line, terminal_progress
+    from comity.compare.progress import quiet
     from comity.compare.run import run_comparison
     from comity.compare.settings import Settings
 
@@ -201,29 +223,48 @@ def _run(
         seed=seed,
         keep=keep,
     )
-    with nullcontext(line) if lines else terminal_progress() as told:
-        steps = Steps(told)
-        with ended_once(lambda: _lost(steps)):
-            return run_comparison(settings, steps)
+    steps, written = Steps(quiet), list[str]()
+    with ended_once(lambda: _left(steps, written, advice)):
+        with nullcontext(line) if lines else terminal_progress() as shown:
+            steps = Steps(shown)
+            comparison = run_comparison(settings, steps)
+        _write(comparison, told(comparison), json, html, written)
+    return comparison
 
 
-def _lost(steps: Steps) -> str:
-    """What an interrupted run leaves: nothing, and how to have less to lose."""
+def _left(steps: Steps, written: list[str], advice: str) -> str:
+    """What an interrupted run leaves: all results or none, and how to have less to lose."""
+    ended = "every party's process has been ended"
+    if written:
+        return f"{ended}; the results were written: {', '.join(written)}"
     return (
-        f"no result was written, since results are written when all have run ({steps.done} of {steps.total} "
-        "steps were done): --architectures A,B,... runs fewer at a time"
+        f"{ended}; no result was written, since results are written when all have run ({steps.done} of "
+        f"{steps.total} steps were done){advice}"
     )
 
 
-def _print(comparison: Comparison, document: object, json: str | None, html: str | None) -> int:
-    from comity.cli.output import write_json, write_text
+def _write(
+    comparison: Comparison, document: object, json: str | None, html: str | None, written: list[str]
+) -> None:
+    """Put the files in place together, and note them in `written`; then what goes to standard output."""
+    from comity.cli.interrupt import undisturbed
+    from comity.cli.output import json_text, made_whole, write_json
 
+    texts: dict[Path, str] = {}
     if html is not None:
         from comity.report import render_page
 
-        write_text(render_page(comparison.document), Path(html))
-    if json is not None:
+        texts[Path(html)] = render_page(comparison.document)
+    if json is not None and json != "-":
+        texts[Path(json)] = json_text(document)
+    with made_whole(texts) as put_in_place, undisturbed():
+        put_in_place()
+        written += map(str, texts)
+    if json == "-":
         write_json(document, json)
+
+
+def _print(comparison: Comparison, json: str | None, html: str | None) -> int:
     if json != "-":
         from rich.console import Console
 

@@ -51,3 +51,22 @@ def ended_once(words: Callable[[], str]) -> Iterator[None]:
         if not ending:
             for each, before in heard.items():
                 signal.signal(each, before)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """What runs inside, a moment's work, is done whole: what ends the command is heard after it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard = {each: signal.getsignal(each) for each in ENDINGS if signal.getsignal(each) != signal.SIG_IGN}
+    late: list[int] = []
+    for each in heard:
+        signal.signal(each, lambda number, _frame: late.append(number))
+    try:
+        yield
+    finally:
+        for each, before in heard.items():
+            signal.signal(each, before)
+        if late:
+            signal.raise_signal(late[0])

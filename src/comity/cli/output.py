@@ -6,7 +6,8 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,13 @@ PRIVATE = 0o600
 """The mode of files that describe raw rows: for their owner alone."""
 
 
+def json_text(document: Any) -> str:
+    """What a JSON file holds. NaN never stands in it."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write_json(document: Any, target: str, *, mode: int = 0o666) -> None:
-    """Write JSON to a path, or alone to standard output for `-`. NaN never stands in it.
+    """Write JSON to a path, or alone to standard output for `-`.
 
     Args:
         mode: of the file, less what the umask takes away.
@@ -25,7 +31,7 @@ def write_json(document: Any, target: str, *, mode: int = 0o666) -> None:
     Raises:
         BadInput: if the file cannot be written; what was there before is still there.
     """
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json_text(document)
     if target == "-":
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -42,34 +48,58 @@ def write_text(text: str, path: Path, *, mode: int = 0o666) -> None:
     Raises:
         BadInput: if it cannot be written; what was there before is still there.
     """
-    if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
-        _write_through(text, path)
-    else:
-        _put_in_place(text, path, mode)
+    with made_whole({path: text}, mode=mode) as put_in_place:
+        put_in_place()
 
 
-def _write_through(text: str, path: Path) -> None:
+@contextmanager
+def made_whole(texts: Mapping[Path, str], *, mode: int = 0o666) -> Iterator[Callable[[], None]]:
+    """Files made beside their places, and what puts all of them in place together, in a moment.
+
+    Whatever ends it, Ctrl-C too, leaves no other file. What is written to as it is (see `write_text`) is
+    written first: a pipe may wait for its reader.
+
+    Raises:
+        BadInput: if one cannot be written; what was there before is still there.
+    """
+    made: dict[Path, Path] = {}
+
+    def put_in_place() -> None:
+        for path, temporary in made.items():
+            with _told_of(path):
+                os.replace(temporary, path)
+
     try:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise BadInput(f"cannot write {path}: {error.strerror}; choose another place") from None
+        for path, text in texts.items():
+            with _told_of(path):
+                if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
+                    path.write_text(text, encoding="utf-8")
+                else:
+                    made[path] = _temporary(path)
+                    made[path].write_text(text, encoding="utf-8")
+                    made[path].chmod(mode & ~_umask())
+        yield put_in_place
+    finally:
+        for temporary in made.values():
+            temporary.unlink(missing_ok=True)
 
 
-def _put_in_place(text: str, path: Path, mode: int) -> None:
+def _temporary(path: Path) -> Path:
+    """An empty file beside `path`, its owner's alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    return Path(name)
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        yield
     except OSError as error:
-        raise BadInput(f"cannot write {path}: {error.strerror}; choose another place") from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(temporary, mode & ~_umask())
-        os.replace(temporary, path)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        raise BadInput(f"cannot write {path}: {error.strerror}; nothing was left behind") from None
+        raise BadInput(
+            f"cannot write {path}: {error.strerror}; no half of it was left behind; choose another place"
+        ) from None
 
 
 def check_apart(read: Mapping[str, object], written: Mapping[str, object]) -> None:

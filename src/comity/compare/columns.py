@@ -61,6 +61,10 @@ def prepare_columns(settings: Settings, folder: Path) -> Inputs:
     train = {name: _without(table, task, taken) for name, table in tables.items()}
     folders = {name: folder / name for name in (*tables, ML_PARTY, MEDIATOR)}
     _write(folders, task, train, split.test, seeds, members)
+    (holder,) = (name for name in own if task.target in own[name])
+    _write_own(
+        folders[holder], [name for name in own[holder] if name != task.id], task, split.test, seeds, members
+    )
     write_hierarchies(folders, task, settings.schema and settings.schema.parent, list(tables))
     shared = f"{together.rows} records are in every table, by '{settings.id}'; only they can be learned from"
     return Inputs(
@@ -197,3 +201,12 @@ def _write(
         put(folders[name], "train", table)
     put(folders[ML_PARTY], "seed", seeds.select([*features, task.target]))
     put(folders[ML_PARTY], "probe", concat_tables([test.select(features), members.select(features)]))
+
+
+def _write_own(
+    folder: Path, columns: Sequence[str], task: Task, test: Table, seeds: Table, members: Table
+) -> None:
+    """What the provider with the target would learn by, and be tested on, without anybody else's columns."""
+    features = [task.id, *(name for name in columns if name in task.features)]
+    put(folder, "seed", seeds.select([task.id, *columns]))
+    put(folder, "probe", concat_tables([test.select(features), members.select(features)]))

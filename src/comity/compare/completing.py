@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from comity.data.infer import InferredSchema
 
 MOST_LEVELS = 2_000
+MANY_LEVELS = 50
+"""A column of more levels than this is noted: one-hot, it is as many columns."""
 
 
 def with_roles(schema: Schema, settings: Settings) -> Schema:
@@ -35,11 +37,25 @@ def with_roles(schema: Schema, settings: Settings) -> Schema:
 
 
 def with_ids(table: Table, id: str | None, provider: str) -> Table:
-    """The table with a column of unique ids: the named one, or row numbers if none was named."""
+    """The table with a column of unique ids: the named one, or row numbers if none was named.
+
+    Raises:
+        BadTable: of `require_unique_ids`.
+    """
     import pyarrow as pa
 
     if id is None:
         return table.with_column(ROW_ID, pa.array([f"{provider}-{row}" for row in range(1, table.rows + 1)]))
+    require_unique_ids(table, id)
+    return table.with_column(id, pa.array(table.strings(id)))
+
+
+def require_unique_ids(table: Table, id: str) -> None:
+    """Hold the id column against what an id is.
+
+    Raises:
+        BadTable: if a row has none, or several rows have one.
+    """
     codes, levels = table.levels(id)
     if (codes < 0).any():
         rows = int((codes < 0).sum())
@@ -52,9 +68,11 @@ def with_ids(table: Table, id: str | None, provider: str) -> Table:
         counts = np.bincount(codes)
         raise BadTable(
             f"{table.source}: {int((counts > 1).sum())} values of the id column '{id}' stand in more than "
-            f"one row, for example {levels[int(counts.argmax())]!r}; an id names one row: remove the repeats"
+            f"one row, for example {levels[int(counts.argmax())]!r}; an id names one row. If rows of one "
+            f"'{id}' are several visits of a person, leave --id out and state in the schema "
+            f"unit: {{column: {id}, max_rows: {int(counts.max())}}}, or give --id a column that names each "
+            "row; else remove the repeats"
         )
-    return table.with_column(id, pa.array(table.strings(id)))
 
 
 def comma_notes(found: InferredSchema, tables: Sequence[Table]) -> list[str]:
@@ -73,7 +91,8 @@ def with_observed_levels(schema: Schema, tables: Sequence[Table]) -> tuple[Schem
     """Levels and bounds that the schema leaves open, from all tables: a pilot may look, a node may not.
 
     A text that is not an identifier is taken as a category. One with too many levels is left out, and a
-    note says so: nothing can be learned from values that hardly recur.
+    note says so: nothing can be learned from values that hardly recur; so is one without any value, which has
+    no levels or bounds to see. One with many levels stays, and is noted too.
     """
     together = concat_tables([table.select(list(schema)) for table in tables])
     columns: dict[str, Column] = {}
@@ -81,6 +100,9 @@ def with_observed_levels(schema: Schema, tables: Sequence[Table]) -> tuple[Schem
     for name, column in schema.columns.items():
         if column.role is Role.identifier:
             columns[name] = column
+        elif _is_open(column) and together.missing(name).all():
+            columns[name] = _left_out(column)
+            notes.append(f"{name} is left out: it has no value in any row")
         elif column.type.is_numeric:
             columns[name] = _with_bounds(column, together, name)
         else:
@@ -90,7 +112,31 @@ def with_observed_levels(schema: Schema, tables: Sequence[Table]) -> tuple[Schem
                     f"{name} is left out: it has more than {MOST_LEVELS} different texts; models learn "
                     "from the values, not from a hierarchy: make numbers or groups of it in the table"
                 )
+            elif _is_wide(columns[name]):
+                notes.append(
+                    f"{name} has {len(columns[name].values or ())} different values, each a column of its "
+                    "own to federated, homomorphic and the like, and to synthetic a group of few rows: "
+                    "results may be poor for its sake. Give it the role identifier to leave it out, or have "
+                    "in the table a coarser level of its hierarchy (the year of a date), or a number"
+                )
     return Schema(columns=columns, unit=schema.unit), notes
+
+
+def _is_open(column: Column) -> bool:
+    """Whether bounds or levels are to be observed."""
+    if column.type.is_numeric:
+        return column.min is None or column.max is None
+    return not column.values
+
+
+def _left_out(column: Column) -> Column:
+    """As an identifier, which is not learned from."""
+    return column.model_copy(update={"role": Role.identifier, "hierarchy": None})
+
+
+def _is_wide(column: Column) -> bool:
+    """Whether a column to learn from has many levels."""
+    return column.role is not Role.target and len(column.values or ()) > MANY_LEVELS
 
 
 def _with_bounds(column: Column, together: Table, name: str) -> Column:
@@ -111,7 +157,7 @@ def _with_levels(column: Column, together: Table, name: str) -> Column:
         return column
     levels = together.levels(name)[1]
     if len(levels) > MOST_LEVELS and column.role is not Role.target:
-        return column.model_copy(update={"role": Role.identifier, "hierarchy": None})
+        return _left_out(column)
     return column.model_copy(update={"type": ColumnType.category, "values": levels})
 
 

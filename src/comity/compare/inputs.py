@@ -19,14 +19,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from comity.architectures.definition import ROW_ID, Task
-from comity.compare.completing import comma_notes, with_ids, with_observed_levels, with_roles
+from comity.compare.completing import (
+    comma_notes,
+    require_unique_ids,
+    with_ids,
+    with_observed_levels,
+    with_roles,
+)
 from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
 from comity.compare.split import split_tables
 from comity.crypto.canonical import digest
-from comity.data.check import check_table
-from comity.data.labels import binary_labels, positive_class
+from comity.data.check import Checked, check_table
+from comity.data.labels import binary_labels, case_hint, listed, positive_class
 from comity.data.read import read_table
-from comity.data.table import Table, concat_tables
+from comity.data.table import Table, concat_tables, no_such_column
 from comity.errors import BadTable, UsageError
 from comity.schema import Schema, read_schema
 
@@ -166,6 +172,12 @@ def choices(
     notes: list[str] = []
     if settings.positive is None:
         notes.append(f"{settings.target} = {positive} counts as 1: the rarer value; --positive names another")
+    others = _counted_as_0(settings.target, positive, [*train.values(), *seeds.values()])
+    if len(others) > 1:
+        notes.append(
+            f"{settings.target} = {positive} counts as 1, and every other value as 0: {listed(others)}"
+            f"{case_hint((positive, *others))}"
+        )
     if settings.id is None:
         notes.append("no --id: row numbers stand in for the record ids that provider and ML party share")
     disclosed = sum(table.rows for table in seeds.values())
@@ -178,18 +190,45 @@ def choices(
     return notes
 
 
+def _counted_as_0(target: str, positive: str, tables: Sequence[Table]) -> tuple[str, ...]:
+    """The target's other values, each once."""
+    found = (value for table in tables for value in binary_labels(table, target, positive).negative)
+    return tuple(sorted(set(found)))
+
+
 def _read(settings: Settings, schema: Schema | None) -> dict[str, Table]:
     tables = {name: read_table(path, schema=schema) for name, path in settings.providers}
     first = next(iter(tables.values()))
-    for name in (settings.target, *([settings.id] if settings.id else [])):
-        for table in tables.values():
-            table.column(name)
+    named = (settings.target, *([settings.id] if settings.id else []))
+    _require_columns(tables, (*named, *([] if schema is None else schema)))
     for table in tables.values():
         if set(table.names) != set(first.names) and schema is None:
             concat_tables([first, table])
     if settings.id == settings.target:
         raise UsageError("--id and --target name the same column")
+    if settings.id is not None:
+        for table in tables.values():
+            require_unique_ids(table, settings.id)
     return tables
+
+
+def _require_columns(tables: Mapping[str, Table], wanted: Sequence[str]) -> None:
+    """Every table has the columns.
+
+    Raises:
+        BadTable: naming the first that is not there, and `--partition columns` where another table has it.
+    """
+    for table in tables.values():
+        for name in wanted:
+            if name in table:
+                continue
+            error = no_such_column(name, table.names, table.source)
+            if any(name in other for other in tables.values()):
+                raise BadTable(
+                    f"{error}; if the tables hold different columns of the same records, give "
+                    "--partition columns, and --id"
+                )
+            raise error
 
 
 def _schema(
@@ -212,17 +251,26 @@ def _schema(
         checked = check_table(table, schema)
         notes += [f"{name}: {note}" for note in checked.notes]
         tables[name] = with_ids(checked.table, settings.id, name)
-    tests = [] if settings.test is None else [read_table(settings.test, schema=schema)]
-    notes += [f"test: {note}" for table in tests for note in table.notes.values()]
-    schema, more = with_observed_levels(schema, [*tables.values(), *tests])
+    tests = [] if settings.test is None else [_checked_test(settings.test, settings, schema)]
+    notes += [f"test: {note}" for checked in tests for note in checked.notes]
+    schema, more = with_observed_levels(schema, [*tables.values(), *(each.table for each in tests)])
     return schema, inferred, (*notes, *more)
 
 
 def read_test(settings: Settings, task: Task) -> Table | None:
     if settings.test is None:
         return None
-    table = check_table(read_table(settings.test, schema=task.schema), task.schema).table
-    return with_ids(table, settings.id, "test")
+    return with_ids(_checked_test(settings.test, settings, task.schema).table, settings.id, "test")
+
+
+def _checked_test(path: str, settings: Settings, schema: Schema) -> Checked:
+    """The test rows, read as the providers' tables are: else what is one number there, such as `1` and `1.0`
+    or `1.5` and `1,5`, would be two texts where the schema, inferred later, calls them categories."""
+    table = read_table(path, schema=None if settings.schema is None else schema)
+    if settings.id is not None:
+        table.column(settings.id)
+        require_unique_ids(table, settings.id)
+    return check_table(table, schema)
 
 
 def sample(table: Table, seed: int) -> Table:

@@ -59,6 +59,27 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Ends:
+    """What the gap is measured between.
+
+    Attributes:
+        alone: a model on the seed rows; split by columns these have the columns of all providers already.
+        pooled: the better model on all raw rows.
+        by_columns: whether the data is split by columns.
+        own: then: what the provider with the target learns from its own columns.
+    """
+
+    alone: Utility | None
+    pooled: Utility | None
+    by_columns: bool = False
+    own: Utility | None = None
+
+    def gap_closed_own(self, utility: Utility | None) -> dict[str, float | None]:
+        """Split by columns: the share of the gap that starts at the target's holder's own columns."""
+        return {"gap_closed_own": gap_closed(utility, self.own, self.pooled)} if self.by_columns else {}
+
+
+@dataclass(frozen=True)
 class Result:
     """One architecture at one setting, measured.
 
@@ -77,8 +98,8 @@ class Result:
     figures: Mapping[str, Mapping[str, Any]] | None = None
     left_out: Mapping[str, str] | None = None
 
-    def to_dict(self, *, alone: Utility | None, pooled: Utility | None) -> dict[str, Any]:
-        """The CONTRACT form; `alone` and `pooled` are the ends of the gap."""
+    def to_dict(self, ends: Ends) -> dict[str, Any]:
+        """The CONTRACT form; `ends` are those of the gap."""
         utility = self.utility or Utility(None, None, None)
         exposure = self.architecture.exposure(self.options.mode)
         words = self.architecture.words(self.options.mode)
@@ -90,7 +111,8 @@ class Result:
             "utility": {
                 "auc": utility.auc,
                 "accuracy": utility.accuracy,
-                "gap_closed": gap_closed(self.utility, alone, pooled),
+                "gap_closed": gap_closed(self.utility, ends.alone, ends.pooled),
+                **ends.gap_closed_own(self.utility),
                 "rows_used": utility.rows_used,
                 "model": utility.model,
                 "rows_estimated": None if utility.rows_estimated is None else dict(utility.rows_estimated),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +19,15 @@ from comity.compare.inputs import Inputs, prepare_inputs
 from comity.compare.measure import measure
 from comity.compare.pool import Pool
 from comity.compare.progress import Progress
-from comity.compare.result import Result, Utility
+from comity.compare.result import Ends, Result, Utility
 from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
 from comity.errors import BadInput, PartyFailed, UsageError, Withheld
 
-_REFERENCES = ("alone", "pooled")
+_REFERENCES = {
+    "rows": ("alone", "pooled"),
+    # joined seed rows are more than anybody has: the gap starts at the target's holder's own columns as well
+    "columns": ("alone", "alone-provider", "pooled"),
+}
 PILOT_NOTE = (
     "A pilot: all tables were read in one place to measure this, with the consent of those whose they are. "
     "Nothing here is a release."
@@ -100,7 +104,7 @@ def _jobs(settings: Settings, inputs: Inputs) -> tuple[list[_Job], list[dict[str
     jobs: list[_Job] = []
     skipped: list[dict[str, Any]] = []
     for name in names():
-        if name not in asked and name not in _REFERENCES:
+        if name not in asked and name not in _REFERENCES[settings.partition]:
             continue
         architecture = find(name)
         for mode in _modes(architecture, settings):
@@ -223,17 +227,18 @@ def _document(
     reference: dict[str, Utility | None] = {
         job.architecture.name: result.utility
         for job, result in results
-        if job.architecture.name in _REFERENCES
+        if job.architecture.name in _REFERENCES[settings.partition]
     }
-    alone, pooled = reference.get("alone"), reference.get("pooled")
-    shown = [
-        result.to_dict(alone=alone, pooled=pooled)
-        for job, result in results
-        if job.asked and not _is_withheld(result)
-    ]
+    ends = Ends(
+        reference.get("alone"),
+        reference.get("pooled"),
+        settings.partition == "columns",
+        reference.get("alone-provider"),
+    )
+    shown = [result.to_dict(ends) for job, result in results if job.asked and not _is_withheld(result)]
     described = inputs.describe(settings)
-    described["notes"] += _uncertainty(inputs, pooled)
-    above = [result["architecture"] for result in shown if (result["utility"]["gap_closed"] or 0) > 1]
+    described["notes"] += _uncertainty(inputs, ends.pooled)
+    above = [result["architecture"] for result in shown if _above(result["utility"])]
     if above:
         described["notes"].append(
             f"{', '.join(dict.fromkeys(above))} scored above pooled: the models that pooled trains are "
@@ -250,6 +255,10 @@ def _document(
         "skipped": [*skipped, *(_withheld(job, result) for job, result in results if _is_withheld(result))],
         "keep": None if settings.keep is None else str(settings.keep),
     }
+
+
+def _above(utility: Mapping[str, Any]) -> bool:
+    return any((utility.get(gap) or 0) > 1 for gap in ("gap_closed", "gap_closed_own"))
 
 
 @contextmanager

@@ -220,6 +220,12 @@ def _without_seed_rows(
 
 
 def _require_two_classes(labels: NDArray[np.uint8]) -> None:
+    if not len(labels):
+        raise BadTable(
+            "there are no test rows: the tables have too few rows or people to hold any out; bring more, or "
+            "a table of test rows with --test",
+            private=False,
+        )
     if not labels.any() or labels.all():
         raise BadTable("the test rows have one value of the target only; bring rows of both", private=False)
 

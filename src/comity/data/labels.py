@@ -130,15 +130,28 @@ def _named_class(positive: str, levels: tuple[str, ...], table: Table, target: s
         if found := next((level for level in levels if same(level)), None):
             return found
     raise BadTable(
-        f"{table.source}: {positive!r} is no value of the target {target}; its values are {_listed(levels)}"
+        f"{table.source}: {positive!r} is no value of the target {target}; its values are {listed(levels)}"
     )
 
 
 def _too_many(levels: tuple[str, ...], table: Table, target: str) -> str:
-    where = f"{table.source}: the target {target} has {len(levels)} values ({_listed(levels)})"
+    where = f"{table.source}: the target {target} has {len(levels)} values ({listed(levels)})"
     if len(levels) > _SHOWN_CLASSES and all(_is_number(level) for level in levels):
         return f"{where}; a target has two values: add a column that says whether {target} is above a limit"
-    return f"{where}; name the one to tell from all others with --positive VALUE"
+    return f"{where}; name the one to tell from all others with --positive VALUE{case_hint(levels)}"
+
+
+def case_hint(levels: tuple[str, ...]) -> str:
+    """What to do of values that only their case tells apart, to stand behind a sentence; else nothing."""
+    alike: dict[str, list[str]] = {}
+    for level in levels:
+        alike.setdefault(level.casefold(), []).append(level)
+    doubled = [", ".join(map(repr, group)) for group in alike.values() if len(group) > 1]
+    if not doubled:
+        return ""
+    return (
+        f"; values differ in case only ({'; '.join(doubled[:_SHOWN_CLASSES])}): write them alike in the table"
+    )
 
 
 def _is_number(level: str) -> bool:
@@ -149,6 +162,7 @@ def _is_number(level: str) -> bool:
     return True
 
 
-def _listed(levels: tuple[str, ...]) -> str:
+def listed(levels: tuple[str, ...]) -> str:
+    """The first values of a target, to read."""
     more = f", ... {len(levels) - _SHOWN_CLASSES} more" if len(levels) > _SHOWN_CLASSES else ""
     return ", ".join(repr(level) for level in levels[:_SHOWN_CLASSES]) + more

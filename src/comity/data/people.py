@@ -47,6 +47,11 @@ class Unit:
         identifiers = [name for name, column in columns.items() if column.role is schema.Role.identifier]
         return cls(stated.column, stated.max_rows, identifiers == [stated.column] and stated.max_rows == 1)
 
+    @property
+    def of_one_row(self) -> bool:
+        """Whether at most one row of a unit counts, so that whoever hides a row hides the unit."""
+        return self.column is None or self.rows == 1
+
     def numbers(self, people: Sequence[Any] | NDArray[Any]) -> NDArray[np.int64]:
         """(rows,) the number of each row's unit, in order of first rows, -1 for a row that does not count.
 

@@ -80,7 +80,8 @@ class Result:
     """One architecture's figures. Where `error` is set the run failed and there may be no figures.
 
     `cost_note`: what the cost holds that a run of one's own would not. `left_out`: columns that what it
-    releases does not have, with the reason. `attacks_note`: why no attack was run.
+    releases does not have, with the reason. `attacks_note`: why no attack was run. `gap_closed`: where data
+    is split by columns, from what the target's holder learns from its own columns.
     """
 
     architecture: str
@@ -126,7 +127,9 @@ class Result:
             mode=text_of(entry.get("mode"), MAX_NAME),
             auc=number_of(utility.get("auc")),
             accuracy=number_of(utility.get("accuracy")),
-            gap_closed=number_of(utility.get("gap_closed")),
+            gap_closed=number_of(
+                utility.get("gap_closed_own" if "gap_closed_own" in utility else "gap_closed")
+            ),
             rows_used=number_of(utility.get("rows_used")),
             privacy=Privacy(
                 epsilon=number_of(privacy.get("epsilon")),
@@ -281,10 +284,28 @@ class Report:
 
     @property
     def reference_aucs(self) -> dict[str, float]:
-        """AUC of `alone` and `pooled`, the ends of the gap, where they have one."""
-        measured = {r.architecture: r.auc for r in self.done if r.auc is not None}
-        known = {**dict(self.references), **measured}
-        return {name: known[name] for name in ("alone", "pooled") if name in known}
+        """AUC of the ends of the gap, where they have one: `alone` and `pooled`; split by columns, where seed
+        rows have everybody's columns, `alone-provider` and `pooled`."""
+        return {name: self._baselines[name] for name in self._ends if name in self._baselines}
+
+    @property
+    def start_auc(self) -> float | None:
+        """AUC of where the gap starts."""
+        return self.reference_aucs.get(self._ends[0])
+
+    @property
+    def joined_seeds_auc(self) -> float | None:
+        """Split by columns: AUC of `alone`, on seed rows that have the columns of all providers already."""
+        return self._baselines.get("alone") if self.by_columns else None
+
+    @property
+    def _ends(self) -> tuple[str, str]:
+        return ("alone-provider" if self.by_columns else "alone", "pooled")
+
+    @property
+    def _baselines(self) -> dict[str, float]:
+        measured = {r.architecture: r.auc for r in self.done if r.is_baseline and r.auc is not None}
+        return {**dict(self.references), **measured}
 
 
 def _references(value: object) -> Iterator[tuple[str, float]]:

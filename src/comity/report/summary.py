@@ -57,10 +57,13 @@ def opening(report: Report) -> str:
     """The first sentences: where the ML party starts and what is there to gain."""
     ends = report.reference_aucs
     if len(ends) < 2:
+        first = "alone-provider" if report.by_columns else "alone"
         return (
-            "The baselines alone and pooled did not both run, so there is no figure for shares of the gap "
+            f"The baselines {first} and pooled did not both run, so there is no figure for shares of the gap "
             "between them."
         )
+    if report.by_columns:
+        return _opening_by_columns(report, ends["alone-provider"], ends["pooled"])
     start = f"On its seed rows alone the ML party reaches an AUC of {numbers.figure(ends['alone'])}."
     own = next((r.auc for r in report.done if r.architecture == "alone-provider"), None)
     if own is not None:
@@ -74,6 +77,26 @@ def opening(report: Report) -> str:
         f"{start} If every provider handed all its raw rows over, it would reach "
         f"{numbers.figure(ends['pooled'])}. What follows is how much of that gap each architecture closes, "
         "and at what price."
+    )
+
+
+def _opening_by_columns(report: Report, own: float, pooled: float) -> str:
+    joined = report.joined_seeds_auc
+    seeds = (
+        ""
+        if joined is None
+        else " On the seed rows, which have everybody's columns already because they were joined and "
+        f"disclosed, the ML party reaches {numbers.figure(joined)}."
+    )
+    start = (
+        f"The provider that has the target learns from its own columns to an AUC of {numbers.figure(own)}. "
+        f"With the columns of all providers joined it would be {numbers.figure(pooled)}"
+    )
+    if pooled - own < SMALLEST_GAP:
+        return f"{start}: hardly a gap to close.{seeds}"
+    return (
+        f"{start}.{seeds} What follows is how much of the gap between its own columns and all of them each "
+        "architecture closes, and at what price."
     )
 
 
@@ -123,7 +146,7 @@ def _hardly(result: Result) -> str:
     """A word of warning where the best of them taught next to nothing."""
     if result.gap_closed is None or result.gap_closed >= _TAUGHT:
         return ""
-    return " It taught next to nothing beyond the seed rows: more rows, or a larger ε, may help."
+    return " It taught next to nothing beyond where the gap starts: more rows, or a larger ε, may help."
 
 
 def _held(result: Result) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from comity.report import attack_words, numbers, words
 from comity.report.results import Report, Result
-from comity.report.summary import name_with_epsilon, warnings
+from comity.report.summary import name_with_epsilon, opening, warnings
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -122,12 +122,15 @@ def _figures(report: Report, width: int) -> Table:
 
 
 def _baselines(report: Report) -> Iterator[Text]:
-    """The ends of the gap, where they are not among the lines above."""
+    """The ends of the gap, where they are not among the lines above; split by columns, in any case what it
+    is measured from."""
     from rich.text import Text
 
     ends = report.reference_aucs
     lines = {result.architecture for result in report.done}
-    if {"alone", "pooled"} <= ends.keys() and not lines & {"alone", "pooled"}:
+    if report.by_columns:
+        yield Text(opening(report), style="dim")
+    elif {"alone", "pooled"} <= ends.keys() and not lines & {"alone", "pooled"}:
         yield Text(
             f"Without collaborating {numbers.figure(ends['alone'])} (alone: the seed rows only), "
             f"with all raw rows in one place {numbers.figure(ends['pooled'])} (pooled)",
@@ -221,11 +224,12 @@ def _attacks(report: Report) -> Iterator[Table | Text]:
         return
     yield Text("\nAttacks: advantage over guessing, 0 learns nothing, 1 is certain", style="bold")
     table = _table()
-    table.add_column("architecture", min_width=16, overflow="fold")
+    # least widths that 80 columns hold beside the longest figures: what does not fit would be cut off
+    table.add_column("architecture", min_width=14, overflow="fold")
     table.add_column("attack", max_width=12, overflow="fold")
     table.add_column(Text("advantage [interval]"), no_wrap=True)
     table.add_column("bound", justify="right", no_wrap=True)
-    table.add_column("in plain words", min_width=15, overflow="fold")
+    table.add_column("in plain words", min_width=13, overflow="fold")
     for result in report.done:
         for attack in result.attacks:
             table.add_row(

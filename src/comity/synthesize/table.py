@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from comity.synthesize.model import Model
 
 BINS = 16
+MOST_ROWS = 100_000_000
+"""How many rows may be asked for: some gigabytes while they are drawn."""
 _OPENED = 0.10
 """The part of mu squared, and of delta, that goes into bounds and levels, where some are not public."""
 
@@ -81,8 +85,10 @@ def make_synthetic(
         table: the private rows.
         schema: public; bounds and levels that it lacks are measured with noise, out of the same budget.
         names: the columns to make.
+        epsilon: above 0, in nats. delta: above 0 and below 1. Both of the whole.
         method: `aim` or `mst`.
-        rows: how many to make; None: as many as the noisy counts say the table has, at most `most_rows`.
+        rows: how many to make, at most `MOST_ROWS`; None: as many as the noisy counts say the table has, at
+            most `most_rows`.
         target: the column that models are to predict: marginals with it come first. A row where it is
             missing, or none of its public levels, is left out, as in every table that a node reads.
         unit: whose coming or going is hidden; by default each row is one.
@@ -94,6 +100,7 @@ def make_synthetic(
         BadSchema: if a category has more than 4,095 public levels.
     """
     unit = unit or Unit()
+    _require_budget(epsilon, delta)
     _require(names, method, rows, target, bins)
     if engine not in list(Engine):
         raise UsageError(f"engine is 'comity' or 'mbi', not {engine!r}")
@@ -162,6 +169,11 @@ def synthesize(
     """
     from comity.data import read_table
 
+    _require_budget(epsilon, delta)
+    if schema is not None and not isinstance(schema, Schema):
+        raise UsageError(
+            f"schema is a comity Schema (comity.schema.read_schema reads one), not {type(schema).__name__}"
+        )
     if schema is None:
         known = stored_types(frame)
         table = rows_by_type(frame, known)
@@ -202,6 +214,17 @@ def frame_settings(table: Table, schema: Schema | None, target: str | None) -> F
     )
 
 
+def _require_budget(epsilon: Any, delta: Any) -> None:
+    """Check both as given: what is checked after a part was taken off lets through what is above 1."""
+    for name, value in (("epsilon", epsilon), ("delta", delta)):
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise UsageError(f"{name} is a number, not {value!r}")
+    if not (math.isfinite(epsilon) and epsilon > 0):
+        raise UsageError(f"epsilon must be above 0 and finite, not {epsilon}")
+    if not 0 < delta < 1:
+        raise UsageError(f"a synthetic table takes a delta above 0 and below 1, not {delta}; 1e-6 is usual")
+
+
 def _require(names: Sequence[str], method: str, rows: int | None, target: str | None, bins: int) -> None:
     if method not in list(Method):
         raise UsageError(f"method is 'aim' or 'mst', not {method!r}")
@@ -212,8 +235,8 @@ def _require(names: Sequence[str], method: str, rows: int | None, target: str | 
             f"a synthetic table has at most {MOST_COLUMNS:,} columns, and {len(names):,} are asked for: "
             "leave out those that nobody needs"
         )
-    if rows is not None and (type(rows) is not int or rows < 1):
-        raise UsageError(f"rows is a whole number, 1 or more, not {rows!r}")
+    if rows is not None and (type(rows) is not int or not 1 <= rows <= MOST_ROWS):
+        raise UsageError(f"rows is a whole number from 1 to {MOST_ROWS:,}, not {rows!r}")
     if target is not None and target not in names:
         raise UsageError(f"the target {target!r} is none of the columns: {', '.join(names)}")
     if type(bins) is not int or not 1 <= bins <= 256:

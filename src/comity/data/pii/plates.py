@@ -76,6 +76,7 @@ _AMERICAN = tuple(
         r"\d{3}[A-Z][ -]?\d{2}|\d{1,2}-\d{4}[A-Z]|[A-Z]{3}\d[A-Z]?\d?",
     )
 )
+_NUMBERED = re.compile(r"([^\W\d_]+[-_ ]?)(\d+)")
 _SHORT = re.compile(r"[A-Z0-9]{1,4}[ •-]?[A-Z0-9]{2,5}")
 
 _LETTERS = r"(?:TK|ΤΚ|CH|LV|LT|AD|MD|FI|SE|SI|HR|CZ|SK|DK|[ABDFILNS]-)[ -]?"
@@ -100,6 +101,8 @@ _DIGITS_OR_LETTERS = re.compile(rf"({_LETTERS})?\d{{4,8}}")
 
 def plates(sample: Sample) -> Iterator[Match]:
     """Licence plates of one country, or the many make-ups of American ones together."""
+    if _serial(sample):
+        return
     best = Match("licence_plate", 0.0, 0.0)
     for country, strength, pattern in _PLATE_PATTERNS:
         share = sample.share(pattern.fullmatch)
@@ -127,6 +130,14 @@ def looks_like_plate(value: str) -> bool:
 def _mixed(sample: Sample) -> bool:
     """Letters and digits in nearly every value."""
     return sample.share(lambda v: any(map(str.isdigit, v)) and any(map(str.isalpha, v))) >= 0.75
+
+
+def _serial(sample: Sample) -> bool:
+    """Ids that were given out: the same letters, then a number of the same width (`C002721`)."""
+    found = Counter(
+        (match[1], len(match[2])) for value in sample.values if (match := _NUMBERED.fullmatch(value))
+    )
+    return max(found.values(), default=0) >= 0.95 * len(sample)
 
 
 def _one_prefix(sample: Sample) -> bool:

@@ -29,7 +29,7 @@ _AUC_AT, _GAP_AT = 0.885, 0.998
 def utility_chart(report: Report) -> Drawing | None:
     """None where no result but those two baselines has an AUC."""
     scored = [
-        (r, r.auc) for r in report.done if r.auc is not None and r.architecture not in ("alone", "pooled")
+        (r, r.auc) for r in report.done if r.auc is not None and r.architecture not in report.reference_aucs
     ]
     if not scored:
         return None
@@ -38,7 +38,7 @@ def utility_chart(report: Report) -> Drawing | None:
     values = [*lines.values(), *(auc for _, auc in scored)]
     low, high = min(values), max(values)
     margin = max(high - low, 0.02) * 0.09
-    start = lines.get("alone", low - margin)
+    start = low - margin if report.start_auc is None else report.start_auc
     with quiet_matplotlib("utility"):
         figure, bottom, height = rows_figure(len(scored), above_in=0.4, below_in=0.5)
         axes = figure.add_axes((LEFT, bottom, _RIGHT - LEFT, height))
@@ -64,10 +64,10 @@ def utility_chart(report: Report) -> Drawing | None:
 
 
 def _draw_references(axes: Axes, lines: dict[str, float]) -> None:
-    crowded = len(lines) == 2 and abs(lines["pooled"] - lines["alone"]) < 0.02
+    crowded = len(lines) == 2 and max(lines.values()) - min(lines.values()) < 0.02
     for name, value in lines.items():
         axes.axvline(value, color=Ink.muted.value, linewidth=1.1, dashes=(4, 3))
-        side = {"alone": "right", "pooled": "left"}[name] if crowded else "center"
+        side = ("left" if name == "pooled" else "right") if crowded else "center"
         axes.annotate(
             f"{name} {numbers.figure(value)}", (value, 1), xycoords=("data", "axes fraction"), xytext=(0, 5),
             textcoords="offset points", ha=side, va="bottom", color=Ink.muted.value,
