@@ -181,6 +181,24 @@ def test_says_what_it_is_and_what_did_not_run(document: dict[str, Any], rendered
     assert "2 rows without a target were left out" in text
 
 
+def test_few_test_rows_are_told_beside_the_picks(document: dict[str, Any]) -> None:
+    assert "either way" not in render_page(document)
+    few = copy.deepcopy(document)
+    few["inputs"]["auc_known_to"] = 0.0631
+    page = render_page(few)
+    said = page.index("an AUC is known to about 0.06 either way")
+    assert page.index('class="picks"') < said < page.index("Words and figures on this page")
+
+
+def test_a_mode_that_did_not_run_is_named(document: dict[str, Any]) -> None:
+    apart = copy.deepcopy(document)
+    apart["skipped"] = [
+        {"architecture": "encrypted", "reason": "one"},
+        {"architecture": "encrypted", "mode": "exact", "reason": "two"},
+    ]
+    assert "<bdi>encrypted (exact)</bdi>" in render_page(apart)
+
+
 def test_says_once_that_epsilon_adds_up_over_providers(
     document: dict[str, Any], rendered: dict[str, Page]
 ) -> None:

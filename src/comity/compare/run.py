@@ -190,22 +190,27 @@ def _title(job: _Job) -> str:
 _KNOWN_WELL = 0.02
 
 
-def _uncertainty(inputs: Inputs, pooled: Utility | None) -> list[str]:
-    """What few test rows leave open, by the standard error of an AUC (Hanley and McNeil 1982)."""
+def _known_to(inputs: Inputs, pooled: Utility | None) -> float | None:
+    """How far an AUC may be off either way, by its error (Hanley and McNeil 1982); None if little."""
     positives = int(inputs.test_labels.sum())
     others = len(inputs.test_labels) - positives
     if pooled is None or pooled.auc is None or not positives or not others:
-        return []
+        return None
     auc = pooled.auc
     one, two = auc / (2 - auc), 2 * auc * auc / (1 + auc)
     variance = auc * (1 - auc) + (positives - 1) * (one - auc * auc) + (others - 1) * (two - auc * auc)
     around = 1.96 * math.sqrt(max(0.0, variance) / (positives * others))
-    if around <= _KNOWN_WELL:
-        return []
-    return [
-        f"the test rows hold {positives} positive and {others} other ones: an AUC is known to about "
-        f"{around:.2f} either way here, so smaller differences, and shares of the gap, may be chance"
-    ]
+    return None if around <= _KNOWN_WELL else around
+
+
+def _uncertainty(inputs: Inputs, around: float) -> str:
+    """What few test rows leave open."""
+    positives = int(inputs.test_labels.sum())
+    return (
+        f"the test rows hold {positives} positive and {len(inputs.test_labels) - positives} other ones: an "
+        f"AUC is known to about {around:.2f} either way here, so smaller differences, and shares of the gap, "
+        "may be chance"
+    )
 
 
 def _is_withheld(result: Result) -> bool:
@@ -237,7 +242,10 @@ def _document(
     )
     shown = [result.to_dict(ends) for job, result in results if job.asked and not _is_withheld(result)]
     described = inputs.describe(settings)
-    described["notes"] += _uncertainty(inputs, ends.pooled)
+    around = _known_to(inputs, ends.pooled)
+    if around is not None:
+        described["auc_known_to"] = around
+        described["notes"].append(_uncertainty(inputs, around))
     above = [result["architecture"] for result in shown if _above(result["utility"])]
     if above:
         described["notes"].append(

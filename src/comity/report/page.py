@@ -44,6 +44,7 @@ def render_page(document: Mapping[str, Any]) -> str:
             startup=words.startup(report),
             peak_memory=words.PEAK_MEMORY,
             cost_notes=words.cost_notes(report),
+            known_to=None if report.known_to is None else numbers.figure(report.known_to, 2),
             opening=opening(report),
             picks=picks(report),
             warnings=warnings(report),

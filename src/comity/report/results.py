@@ -204,6 +204,12 @@ class Skipped:
     architecture: str
     reason: str
     in_words: tuple[str | None, str | None, str | None] = (None, None, None)
+    mode: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name, with a mode that stands beside the default one."""
+        return f"{self.architecture} ({self.mode})" if self.mode else self.architecture
 
 
 @dataclass(frozen=True)
@@ -218,7 +224,8 @@ class Provider:
 class Report:
     """A whole comparison: its results in the order they were measured, what was skipped, and its inputs.
 
-    `by_columns`: the providers hold different columns of the same records.
+    `by_columns`: the providers hold different columns of the same records. `known_to`: how far an AUC may be
+    off either way on so few test rows; None where they are many.
     """
 
     results: tuple[Result, ...]
@@ -233,6 +240,7 @@ class Report:
     columns: tuple[tuple[tuple[str, str], ...], ...]
     notes: tuple[str, ...]
     by_columns: bool = False
+    known_to: float | None = None
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
@@ -260,6 +268,7 @@ class Report:
             references=tuple(_references(document.get("references"))),
             columns=tuple(_columns(inputs.get("schema"))),
             notes=texts_of(inputs.get("notes")),
+            known_to=number_of(inputs.get("auc_known_to")),
             by_columns=inputs.get("partition") == "columns",
         )
 
@@ -332,7 +341,9 @@ def _skipped(value: object) -> Iterator[Skipped]:
         entry = mapping_of(entry)
         if name := text_of(entry.get("architecture"), MAX_NAME):
             reason = text_of(entry.get("reason")) or "no reason given"
-            yield Skipped(name, reason, _in_words(entry.get("in_words")))
+            yield Skipped(
+                name, reason, _in_words(entry.get("in_words")), text_of(entry.get("mode"), MAX_NAME)
+            )
 
 
 def _providers(value: object) -> Iterator[Provider]:
@@ -349,6 +360,9 @@ def _facts(inputs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
         name = clean_text(f"{prefix}{key}", 80).replace("_", " ")
         if isinstance(value, Mapping) and not prefix:
             yield from _facts(value, prefix=f"{key}: ")
-        elif key not in ("providers", "schema", "notes", "partition") and (told := shown(value)) is not None:
+        elif (
+            key not in ("providers", "schema", "notes", "partition", "auc_known_to")
+            and (told := shown(value)) is not None
+        ):
             # a seed, a port or a year is a name made of digits: no thousands separator
             yield name, told.replace(",", "") if key == "seed" else told
