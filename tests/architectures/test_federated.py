@@ -437,6 +437,7 @@ def test_attacks_stay_within_their_bounds(stage_of: Any, tmp_path: Path) -> None
             options=options,
             members=stage.inputs.train,
             outsiders=stage.inputs.test,
+            outsiders_of=stage.inputs.held_out,
             sessions=outcome.sessions,
             figures=outcome.figures,
             ml_party=ML_PARTY,

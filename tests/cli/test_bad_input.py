@@ -191,6 +191,6 @@ def test_a_full_disk_is_said_in_one_line_and_nothing_half_written_stays(tmp_path
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
     )
-    assert "nothing was left behind" in done.stderr
+    assert "no half of it was left behind" in done.stderr
     assert os.listdir(tmp_path) == ["out.json"]
     assert (tmp_path / "out.json").read_text(encoding="utf-8") == "before"

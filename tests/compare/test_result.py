@@ -7,7 +7,7 @@ import pytest
 from comity.architectures import find, names
 from comity.architectures.definition import Options
 from comity.attack.result import AttackResult
-from comity.compare.result import Cost, Result, Utility, gap_closed
+from comity.compare.result import Cost, Ends, Result, Utility, gap_closed
 
 ALONE, POOLED = Utility(0.8, 0.8, 200), Utility(0.9, 0.85, 9000)
 
@@ -48,7 +48,7 @@ def test_every_architecture_has_every_key(name: str) -> None:
         utility=Utility(0.85, 0.8, 100),
         cost=Cost(1.0, 2.0, 3.0, 4, 5.0, 6),
         attacks={"membership": AttackResult("membership", 0.0, -0.1, 0.1)},
-    ).to_dict(alone=ALONE, pooled=POOLED)
+    ).to_dict(Ends(ALONE, POOLED))
     assert result["architecture"] == name
     assert set(result) >= {"architecture", "mode", "utility", "privacy", "cost", "trust", "seen_by"}
     assert set(result["utility"]) >= {"auc", "accuracy", "gap_closed", "rows_used"}
@@ -72,7 +72,7 @@ def test_a_failed_run_keeps_its_keys_and_says_why() -> None:
         cost=None,
         attacks={},
         error={"code": "party-failed", "exit_code": 5, "message": "gone"},
-    ).to_dict(alone=ALONE, pooled=POOLED)
+    ).to_dict(Ends(ALONE, POOLED))
     assert result["error"]["message"] == "gone"
     assert result["utility"]["auc"] is None
     assert result["cost"]["wall_s"] is None
