@@ -98,7 +98,7 @@ class Refused(ComityError):
 
     `clause` is the clause's path in the agreement (`architectures.validation.epsilon`), `asked` and
     `left` are in the clause's own unit, `would_pass` says in words what would be allowed. All four
-    depend on public facts only.
+    depend on public facts only. `by` is the party that refused, where this tells of another's refusal.
     """
 
     exit_code = 4
@@ -127,6 +127,7 @@ class Refused(ComityError):
         self.asked = asked
         self.left = left
         self.would_pass = would_pass
+        self.by: str | None = None
 
 
 class ClauseRefused(Refused):

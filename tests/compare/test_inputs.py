@@ -231,3 +231,32 @@ def test_a_column_without_any_value_is_left_out_and_noted(
     room = find("clean-room")
     assert room.skip(found.task, found.providers) is None
     assert all(room.exposure(mode).skip(found.task, found.providers) is None for mode in room.modes)
+
+
+def test_each_column_is_told_whether_the_schema_was_given_or_inferred(
+    tmp_path: Path, runs: ModuleType
+) -> None:
+    schema = tmp_path / "schema.yaml"
+    schema.write_text(
+        "columns:\n"
+        "  pid: {role: identifier, type: text}\n"
+        "  age: {role: quasi_identifier, type: integer, min: 18, max: 90}\n"
+        "  job: {role: quasi_identifier, type: category, values: [a, b, c]}\n"
+        "  pulse: {role: sensitive, type: number}\n"
+        "  ill: {role: target, type: category}\n",
+        encoding="utf-8",
+    )
+    inferred = runs.settings_for(tmp_path)
+    told = prepare_inputs(inferred, tmp_path / "inferred").describe(inferred)
+    assert told["schema_given"] is False
+    assert all(row["evidence"] != "as given" for row in told["schema"])
+    given = runs.settings_for(tmp_path, schema=schema)
+    told = prepare_inputs(given, tmp_path / "given").describe(given)
+    assert told["schema_given"] is True
+    assert [tuple(row.values()) for row in told["schema"]] == [
+        ("pid", "text", "identifier", "", "as given"),
+        ("age", "integer", "quasi_identifier", "18 to 90", "as given"),
+        ("job", "category", "quasi_identifier", "3 values", "as given"),
+        ("pulse", "number", "sensitive", "", "as given"),
+        ("ill", "category", "target", "", "as given"),
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -96,20 +97,33 @@ def test_the_seed_fixes_splits_and_models(whole: Whole) -> None:
 def test_a_killed_party_fails_its_run_and_the_others_finish(tmp_path: Path, runs: ModuleType) -> None:
     kept = tmp_path / "kept"
     some = ["pooled", "direct-release", "validation"]
-    settings = runs.settings_for(tmp_path, keep=kept, architectures=some, epsilon="1,3")
+    settings = runs.settings_for(tmp_path, keep=kept, architectures=some, epsilon="1,16,50")
     comparison = run_comparison(settings, kill_when("direct-release", kept, "south", runs))
     swept = [
         result["privacy"]
         for result in comparison.document["results"]
         if result["architecture"] == "validation"
     ]
-    assert sorted(promise["epsilon"] for promise in swept) == [1.0, 3.0]
+    assert sorted(promise["epsilon"] for promise in swept) == [1.0, 16.0]
+    (same,) = comparison.document["skipped"]
+    assert (same["architecture"], same["reason"]) == (
+        "validation", "epsilon 50 is charged as 16, which is measured already"
+    )  # fmt: skip
     results = {result["architecture"]: result for result in comparison.document["results"]}
     assert comparison.exit_code == 5
     assert "south" in results["direct-release"]["error"]["message"]
     assert results["direct-release"]["utility"]["auc"] is None
     assert all("error" not in result for name, result in results.items() if name != "direct-release")
     assert runs.processes_of(tmp_path) == []
+
+
+def test_a_failure_is_told_in_the_words_of_the_party_that_failed(tmp_path: Path, runs: ModuleType) -> None:
+    """The ML party learns only that a provider has no answer; a pilot is the provider's own."""
+    settings = runs.settings_for(tmp_path, architectures=["direct-release"], k=450)
+    comparison = run_comparison(settings, quiet)
+    assert comparison.exit_code == 5
+    (failed,) = (each for each in comparison.document["results"] if "error" in each)
+    assert re.match("party '(north|south)': k-anonymity, k = 450 cannot hold", failed["error"]["message"])
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path, runs: ModuleType) -> None:

@@ -170,6 +170,7 @@ def raise_refusal(message: Message) -> None:
     kind = Withheld if body.get("code") == Withheld.code else ClauseRefused
     refusal = kind(told, clause=str(body.get("clause", "not named")))
     refusal.args = (told,)
+    refusal.by = message.sender
     raise refusal
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from comity.architectures.definition import Task
 from comity.compare.completing import comma_notes, with_ids, with_observed_levels, with_roles
 from comity.compare.inputs import Inputs, choices, put, read_test, sample, threads_of, write_hierarchies
+from comity.compare.schema_rows import Rows, given_rows, inferred_rows
 from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
 from comity.compare.split import split_tables
 from comity.data.check import check_table
@@ -24,7 +25,6 @@ from comity.errors import BadTable, UsageError
 from comity.schema import Column, Schema, Unit, read_schema
 
 _JOINED = "joined"
-_SHOWN = ("column", "type", "role", "range", "evidence")
 
 
 def prepare_columns(settings: Settings, folder: Path) -> Inputs:
@@ -40,7 +40,7 @@ def prepare_columns(settings: Settings, folder: Path) -> Inputs:
         raise UsageError("--partition columns needs two providers or more, each with columns of its own")
     given = None if settings.schema is None else read_schema(settings.schema)
     tables = _read(settings, given)
-    schema, inferred, notes = _schema(settings, given, tables)
+    schema, rows, notes = _schema(settings, given, tables)
     own = {name: tuple(table.names) for name, table in tables.items()}
     checked = {
         name: check_table(table, _only(schema, own[name], settings.id)).table
@@ -79,7 +79,8 @@ def prepare_columns(settings: Settings, folder: Path) -> Inputs:
         member_labels=binary_labels(members, task.target, positive).values,
         seed_rows=dict.fromkeys(tables, seeds.rows),
         frame=None,
-        inferred=inferred,
+        schema_rows=rows,
+        schema_given=given is not None,
         notes=(
             *notes,
             shared,
@@ -131,13 +132,12 @@ def _read(settings: Settings, schema: Schema | None) -> dict[str, Table]:
 
 def _schema(
     settings: Settings, given: Schema | None, tables: Mapping[str, Table]
-) -> tuple[Schema, tuple[Mapping[str, str], ...], tuple[str, ...]]:
+) -> tuple[Schema, Rows, tuple[str, ...]]:
     """The given or an inferred schema of all columns; levels and bounds are filled in from all rows."""
-    inferred: tuple[Mapping[str, str], ...] = ()
-    notes: list[str] = []
-    schema = given
-    if schema is None:
-        schema, inferred, notes = _inferred(settings, tables)
+    if given is None:
+        schema, rows, notes = _inferred(settings, tables)
+    else:
+        schema, rows, notes = given, given_rows(given), []
     schema = with_roles(schema, settings)
     columns = dict(schema.columns)
     for name, table in tables.items():
@@ -145,12 +145,12 @@ def _schema(
         filled, more = with_observed_levels(own, [check_table(table, own).table])
         columns |= filled.columns
         notes += [*(f"{name}: {note}" for note in table.notes.values()), *more]
-    return Schema(columns=columns, unit=schema.unit), inferred, tuple(notes)
+    return Schema(columns=columns, unit=schema.unit), rows, tuple(notes)
 
 
 def _inferred(
     settings: Settings, tables: Mapping[str, Table]
-) -> tuple[Schema, tuple[Mapping[str, str], ...], list[str]]:
+) -> tuple[Schema, Rows, list[str]]:
     """What each table's columns look like, over all of its rows: not only those that all of them know; and
     what to say of how they were read."""
     from comity.data.infer import infer_schema
@@ -163,8 +163,7 @@ def _inferred(
         found = infer_schema(table, target=target, id=settings.id)
         columns = {**found.schema.columns, **columns}
         notes += comma_notes(found, [table])
-        for row in found.rows():
-            told: dict[str, str] = dict(zip(_SHOWN, row, strict=True))
+        for told in inferred_rows(found):
             rows.setdefault(told["column"], told)
     if settings.target not in columns:
         raise BadTable(f"no table has the target '{settings.target}'", private=False)

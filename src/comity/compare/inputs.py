@@ -26,6 +26,7 @@ from comity.compare.completing import (
     with_observed_levels,
     with_roles,
 )
+from comity.compare.schema_rows import Rows, given_rows, inferred_rows
 from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
 from comity.compare.split import split_tables
 from comity.crypto.canonical import digest
@@ -55,7 +56,8 @@ class Inputs:
         members: the sample of training rows in `probe`, after the test rows; `member_labels` their labels.
         frame: rows and digest of the list of all training ids, in rising order; None if two providers have an
             id in common.
-        inferred: rows of words about the inferred schema, empty if a schema was given.
+        schema_rows: words about each column, as given or as inferred.
+        schema_given: whether `--schema` gave it.
         notes: what the holders should know of how their tables were read.
         columns: each provider's own columns, where the data is split by columns; None where it is by rows.
         held_out: per provider, its own held-out rows, with target; where they are no provider's (`--test`,
@@ -73,7 +75,8 @@ class Inputs:
     member_labels: NDArray[np.uint8]
     seed_rows: Mapping[str, int]
     frame: Mapping[str, Any] | None
-    inferred: tuple[Mapping[str, str], ...]
+    schema_rows: Rows
+    schema_given: bool
     notes: tuple[str, ...]
     columns: Mapping[str, tuple[str, ...]] | None = None
     held_out: Mapping[str, pa.Table] = field(default_factory=dict[str, "pa.Table"])
@@ -108,7 +111,8 @@ class Inputs:
             "epsilons": list(settings.epsilons),
             "delta": settings.delta,
             "k": settings.k,
-            "schema": [dict(row) for row in self.inferred],
+            "schema": [dict(row) for row in self.schema_rows],
+            "schema_given": self.schema_given,
             "notes": list(self.notes),
         }
 
@@ -121,7 +125,7 @@ def prepare_inputs(settings: Settings, folder: Path) -> Inputs:
     """
     schema = None if settings.schema is None else read_schema(settings.schema)
     tables = _read(settings, schema)
-    schema, inferred, notes = _schema(settings, schema, tables)
+    schema, rows, notes = _schema(settings, schema, tables)
     positive = positive_class(concat_tables(list(tables.values())), settings.target, settings.positive)
     id_column = settings.id or ROW_ID
     task = Task(schema=schema, target=settings.target, positive=positive, id=id_column)
@@ -152,7 +156,8 @@ def prepare_inputs(settings: Settings, folder: Path) -> Inputs:
         member_labels=binary_labels(members, task.target, positive).values,
         seed_rows={name: table.rows for name, table in seeds.items()},
         frame=_frame(task, train),
-        inferred=inferred,
+        schema_rows=rows,
+        schema_given=settings.schema is not None,
         notes=(*notes, *split.notes, *choices(settings, positive, train, seeds)),
         held_out={name: table.arrow for name, table in split.held_out.items()},
     )
@@ -233,18 +238,18 @@ def _require_columns(tables: Mapping[str, Table], wanted: Sequence[str]) -> None
 
 def _schema(
     settings: Settings, schema: Schema | None, tables: dict[str, Table]
-) -> tuple[Schema, tuple[Mapping[str, str], ...], tuple[str, ...]]:
+) -> tuple[Schema, Rows, tuple[str, ...]]:
     """The given or an inferred schema, with target and id in their roles; tables are checked against it."""
-    inferred: tuple[Mapping[str, str], ...] = ()
     notes: list[str] = []
-    if schema is None:
+    if schema is not None:
+        rows = given_rows(schema)
+    else:
         from comity.data.infer import infer_schema
 
         tests = [] if settings.test is None else [read_table(settings.test)]
         found = infer_schema([*tables.values(), *tests], target=settings.target, id=settings.id)
         schema = found.schema
-        keys = ("column", "type", "role", "range", "evidence")
-        inferred = tuple(dict(zip(keys, row, strict=True)) for row in found.rows())
+        rows = inferred_rows(found)
         notes += comma_notes(found, [*tables.values(), *tests])
     schema = with_roles(schema, settings)
     for name, table in tables.items():
@@ -254,7 +259,7 @@ def _schema(
     tests = [] if settings.test is None else [_checked_test(settings.test, settings, schema)]
     notes += [f"test: {note}" for checked in tests for note in checked.notes]
     schema, more = with_observed_levels(schema, [*tables.values(), *(each.table for each in tests)])
-    return schema, inferred, (*notes, *more)
+    return schema, rows, (*notes, *more)
 
 
 def read_test(settings: Settings, task: Task) -> Table | None:

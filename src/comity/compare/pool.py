@@ -229,7 +229,7 @@ class Pool:
             if not self.parties[name].ended:
                 self.parties[name].ask(do="close", session=session)
         if failures:
-            raise_failure(failures[0])
+            raise_failure(_cause(failures))
         return done
 
     def _collect(
@@ -286,6 +286,13 @@ class Pool:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _cause(failures: list[Report]) -> Report:
+    """The first failure; where it tells of another party's refusal, that party's own, which says more."""
+    first = failures[0]
+    by = first.data.get("by")
+    return next((each for each in failures if by is not None and each.party == by), first)
 
 
 def raise_failure(report: Report) -> None:

@@ -113,13 +113,28 @@ def _jobs(settings: Settings, inputs: Inputs) -> tuple[list[_Job], list[dict[str
                 if name in asked:
                     skipped.append(_skipped(architecture, mode, reason))
                 continue
-            epsilons = settings.epsilons if architecture.charged(mode) else settings.epsilons[:1]
-            jobs += [
-                _Job(architecture, _options(settings, epsilon, mode), name in asked) for epsilon in epsilons
-            ]
+            several = [_options(settings, epsilon, mode) for epsilon in settings.epsilons]
+            chosen, same = _charged_apart(architecture, several)
+            jobs += [_Job(architecture, options, name in asked) for options in chosen]
+            if name in asked:
+                skipped += [_skipped(architecture, mode, why) for why in same]
     if all(not job.asked for job in jobs):
         return [], skipped
     return jobs, skipped
+
+
+def _charged_apart(architecture: Architecture, several: list[Options]) -> tuple[list[Options], list[str]]:
+    """The options that runs are charged differently for, and why the others are left out."""
+    if not architecture.charged(several[0].mode):
+        return several[:1], []
+    chosen: dict[float | None, Options] = {}
+    same: list[str] = []
+    for options in several:
+        charged = architecture.guarantee(options).epsilon
+        if charged is not None and charged in chosen:
+            same.append(f"epsilon {options.epsilon:g} is charged as {charged:g}, which is measured already")
+        chosen.setdefault(charged, options)
+    return list(chosen.values()), same
 
 
 def _modes(architecture: Architecture, settings: Settings) -> tuple[str | None, ...]:

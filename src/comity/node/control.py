@@ -79,6 +79,7 @@ class Control:
                 "code": error.code,
                 "exit_code": error.exit_code,
                 "message": str(error),
+                "by": getattr(error, "by", None),
             }
         except Exception as error:
             return {

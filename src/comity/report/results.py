@@ -240,6 +240,7 @@ class Report:
     columns: tuple[tuple[tuple[str, str], ...], ...]
     notes: tuple[str, ...]
     by_columns: bool = False
+    schema_given: bool = False
     known_to: float | None = None
 
     @classmethod
@@ -267,6 +268,7 @@ class Report:
             keep=text_of(document.get("keep")),
             references=tuple(_references(document.get("references"))),
             columns=tuple(_columns(inputs.get("schema"))),
+            schema_given=inputs.get("schema_given") is True,
             notes=texts_of(inputs.get("notes")),
             known_to=number_of(inputs.get("auc_known_to")),
             by_columns=inputs.get("partition") == "columns",
@@ -324,7 +326,7 @@ def _references(value: object) -> Iterator[tuple[str, float]]:
 
 
 def _columns(value: object) -> Iterator[tuple[tuple[str, str], ...]]:
-    """Rows of words about the inferred schema, each with the same keys."""
+    """Rows of words about the schema, each with the same keys."""
     rows = [
         dict(zip(_COLUMN_WORDS, entry, strict=False))
         if isinstance(entry, list | tuple)
@@ -361,7 +363,7 @@ def _facts(inputs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
         if isinstance(value, Mapping) and not prefix:
             yield from _facts(value, prefix=f"{key}: ")
         elif (
-            key not in ("providers", "schema", "notes", "partition", "auc_known_to")
+            key not in ("providers", "schema", "schema_given", "notes", "partition", "auc_known_to")
             and (told := shown(value)) is not None
         ):
             # a seed, a port or a year is a name made of digits: no thousands separator

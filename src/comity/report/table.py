@@ -69,7 +69,7 @@ def _schema(report: Report, width: int) -> Iterator[Table | Text]:
     """The inferred schema, for the steward to correct, and what was noticed while reading."""
     from rich.text import Text
 
-    if report.columns:
+    if report.columns and not report.schema_given:
         yield Text("\nInferred schema; what is wrong here is corrected with --schema", style="bold")
         table = _table()
         kept = [key for key, _ in report.columns[0]][: 5 if width >= _MEDIUM else 3]
