@@ -14,6 +14,7 @@ labels that are.
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Callable
@@ -106,12 +107,15 @@ def steps(labels: np.ndarray, ask: Callable[[LocalValidator], object]) -> list[t
             seen.append((frame.f_code.co_filename, frame.f_lineno))
         return trace
 
+    gc.collect()
+    gc.disable()  # what earlier tests left behind would be closed in between, and those lines are seen too
     before = sys.gettrace()
     sys.settrace(trace)
     try:
         ask(provider)
     finally:
         sys.settrace(before)
+        gc.enable()
     return seen
 
 
