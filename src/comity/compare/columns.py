@@ -148,9 +148,7 @@ def _schema(
     return Schema(columns=columns, unit=schema.unit), rows, tuple(notes)
 
 
-def _inferred(
-    settings: Settings, tables: Mapping[str, Table]
-) -> tuple[Schema, Rows, list[str]]:
+def _inferred(settings: Settings, tables: Mapping[str, Table]) -> tuple[Schema, Rows, list[str]]:
     """What each table's columns look like, over all of its rows: not only those that all of them know; and
     what to say of how they were read."""
     from comity.data.infer import infer_schema
