@@ -179,6 +179,28 @@ def run(rows, parameters):
     assert given(rooms, reads, ORDINARY) == [0.0] * 4
 
 
+def test_a_block_sends_no_page_of_a_file_to_the_disk(rooms: Any) -> None:
+    """Blocks after it would pay for it with their time, and waiting for the disk is no time of the processor:
+    of all advice on memory only what gives a program's own back is taken (4 and 8)."""
+    source = """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+libc.mmap.restype = ctypes.c_void_p
+at = libc.mmap(None, ctypes.c_size_t(4096), 3, 0x22, -1, ctypes.c_long(0))
+code = ctypes.cast(libc.madvise, ctypes.c_void_p).value & ~4095
+def run(rows, parameters):
+    taken = [n for n in range(26) if libc.madvise(at, 4096, n) == 0 or libc.madvise(code, 4096, n) == 0]
+    return {'told': [float(taken == ADVICE)]}
+"""
+    alone = (
+        source.replace("ADVICE", "[4, 8]")
+        + "\nassert libc.madvise(code, 4096, 20) == 0 and libc.madvise(code, 4096, 22) == 0"
+    )
+    exec(alone, {})  # the control: outside of a block the system takes the advice
+    assert given(rooms, source.replace("ADVICE", "[4, 8]"), ORDINARY) == [1.0] * 4
+
+
 def test_how_many_blocks_there_are_and_how_large_is_not_to_be_had(rooms: Any) -> None:
     """What a block can see of the process that it was copied from is the same whatever the rows are."""
     source = """

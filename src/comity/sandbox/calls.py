@@ -34,11 +34,16 @@ _LOAD, _EQUAL, _AT_LEAST, _ALL_OF, _END = 0x20, 0x15, 0x35, 0x45, 0x06
 
 # What a program that only computes still needs: memory, randomness, its own end (x86-64, aarch64).
 _COMPUTING: Final = """
-munmap 11 215, mremap 25 216, brk 12 214, madvise 28 233, mprotect 10 226, exit 60 93,
-exit_group 231 94, getrandom 318 278
+munmap 11 215, mremap 25 216, brk 12 214, mprotect 10 226, exit 60 93, exit_group 231 94,
+getrandom 318 278
 """
 # rt_sigreturn is not among them: no handler is installed, and a made-up frame would mask signals
 _MMAP: Final = (9, 222)
+_MADVISE: Final = (28, 233)
+_GIVEN_BACK: Final = (4, 8)
+"""MADV_DONTNEED and MADV_FREE touch a program's own memory alone. Other advice reaches pages of files, which
+everybody shares: what one program has sent to the disk costs the next one time, and waiting for the disk is
+no time of the processor."""
 _PWRITE: Final = (18, 68)
 _NO_FILE: Final = 0xFFFFFFFF
 
@@ -99,6 +104,8 @@ def computing_filter(file: int, size: int) -> ComputingFilter | None:
     rules = _of_machine(mark)
     for call in _COMPUTING.split(","):
         rules += [(_EQUAL, 0, 1, int(call.split()[1 + column])), (_END, 0, 0, _ALLOW)]
+    rules += [(_EQUAL, 0, 5, _MADVISE[column]), (_LOAD, 0, 0, _argument(2)), (_EQUAL, 1, 0, _GIVEN_BACK[0])]
+    rules += [(_EQUAL, 0, 1, _GIVEN_BACK[1]), (_END, 0, 0, _ALLOW), (_END, 0, 0, _ERRNO | _EPERM)]
     # memory, but never a file's
     rules += [(_EQUAL, 0, 4, _MMAP[column]), (_LOAD, 0, 0, _argument(4)), (_EQUAL, 0, 1, _NO_FILE)]
     rules += [(_END, 0, 0, _ALLOW), (_END, 0, 0, _ERRNO | _EPERM)]
