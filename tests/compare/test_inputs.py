@@ -260,3 +260,33 @@ def test_each_column_is_told_whether_the_schema_was_given_or_inferred(
         ("pulse", "number", "sensitive", "", "as given"),
         ("ill", "category", "target", "", "as given"),
     ]
+
+
+@pytest.mark.parametrize("partition", ["rows", "columns"])
+def test_an_id_is_the_same_at_all_providers_however_a_file_would_be_read(
+    partition: str, tmp_path: Path, runs: ModuleType
+) -> None:
+    """Ids of one width are texts; where a file has longer ones too they would be numbers, `0042` the number 42."""
+    ids = [f"{number:04d}" for number in range(400)]
+    (tmp_path / "a.csv").write_text(
+        "pid,age,ill\n"
+        + "".join(f"{id},{20 + n % 50},{'yes' if n % 3 else 'no'}\n" for n, id in enumerate(ids))
+    )
+    more = [*ids, "10000", "10001"]
+    if partition == "columns":
+        other = ["pid,height,weight", *(f"{id},{150 + n % 40},{50 + n % 30}" for n, id in enumerate(more))]
+    else:
+        other = ["pid,age,ill", *own, "10000,31,yes", "10001,32,no"]
+    (tmp_path / "b.csv").write_text("\n".join(other) + "\n", encoding="utf-8")
+    settings = runs.settings_for(
+        tmp_path, providers=[f"{name}={tmp_path / name}.csv" for name in "ab"], partition=partition
+    )
+    prepare = prepare_columns if partition == "columns" else prepare_inputs
+    found = prepare(settings, tmp_path / "run")
+    tested = set(found.test.column("pid").to_pylist())
+    assert {len(id) for id in tested} <= {4, 5}
+    for table in found.train.values():
+        assert tested.isdisjoint(table.column("pid").to_pylist())
+        assert "0" not in table.column("pid").to_pylist()
+    shared = [set(table.column("pid").to_pylist()) & set(ids) for table in found.train.values()]
+    assert len(shared[0] & shared[1]) > 200

@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from comity.architectures.definition import Task
-from comity.compare.completing import comma_notes, with_ids, with_observed_levels, with_roles
+from comity.compare.completing import (
+    comma_notes,
+    read_providers,
+    with_ids,
+    with_observed_levels,
+    with_roles,
+)
 from comity.compare.inputs import Inputs, choices, put, read_test, sample, threads_of, write_hierarchies
 from comity.compare.schema_rows import Rows, given_rows, inferred_rows
 from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
 from comity.compare.split import split_tables
 from comity.data.check import check_table
 from comity.data.labels import binary_labels, positive_class
-from comity.data.read import read_table
 from comity.data.table import Table, concat_tables
 from comity.errors import BadTable, UsageError
 from comity.schema import Column, Schema, Unit, read_schema
@@ -113,7 +118,7 @@ def join_tables(tables: Sequence[Table], id: str) -> Table:
 
 
 def _read(settings: Settings, schema: Schema | None) -> dict[str, Table]:
-    tables = {name: read_table(path, schema=schema) for name, path in settings.providers}
+    tables = read_providers(settings, schema)
     holders: dict[str, str] = {}
     for name, table in tables.items():
         table.column(settings.id or "")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from comity.architectures.definition import ROW_ID
 from comity.compare.settings import Settings
+from comity.data.read import read_table
 from comity.data.table import Table, concat_tables
 from comity.errors import BadTable
 from comity.schema import Column, ColumnType, Role, Schema
@@ -34,6 +35,26 @@ def with_roles(schema: Schema, settings: Settings) -> Schema:
         if column.role is Role.target and name != settings.target:
             columns[name] = column.model_copy(update={"role": Role.sensitive})
     return Schema(columns=columns, unit=schema.unit)
+
+
+def read_providers(settings: Settings, schema: Schema | None) -> dict[str, Table]:
+    """Each provider's table. Ids that one file has as texts are texts in all: `0042` is a number where another
+    id of the file is longer, and a record that two providers hold would be two."""
+    tables = {name: read_table(path, schema=schema) for name, path in settings.providers}
+    id = settings.id
+    if id is None or not any(id in table and _is_text(table, id) for table in tables.values()):
+        return tables
+    return {
+        name: table if id not in table or _is_text(table, id) else read_table(path, schema=schema, texts=[id])
+        for (name, path), table in zip(settings.providers, tables.values(), strict=True)
+    }
+
+
+def _is_text(table: Table, name: str) -> bool:
+    import pyarrow as pa
+
+    kind = table.arrow.column(name).type
+    return not (pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def with_ids(table: Table, id: str | None, provider: str) -> Table:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from comity.architectures.definition import ROW_ID, Task
 from comity.compare.completing import (
     comma_notes,
+    read_providers,
     require_unique_ids,
     with_ids,
     with_observed_levels,
@@ -35,7 +36,7 @@ from comity.data.labels import binary_labels, case_hint, listed, positive_class
 from comity.data.read import read_table
 from comity.data.table import Table, concat_tables, no_such_column
 from comity.errors import BadTable, UsageError
-from comity.schema import Schema, read_schema
+from comity.schema import ColumnType, Schema, read_schema
 
 if TYPE_CHECKING:
     import numpy as np
@@ -202,7 +203,7 @@ def _counted_as_0(target: str, positive: str, tables: Sequence[Table]) -> tuple[
 
 
 def _read(settings: Settings, schema: Schema | None) -> dict[str, Table]:
-    tables = {name: read_table(path, schema=schema) for name, path in settings.providers}
+    tables = read_providers(settings, schema)
     first = next(iter(tables.values()))
     named = (settings.target, *([settings.id] if settings.id else []))
     _require_columns(tables, (*named, *([] if schema is None else schema)))
@@ -271,7 +272,8 @@ def read_test(settings: Settings, task: Task) -> Table | None:
 def _checked_test(path: str, settings: Settings, schema: Schema) -> Checked:
     """The test rows, read as the providers' tables are: else what is one number there, such as `1` and `1.0`
     or `1.5` and `1,5`, would be two texts where the schema, inferred later, calls them categories."""
-    table = read_table(path, schema=None if settings.schema is None else schema)
+    texts = [settings.id] if settings.id is not None and schema[settings.id].type is ColumnType.text else []
+    table = read_table(path, schema=None if settings.schema is None else schema, texts=texts)
     if settings.id is not None:
         table.column(settings.id)
         require_unique_ids(table, settings.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +46,12 @@ class _Raw:
 
 
 def read_table(
-    source: Any, *, schema: Schema | None = None, typed: bool = True, threads: int | None = None
+    source: Any,
+    *,
+    schema: Schema | None = None,
+    typed: bool = True,
+    texts: Collection[str] = (),
+    threads: int | None = None,
 ) -> Table:
     """Read a table.
 
@@ -56,6 +61,7 @@ def read_table(
             or `typed` asks for other types.
         schema: its types say how the columns are read. Columns it does not name are read by their values.
         typed: false reads every column as text (missing values are still missing).
+        texts: columns of a CSV file that are read as text whatever their values, unless the schema names them.
         threads: for the engine; by default `COMITY_THREADS`, else the cores of the process.
 
     Raises:
@@ -68,6 +74,8 @@ def read_table(
         return source
     raw = _loaded(source, threads)
     wanted = {name: _wanted(name, schema) if typed else ColumnType.text for name in raw.columns}
+    if raw.separator is not None:
+        wanted |= {name: wanted[name] or ColumnType.text for name in texts if name in wanted}
     columns: dict[str, pa.ChunkedArray] = {}
     faults: list[Faults] = []
     for name, kind in wanted.items():
