@@ -266,12 +266,10 @@ def test_each_column_is_told_whether_the_schema_was_given_or_inferred(
 def test_an_id_is_the_same_at_all_providers_however_a_file_would_be_read(
     partition: str, tmp_path: Path, runs: ModuleType
 ) -> None:
-    """Ids of one width are texts; where a file has longer ones too they would be numbers, `0042` the number 42."""
+    """Ids of one width are texts; where a file has longer ones too they would be numbers, 42 for `0042`."""
     ids = [f"{number:04d}" for number in range(400)]
-    (tmp_path / "a.csv").write_text(
-        "pid,age,ill\n"
-        + "".join(f"{id},{20 + n % 50},{'yes' if n % 3 else 'no'}\n" for n, id in enumerate(ids))
-    )
+    own = [f"{id},{20 + n % 50},{'yes' if n % 3 else 'no'}" for n, id in enumerate(ids)]
+    (tmp_path / "a.csv").write_text("\n".join(["pid,age,ill", *own]) + "\n", encoding="utf-8")
     more = [*ids, "10000", "10001"]
     if partition == "columns":
         other = ["pid,height,weight", *(f"{id},{150 + n % 40},{50 + n % 30}" for n, id in enumerate(more))]

@@ -115,6 +115,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "mediated-release",
         None,
         {
+            "personal": ("no",),
             "providers": ("many",),
             "mediator": ("rows",),
             "columns": _HELD,
@@ -124,7 +125,6 @@ RULES: Final[tuple[Rule, ...]] = (
         "The provider is reluctant, but there are several, and mixing their rows hides which provider a row "
         "came from, up to the bound that is agreed.",
         _MEDIATED_SOURCE,
-        prefers={"personal": ("no",)},
         caution=_MEDIATED_CAUTION,
     ),
     Rule(

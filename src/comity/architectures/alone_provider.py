@@ -34,11 +34,13 @@ def _provider(seat: Seat, channel: Channel) -> dict[str, Any]:
 
 
 def _scores(rows: pa.Table, probe: pa.Table, task: Task, seed: int) -> dict[str, NDArray[np.float64]]:
-    """By model, (probe rows,) scores; the same for all of them where there is no feature to tell them by."""
+    """By model, (probe rows,) scores; the same for all of them where there is no feature to tell them by, or
+    all of the provider's rows have the same label."""
     import numpy as np
 
-    if not task.features:
-        return {"share of positives": np.full(probe.num_rows, labels_of(rows, task).mean())}
+    share = float(labels_of(rows, task).mean())
+    if not task.features or share in (0.0, 1.0):
+        return {"share of positives": np.full(probe.num_rows, share)}
     return {
         "logistic": logistic_scores(rows, probe, task, seed),
         "boosted": boosted_scores(rows, probe, task, seed),

@@ -152,8 +152,8 @@ def _without_clock(libc: ctypes.CDLL) -> None:
 
 
 def _read_in(libc: ctypes.CDLL) -> None:
-    """Bring all that is mapped from files into memory: a block that needs a page first would read it for those
-    after it, and take longer. A system that cannot (before Linux 5.14) goes on without."""
+    """Bring all that is mapped from files into memory: a block that needs a page first would read it for
+    those after it, and take longer. A system that cannot (before Linux 5.14) goes on without."""
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     with open("/proc/self/maps", encoding="ascii", errors="replace") as file:
         lines = [line.split() for line in file]

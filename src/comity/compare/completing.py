@@ -38,8 +38,8 @@ def with_roles(schema: Schema, settings: Settings) -> Schema:
 
 
 def read_providers(settings: Settings, schema: Schema | None) -> dict[str, Table]:
-    """Each provider's table. Ids that one file has as texts are texts in all: `0042` is a number where another
-    id of the file is longer, and a record that two providers hold would be two."""
+    """Each provider's table. Ids that one file has as texts are texts in all: `0042` is a number where
+    another id of the file is longer, and a record that two providers hold would be two."""
     tables = {name: read_table(path, schema=schema) for name, path in settings.providers}
     id = settings.id
     if id is None or not any(id in table and _is_text(table, id) for table in tables.values()):

@@ -22,6 +22,7 @@ from comity.compare.progress import Progress
 from comity.compare.result import Ends, Result, Utility
 from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
 from comity.errors import BadInput, PartyFailed, UsageError, Withheld
+from comity.mechanism import LARGEST_EPSILON
 
 _REFERENCES = {
     "rows": ("alone", "pooled"),
@@ -113,8 +114,7 @@ def _jobs(settings: Settings, inputs: Inputs) -> tuple[list[_Job], list[dict[str
                 if name in asked:
                     skipped.append(_skipped(architecture, mode, reason))
                 continue
-            several = [_options(settings, epsilon, mode) for epsilon in settings.epsilons]
-            chosen, same = _charged_apart(architecture, several)
+            chosen, same = _charged_apart(architecture, settings, mode)
             jobs += [_Job(architecture, options, name in asked) for options in chosen]
             if name in asked:
                 skipped += [_skipped(architecture, mode, why) for why in same]
@@ -123,16 +123,19 @@ def _jobs(settings: Settings, inputs: Inputs) -> tuple[list[_Job], list[dict[str
     return jobs, skipped
 
 
-def _charged_apart(architecture: Architecture, several: list[Options]) -> tuple[list[Options], list[str]]:
+def _charged_apart(
+    architecture: Architecture, settings: Settings, mode: str | None
+) -> tuple[list[Options], list[str]]:
     """The options that runs are charged differently for, and why the others are left out."""
-    if not architecture.charged(several[0].mode):
-        return several[:1], []
+    if not architecture.charged(mode):
+        return [_options(settings, settings.epsilons[0], mode)], []
     chosen: dict[float | None, Options] = {}
     same: list[str] = []
-    for options in several:
+    for asked in settings.epsilons:
+        options = _options(settings, asked, mode)
         charged = architecture.guarantee(options).epsilon
         if charged is not None and charged in chosen:
-            same.append(f"epsilon {options.epsilon:g} is charged as {charged:g}, which is measured already")
+            same.append(f"epsilon {asked:g} is charged as {charged:g}, which is measured already")
         chosen.setdefault(charged, options)
     return list(chosen.values()), same
 
@@ -184,7 +187,7 @@ def _skip_reason(
 
 def _options(settings: Settings, epsilon: float, mode: str | None) -> Options:
     return Options(
-        epsilon=epsilon,
+        epsilon=min(epsilon, LARGEST_EPSILON),  # no noise is made smaller beyond it
         delta=settings.delta,
         k=settings.k,
         seed=settings.seed,

@@ -61,7 +61,8 @@ def read_table(
             or `typed` asks for other types.
         schema: its types say how the columns are read. Columns it does not name are read by their values.
         typed: false reads every column as text (missing values are still missing).
-        texts: columns of a CSV file that are read as text whatever their values, unless the schema names them.
+        texts: columns of a CSV file that are read as text, whatever their values, where no schema
+            names them.
         threads: for the engine; by default `COMITY_THREADS`, else the cores of the process.
 
     Raises:
