@@ -80,6 +80,41 @@ def test_a_pipe_or_a_link_is_written_to_and_not_replaced(tmp_path: Path) -> None
     write_json({"a": 1}, str(link))
     assert link.is_symlink()
     assert file.read_text(encoding="utf-8") == '{\n  "a": 1\n}\n'
+    write_text("mine", tmp_path / "file", mode=PRIVATE)
+    file.unlink()
+    write_text("mine", link, mode=PRIVATE)
+    assert link.is_symlink()
+    assert stat.S_IMODE(file.stat().st_mode) == PRIVATE
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link", "pipe"]
+
+
+@pytest.mark.parametrize("to_file", [True, False])
+def test_standard_output_by_its_name_is_written_to(to_file: bool, tmp_path: Path) -> None:
+    script = (
+        "from pathlib import Path; from comity.cli.output import write_text; "
+        "write_text('x' * 9, Path('/dev/stdout'))"
+    )
+    command = [sys.executable, "-c", script]
+    if to_file:
+        with open(tmp_path / "out", "wb") as out:
+            subprocess.run(command, stdout=out, check=True)
+        assert (tmp_path / "out").read_text(encoding="utf-8") == "x" * 9
+    else:
+        assert subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout == b"x" * 9
+
+
+def test_a_full_disk_leaves_what_a_link_leads_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_text("before", encoding="utf-8")
+    link.symlink_to(file)
+
+    def full(self: Path, text: str, **words: str) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(BadInput, match="no half of it was left behind"):
+        write_text("after", link)
+    assert file.read_text(encoding="utf-8") == "before"
 
 
 @pytest.mark.parametrize("ending", [KeyboardInterrupt, OSError(28, "No space left on device")])

@@ -94,6 +94,7 @@ def test_split_by_columns_it_is_the_same_and_a_unit_may_be_one_providers(
         f"{pid};{pulse.replace('.', ',')};{who}"
         for (pid, _, _, pulse, _), who in zip(rows, whose, strict=True)
     ]
+    left += [f"only-here-{row};80,5;p{row}" for row in range(100)]
     right = [f"{pid};{age};{job};{ill}" for pid, age, job, _, ill in rows]
     for name, table in (("left", left), ("right", right)):
         (tmp_path / f"{name}.csv").write_text("\n".join(table) + "\n", encoding="utf-8")
@@ -106,7 +107,7 @@ def test_split_by_columns_it_is_the_same_and_a_unit_may_be_one_providers(
         "  age: {role: quasi_identifier, type: integer, min: 0, max: 120}\n"
         "  job: {role: quasi_identifier, type: category}\n"
         '  ill: {role: target, type: category, values: ["no", "yes"]}\n'
-        "unit: {column: person, max_rows: 3}\n",
+        "unit: {column: person, max_rows: 4}\n",
         encoding="utf-8",
     )
     given = {
@@ -122,6 +123,7 @@ def test_split_by_columns_it_is_the_same_and_a_unit_may_be_one_providers(
     tested = {person[id_] for id_ in found.test.column("pid").to_pylist()}
     trained = {person[id_] for id_ in found.members.column("pid").to_pylist()}
     assert tested.isdisjoint(trained)
+    assert tested.isdisjoint(found.train["left"].column("person").to_pylist())
     inferred = runs.settings_for(tmp_path, **given | {"schema": None})
     assert notes_of(inferred, prepare_columns(inferred, tmp_path / "again"))[0].startswith(
         "left: column pulse"
@@ -288,3 +290,10 @@ def test_an_id_is_the_same_at_all_providers_however_a_file_would_be_read(
         assert "0" not in table.column("pid").to_pylist()
     shared = [set(table.column("pid").to_pylist()) & set(ids) for table in found.train.values()]
     assert len(shared[0] & shared[1]) > 200
+
+
+def test_a_delta_that_promises_little_is_noted(tmp_path: Path, runs: ModuleType) -> None:
+    for delta, told in ((1e-6, False), (0.5, True)):
+        settings = runs.settings_for(tmp_path, delta=delta)
+        notes = prepare_inputs(settings, tmp_path / str(delta)).notes
+        assert any("may then show one row outright" in note for note in notes) is told

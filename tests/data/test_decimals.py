@@ -136,8 +136,17 @@ def test_points_before_three_digits_beside_decimal_commas_are_told(tmp_path: Pat
     table = read_table(path)
     assert table.numbers("wage").tolist() == [1.234, 2.5, 900.0]
     assert "if its points group thousands, write 1234" in table.notes["wage"]
-    path.write_text("wage;height\n1.234;1.5\n2.500;1.75\n", encoding="utf-8")
+    path.write_text("wage,height\n1.234,1.5\n2.500,1.75\n", encoding="utf-8")
     assert read_table(path).notes == {}
+
+
+def test_points_before_three_digits_are_told_wherever_semicolons_separate(tmp_path: Path) -> None:
+    """Who writes `1.234;2.500` for whole numbers loses a factor of a thousand, whatever the schema says."""
+    for kind in (None, "integer", "number"):
+        values = ["1.000", "2.000", "12.000"] if kind == "integer" else ["1.234", "950", "12.000"]
+        table = read_table(written(tmp_path, values, ";"), schema=None if kind is None else schema_of(kind))
+        assert "if its points group thousands, write 1234" in table.notes["x"]
+    assert read_table(written(tmp_path, ["0.234", "0.500"], ";")).notes == {}
 
 
 def test_whole_numbers_with_a_comma_are_integers(tmp_path: Path) -> None:

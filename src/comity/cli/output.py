@@ -42,8 +42,8 @@ def write_json(document: Any, target: str, *, mode: int = 0o666) -> None:
 def write_text(text: str, path: Path, *, mode: int = 0o666) -> None:
     """Write a file whole or not at all. It has its mode from the start.
 
-    A device, a pipe, or a link to anything (`/dev/null`, `/dev/stdout`) is written to as it is: a file put in
-    its place would take it from everybody else.
+    A device or a pipe (`/dev/null`, `/dev/stdout`) is written to as it is: a file put in its place would take
+    it from everybody else. A link stays one: what it leads to is written.
 
     Raises:
         BadInput: if it cannot be written; what was there before is still there.
@@ -72,16 +72,24 @@ def made_whole(texts: Mapping[Path, str], *, mode: int = 0o666) -> Iterator[Call
     try:
         for path, text in texts.items():
             with _told_of(path):
-                if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
+                place = path.resolve()
+                if _is_stream(path):
                     path.write_text(text, encoding="utf-8")
                 else:
-                    made[path] = _temporary(path)
-                    made[path].write_text(text, encoding="utf-8")
-                    made[path].chmod(mode & ~_umask())
+                    made[place] = _temporary(place)
+                    made[place].write_text(text, encoding="utf-8")
+                    made[place].chmod(mode & ~_umask())
         yield put_in_place
     finally:
         for temporary in made.values():
             temporary.unlink(missing_ok=True)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether it is a device or a pipe, or stands for one (`/dev/stdout` may lead to an open file)."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        return True
+    return path.parent.resolve().parts[1:2] in (("dev",), ("proc",))
 
 
 def _temporary(path: Path) -> Path:

@@ -7,7 +7,7 @@ the records that all of them know is the architecture's part. The target is one 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,15 @@ def prepare_columns(settings: Settings, folder: Path) -> Inputs:
     split = split_tables(settings, task, {_JOINED: together}, read_test(settings, task))
     seeds, members = split.seeds[_JOINED], sample(split.train[_JOINED], settings.seed)
     taken = {*_ids(together, task)} - {*_ids(split.train[_JOINED], task)}
-    train = {name: _without(table, task, taken) for name, table in tables.items()}
+    train = {name: _without(table, task.id, taken) for name, table in tables.items()}
+    whose = schema.unit.column
+    if whose is not None and whose != task.id:
+        # a row that only one provider knows is not in the joined table, but may be the same person's
+        tables_used = [table for table in (split.test, seeds) if whose in table]
+        used = {name for table in tables_used for name in table.strings(whose) if name is not None}
+        train = {
+            name: _without(table, whose, used) if whose in table else table for name, table in train.items()
+        }
     folders = {name: folder / name for name in (*tables, ML_PARTY, MEDIATOR)}
     _write(folders, task, train, split.test, seeds, members)
     (holder,) = (name for name in own if task.target in own[name])
@@ -184,10 +192,11 @@ def _ids(table: Table, task: Task) -> list[str]:
     return table.arrow.column(task.id).to_pylist()
 
 
-def _without(table: Table, task: Task, taken: set[str]) -> Table:
+def _without(table: Table, column: str, taken: Collection[str]) -> Table:
+    """The rows whose value in the column is none of these."""
     import numpy as np
 
-    return table.take(np.array([id_ not in taken for id_ in _ids(table, task)], dtype=bool))
+    return table.take(np.array([value not in taken for value in table.strings(column)], dtype=bool))
 
 
 def _write(

@@ -188,6 +188,11 @@ def choices(
         notes.append("no --id: row numbers stand in for the record ids that provider and ML party share")
     disclosed = sum(table.rows for table in seeds.values())
     rows = disclosed + sum(table.rows for table in train.values())
+    if settings.delta * rows > 1:
+        notes.append(
+            f"delta {settings.delta:g} is more than one in the {rows:,} training rows: a release may then "
+            "show one row outright and keep its promise; a delta far below that is usual"
+        )
     if disclosed > _MANY_SEED_ROWS * rows:
         notes.append(
             f"the {disclosed} seed rows are {disclosed / rows:.0%} of the training rows, and they are "

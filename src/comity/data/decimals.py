@@ -197,10 +197,11 @@ def notes(
                 f"{where} has three digits behind every comma: 1,234 is read as 1.234, as in all files "
                 "separated by semicolons; if its commas group thousands, write 1234"
             )
-        elif marks is Marks.points_as_thousands and commas:
+        elif marks is Marks.points_as_thousands and (commas or separator == ";"):
+            beside = ", and other columns have decimal commas" if commas else ""
             told[name] = (
-                f"{where} has three digits behind every point, and other columns have decimal commas: 1.234 "
-                "is read as a little more than one; if its points group thousands, write 1234"
+                f"{where} has three digits behind every point{beside}: 1.234 is read as a little more than "
+                "one; if its points group thousands, write 1234"
             )
         elif why is not None and types[name] is ColumnType.text:
             told[name] = f"{where} has numbers with commas and is read as text, since {why}"
