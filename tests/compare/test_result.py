@@ -76,3 +76,16 @@ def test_a_failed_run_keeps_its_keys_and_says_why() -> None:
     assert result["error"]["message"] == "gone"
     assert result["utility"]["auc"] is None
     assert result["cost"]["wall_s"] is None
+
+
+def test_where_learning_begins_is_told() -> None:
+    result = Result(
+        architecture=find("validation"),
+        options=Options(),
+        guarantee=find("validation").guarantee(Options()),
+        utility=Utility(0.85, 0.8, 100, start_auc=0.82),
+        cost=None,
+        attacks={},
+    ).to_dict(Ends(ALONE, POOLED))
+    assert result["utility"]["start_auc"] == 0.82
+    assert result["utility"]["gap_closed"] == pytest.approx(0.5)

@@ -59,6 +59,8 @@ def test_every_architecture_in_one_run(whole: Whole, runs: ModuleType) -> None:
     document = whole.comparison.document
     assert whole.comparison.exit_code == 0, [result.get("error") for result in document["results"]]
     json.dumps(document, allow_nan=False)
+    starts = {result["architecture"] for result in document["results"] if result["utility"]["start_auc"]}
+    assert starts == {"validation", "blind-validation"}
     assert [(result["architecture"], result["mode"]) for result in document["results"]] == [
         (name, mode)
         for name in names()

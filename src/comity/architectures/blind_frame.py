@@ -12,7 +12,7 @@ import numpy as np
 from comity.architectures.definition import Seat
 from comity.architectures.exchange import account_of, additive_delta
 from comity.architectures.linked import MOST_COLUMNS, FeatureBins, StartModel, linked_rows
-from comity.architectures.models import keep_scores, labels_of
+from comity.architectures.models import keep_scores, keep_start, labels_of
 from comity.crypto.canonical import digest
 from comity.data.table import Table, concat_tables
 from comity.errors import BadInput, BadTable, ClauseRefused
@@ -263,7 +263,9 @@ def taught(seat: Seat, ask: Ask, *, noises: float) -> dict[str, Any]:
     lesson = ask(design.request, 0)
     correction = design.learn(lesson.values, lesson.deviation)
     probe = Table(seat.table("probe"))
-    scores = correction.scores(bins.columns(probe), start.scores(probe))
+    begun = start.scores(probe)
+    keep_start(seat, begun)
+    scores = correction.scores(bins.columns(probe), begun)
     keep_scores(seat, {"feedback": _chances(scores)})
     told = _report(_chances(correction.scores(bins.columns(together), own)), ask)
     (seat.session / "feedback.json").write_text(json.dumps(told, indent=1), encoding="utf-8")

@@ -65,6 +65,13 @@ def keep_scores(seat: Seat, scores: Mapping[str, NDArray[np.float64]]) -> None:
     seat.keep("scores", pa.table({name: pa.array(values) for name, values in scores.items()}))
 
 
+def keep_start(seat: Seat, scores: NDArray[np.float64]) -> None:
+    """Put the start model's scores of the probe rows into the session's folder: where learning begins."""
+    import pyarrow as pa
+
+    seat.keep("start", pa.table({"start": pa.array(scores)}))
+
+
 def membership_attack(pilot: Pilot) -> AttackResult:
     """Tell training rows from held-out rows by the model's confidence in their true label (Yeom et al. 2018).
 

@@ -43,7 +43,7 @@ from comity.architectures.exchange import (
     send_query,
 )
 from comity.architectures.linked import MOST_COLUMNS, FeatureBins, StartModel, linked_rows
-from comity.architectures.models import keep_scores, labels_of, membership_attack
+from comity.architectures.models import keep_scores, keep_start, labels_of, membership_attack
 from comity.attack.result import AttackResult
 from comity.crypto.canonical import digest
 from comity.data.table import Table, concat_tables
@@ -177,7 +177,9 @@ def _ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
         float(np.sqrt(sum(answer.deviation**2 for answer in answers))),
     )
     probe = Table(seat.table("probe"))
-    scores = correction.scores(bins.columns(probe), start.scores(probe))
+    begun = start.scores(probe)
+    keep_start(seat, begun)
+    scores = correction.scores(bins.columns(probe), begun)
     keep_scores(seat, {"feedback": 0.5 * (1 + np.tanh(scores / 2))})
     return {"rows_used": seat.table("seed").num_rows + together.rows}
 

@@ -30,7 +30,7 @@ from comity.architectures.exchange import (
     send_answer,
     send_query,
 )
-from comity.architectures.models import keep_scores, labels_of
+from comity.architectures.models import keep_scores, keep_start, labels_of
 from comity.data.encode import Encoder
 from comity.data.table import Table
 from comity.errors import BadInput, ClauseRefused, ComityError, PartyFailed
@@ -279,6 +279,7 @@ def ml_party(seat: Seat, channel: Channel) -> dict[str, Any]:
     feedback = FEEDBACK.read(judged).metrics
     probe = Table(seat.table("probe"))
     begun = start.predict_proba(features.matrix(probe))[:, 1]
+    keep_start(seat, begun)
     keep_scores(seat, {"feedback": learner.scores(probe, begun)})
     told = {
         name: [feedback[name].value, feedback[name].low, feedback[name].high]

@@ -153,8 +153,21 @@ def _utility(
         rows_used=round(sum(rows) / len(rows)),
         rows_estimated=next((figures[party].get("rows_estimated") for party in judges), None),
         model=models[0] if len(models) == 1 else None,
+        start_auc=_start_auc(pool, judges, run, labels),
     )
     return utility, best
+
+
+def _start_auc(pool: Pool, judges: list[str], run: str, labels: NDArray[np.uint8]) -> float | None:
+    """The AUC that learning began at, mean over judges; None where no start model is told of."""
+    import pyarrow.parquet as pq
+    from sklearn.metrics import roc_auc_score
+
+    kept = [path for party in judges if (path := _session(pool, party, run) / "start.parquet").is_file()]
+    if not kept:
+        return None
+    scores = [pq.read_table(path).column("start").to_numpy()[: len(labels)] for path in kept]
+    return sum(float(roc_auc_score(labels, each)) for each in scores) / len(scores)
 
 
 def _rows_used(figures: Mapping[str, Mapping[str, Any]], party: str) -> int:

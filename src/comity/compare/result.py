@@ -23,6 +23,7 @@ class Utility:
     rows_used: int | None
     model: str | None = None
     rows_estimated: Mapping[str, float | None] | None = None
+    start_auc: float | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ class Result:
                 "accuracy": utility.accuracy,
                 "gap_closed": gap_closed(self.utility, ends.alone, ends.pooled),
                 **ends.gap_closed_own(self.utility),
+                "start_auc": utility.start_auc,
                 "rows_used": utility.rows_used,
                 "model": utility.model,
                 "rows_estimated": None if utility.rows_estimated is None else dict(utility.rows_estimated),

@@ -19,7 +19,7 @@ from comity.compare.inputs import Inputs, prepare_inputs
 from comity.compare.measure import measure
 from comity.compare.pool import Pool
 from comity.compare.progress import Progress
-from comity.compare.result import Ends, Result, Utility
+from comity.compare.result import Ends, Result, Utility, gap_closed
 from comity.compare.settings import MEDIATOR, ML_PARTY, Settings
 from comity.errors import BadInput, PartyFailed, UsageError, Withheld
 from comity.mechanism import LARGEST_EPSILON
@@ -29,6 +29,7 @@ _REFERENCES = {
     # joined seed rows are more than anybody has: the gap starts at the target's holder's own columns as well
     "columns": ("alone", "alone-provider", "pooled"),
 }
+_TOLD_SHARE = 0.05
 PILOT_NOTE = (
     "A pilot: all tables were read in one place to measure this, with the consent of those whose they are. "
     "Nothing here is a release."
@@ -231,6 +232,28 @@ def _uncertainty(inputs: Inputs, around: float) -> str:
     )
 
 
+def _starts(results: list[tuple[_Job, Result]], ends: Ends) -> list[str]:
+    """Where learning from feedback begins, if that closes part of the gap before a label is asked for."""
+    found: dict[str, float] = {}
+    for job, result in results:
+        start = None if result.utility is None else result.utility.start_auc
+        if job.asked and start is not None:
+            mode = job.options.mode
+            found.setdefault(job.architecture.name + (f" ({mode})" if mode else ""), start)
+    told = [
+        f"{name} at AUC {start:.3f}, {share:.0%} of the gap"
+        for name, start in found.items()
+        if (share := gap_closed(Utility(start, None, None), ends.alone, ends.pooled)) is not None
+        and abs(share) >= _TOLD_SHARE
+    ]
+    if not told:
+        return []
+    return [
+        f"learning from feedback begins at a start model of the ML party's own: {', '.join(told)}; it reads "
+        "the seed rows more closely than alone does, and only what lies beyond it comes from the providers"
+    ]
+
+
 def _is_withheld(result: Result) -> bool:
     return result.error is not None and result.error["code"] == Withheld.code
 
@@ -264,6 +287,7 @@ def _document(
     if around is not None:
         described["auc_known_to"] = around
         described["notes"].append(_uncertainty(inputs, around))
+    described["notes"] += _starts(results, ends)
     above = [result["architecture"] for result in shown if _above(result["utility"])]
     if above:
         described["notes"].append(
