@@ -24,6 +24,8 @@ def test_opening_without_baselines(document: dict[str, Any]) -> None:
 def test_opening_where_there_is_no_gap(document: dict[str, Any]) -> None:
     document["results"][2]["utility"]["auc"] = 0.855
     assert "hardly a gap" in opening(Report.read(document))
+    document["results"][2]["utility"]["auc"] = 0.8
+    assert "0.800: less than without them, so no gap to close." in opening(Report.read(document))
 
 
 def test_picks_never_name_a_baseline(document: dict[str, Any]) -> None:

@@ -165,7 +165,7 @@ def _results(path: Path) -> Any:
         raise BadInput(f"the results {path} cannot be read: {error.strerror}") from None
     except ValueError:
         raise BadInput(
-            f"the results {path} are not JSON; make them with: comity compare ... --json {path}"
+            f"the results {path} are not JSON; make them with: comity compare ... --json FILE"
         ) from None
 
 

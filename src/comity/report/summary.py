@@ -71,13 +71,17 @@ def opening(report: Report) -> str:
     if ends["pooled"] - ends["alone"] < SMALLEST_GAP:
         return (
             f"{start} With all raw rows of all providers it would reach {numbers.figure(ends['pooled'])}: "
-            "hardly a gap to close."
+            f"{_no_gap(ends['alone'], ends['pooled'])}."
         )
     return (
         f"{start} If every provider handed all its raw rows over, it would reach "
         f"{numbers.figure(ends['pooled'])}. What follows is how much of that gap each architecture closes, "
         "and at what price."
     )
+
+
+def _no_gap(alone: float, pooled: float) -> str:
+    return "less than without them, so no gap to close" if pooled < alone else "hardly a gap to close"
 
 
 def _opening_by_columns(report: Report, own: float, pooled: float) -> str:
@@ -93,7 +97,7 @@ def _opening_by_columns(report: Report, own: float, pooled: float) -> str:
         f"With the columns of all providers joined it would be {numbers.figure(pooled)}"
     )
     if pooled - own < SMALLEST_GAP:
-        return f"{start}: hardly a gap to close.{seeds}"
+        return f"{start}: {_no_gap(own, pooled)}.{seeds}"
     return (
         f"{start}.{seeds} What follows is how much of the gap between its own columns and all of them each "
         "architecture closes, and at what price."

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _RIGHT = 0.80
 _AUC_AT, _GAP_AT = 0.885, 0.998
+_CROWDED = 0.25
 
 
 def utility_chart(report: Report) -> Drawing | None:
@@ -44,7 +45,7 @@ def utility_chart(report: Report) -> Drawing | None:
         axes = figure.add_axes((LEFT, bottom, _RIGHT - LEFT, height))
         bare_axes(axes)
         lay_rows(axes, len(scored))
-        _draw_references(axes, lines)
+        _draw_references(axes, lines, width=high + 2 * margin - min(low, start))
         for row, (result, auc) in enumerate(scored):
             _draw_row(axes, row, result, auc, start=start)
             name_row(axes, row, short_name(result, report))
@@ -63,11 +64,13 @@ def utility_chart(report: Report) -> Drawing | None:
         )
 
 
-def _draw_references(axes: Axes, lines: dict[str, float]) -> None:
-    crowded = len(lines) == 2 and max(lines.values()) - min(lines.values()) < 0.02
+def _draw_references(axes: Axes, lines: dict[str, float], *, width: float) -> None:
+    """Each baseline's line and name; where two lie close on this axis, the names go to either side."""
+    crowded = len(lines) == 2 and max(lines.values()) - min(lines.values()) < _CROWDED * width
+    highest = max(lines, key=lambda name: lines[name], default=None)
     for name, value in lines.items():
         axes.axvline(value, color=Ink.muted.value, linewidth=1.1, dashes=(4, 3))
-        side = ("left" if name == "pooled" else "right") if crowded else "center"
+        side = ("left" if name == highest else "right") if crowded else "center"
         axes.annotate(
             f"{name} {numbers.figure(value)}", (value, 1), xycoords=("data", "axes fraction"), xytext=(0, 5),
             textcoords="offset points", ha=side, va="bottom", color=Ink.muted.value,
