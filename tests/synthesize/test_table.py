@@ -335,7 +335,7 @@ def test_what_is_drawn_adds_up_to_the_budget(
         Table(real), known, real.column_names, epsilon=1.0, delta=1e-6, method=method, target="t",
         unit=Unit(None, rows_per_unit),
     )  # fmt: skip
-    assert len(spent) > 8
+    assert len(spent) > 4  # every column, and something besides: how much, noise decides
     assert gaussian_delta(1 / math.sqrt(math.fsum(spent)), 1.0) <= 1e-6
     assert math.fsum(spent) > 0.99 * Purse(1.0, 1e-6).whole
 
